@@ -1,0 +1,3 @@
+//! Not written yet.
+#![no_std]
+#![no_main]

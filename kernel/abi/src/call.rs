@@ -1,0 +1,181 @@
+//! The system calls: number, capability needed, arguments, value, errors.
+//!
+//! Arguments are named in register order (`rdi`, `rsi`, `rdx`, `r10`, `r8`, `r9`, `r12` ...). Every call
+//! can answer `InvalidHandle`, `WrongKind`, `MissingRight` and `Stale` for a capability argument and
+//! `InvalidArgument` for a value that is out of range; only further errors are listed. Every call checks
+//! everything first and then acts without failing.
+
+macro_rules! system_calls {
+    ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
+        /// A system call.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u8)]
+        pub enum SystemCall { $($(#[$doc])* $name = $number,)* }
+
+        impl SystemCall {
+            /// The call with this number.
+            pub const fn from_number(number: u64) -> Option<SystemCall> {
+                match number { $($number => Some(SystemCall::$name),)* _ => None }
+            }
+
+            /// All calls, for tests and tables.
+            pub const ALL: &'static [SystemCall] = &[$(SystemCall::$name,)*];
+        }
+    };
+}
+
+system_calls! {
+    /// Sends a message and waits for the reply. `endpoint` (SEND), `info`, words; deadline.
+    /// Out: reply. Errors: `MessageTooLong`, `NoBuffer`, `PeerDied`, `TimedOut`.
+    Call = 0,
+    /// Answers the current caller, if it is still there, and waits for the next message. `endpoint`
+    /// (RECEIVE), `info`, words; deadline for the receive. Out: message. The reply's own errors
+    /// (`MessageTooLong`, bad capability) are reported before anything is sent, and the caller keeps
+    /// waiting; a caller that is gone is no error. Errors of the receive: `TimedOut`.
+    ReplyReceive = 1,
+    /// Waits for a message or for the thread's bound notification. `endpoint` (RECEIVE); deadline.
+    /// A current reply that was neither sent nor saved is dropped first: its caller gets `PeerDied`.
+    /// Out: message. Errors: `TimedOut`.
+    Receive = 2,
+    /// Answers a call. `reply` (a saved reply, or `NULL` for the current one), `info`, words.
+    /// Errors: `NoReply`, `Stale` (the caller is gone; the reply is used up all the same).
+    Reply = 3,
+    /// Moves the current reply into the caller's table. `destination`. Errors: `NoReply`, `Occupied`,
+    /// `NoTable`.
+    SaveReply = 4,
+    /// Sets the bits of the capability's badge. `notification` (SEND).
+    Signal = 5,
+    /// Waits until a bit is set, takes all bits. `notification` (RECEIVE); deadline. Value: bits.
+    /// Errors: `TimedOut`, `Busy` (another thread waits already).
+    Wait = 6,
+    /// Takes all bits that are set, without waiting. `notification` (RECEIVE). Value: bits, maybe 0.
+    Poll = 7,
+    /// Has the notification signalled at a time. `notification` (RECEIVE), `time` in nanoseconds since boot
+    /// (0 disarms), `bits`. One timer a notification: arming replaces.
+    TimerSet = 8,
+    /// Lets other threads of the same priority run.
+    Yield = 9,
+    /// Ends the calling task. `code`. Does not return.
+    TaskExit = 10,
+
+    /// Copies a capability within the caller's table. `source`, `destination`, `rights` (a subset).
+    /// Reply capabilities cannot be copied: `WrongKind`. Errors: `Occupied`, `NoTable`.
+    CapabilityCopy = 16,
+    /// Like copy, with a badge. `source` (MINT), `destination`, `rights`, `badge`. The copy has no MINT right
+    /// unless asked for.
+    CapabilityMint = 17,
+    /// Moves a capability within the caller's table. `source`, `destination`.
+    CapabilityMove = 18,
+    /// Empties an entry. `handle`. Dropping a reply fails the call it belongs to. An empty entry is no error.
+    CapabilityDrop = 19,
+    /// What an entry is. `handle`. Value: kind in bits 0-7, rights in bits 16-31.
+    CapabilityIdentify = 20,
+
+    /// Puts a copy of a capability into another task's table. `task` (CONFIGURE), `source` (TRANSFER),
+    /// `destination`, `rights`.
+    TaskInstall = 24,
+    /// Ends a task. `task` (KILL), `code`. Its threads never run again; its capabilities are dropped when its
+    /// frames are reclaimed. A task that has ended already keeps its first status.
+    TaskKill = 25,
+    /// Has a notification signalled (with the capability's badge) when the task ends; at once if it has.
+    /// `task` (CONFIGURE), `notification` (SEND).
+    TaskDeathNotice = 26,
+    /// How a task is. `task` (INSPECT). Value: [`crate::task::TaskStatus`].
+    TaskStatus = 27,
+
+    /// Sets where a thread starts and starts it. `thread` (CONFIGURE), `instruction pointer`,
+    /// `stack pointer`, `first argument`, `second argument`, `priority`. Errors: `WrongState`,
+    /// `PriorityTooHigh`.
+    ThreadStart = 32,
+    /// Sets the calling thread's message buffer and receive window. `address` (0 for none), `window`: the
+    /// first of four successive handles that received capabilities land in. What is there is dropped when
+    /// the thread receives next.
+    ThreadBuffer = 33,
+    /// Binds a notification to the calling thread, so that `Receive` answers for it too. `notification`
+    /// (RECEIVE), or `NULL` to unbind. Errors: `Busy` (bound to another thread).
+    ThreadBind = 34,
+    /// Sets the calling thread's FS base, for thread-local data. `address`.
+    ThreadLocalBase = 35,
+    /// Ends the calling thread. If it was the last, its task has exited with `code`. `code`.
+    ThreadExit = 36,
+
+    /// Turns a plain frame into a kernel frame, or uses a slot of one, to make an endpoint.
+    /// `frames`, `frame`, `slot`, `destination`. Errors: `WrongFrame`, `Retired`, `Occupied`, `NoTable`.
+    EndpointCreate = 40,
+    /// Same for a notification.
+    NotificationCreate = 41,
+    /// Same for a task. `frames`, `frame`, `slot`, `destination`, `root` (plain frame for the top page
+    /// table), `fault endpoint` (SEND), `fault badge`.
+    TaskCreate = 42,
+    /// Same for a thread. `frames`, `frame`, `slot`, `destination`, `task` (CONFIGURE).
+    ThreadCreate = 43,
+    /// Gives a task one more frame of capability table. `frames`, `task`, `frame`. Value: first new handle.
+    CapabilityTableAdd = 44,
+    /// Cuts loose everything in a kernel frame and makes it plain. `frames`, `frame`. Errors: `Preempted`
+    /// (call again), `Busy` (a page table or capability table of a task that has not ended), `WrongFrame`.
+    Reclaim = 45,
+
+    /// Gives an address space plain frames for page tables. `frames`, `task`, `array` of `u32` frames, `count`.
+    PmapStock = 48,
+    /// Enters mappings, replacing what is there. `frames`, `task`, `array` of [`crate::pmap::Mapping`],
+    /// `count`. Errors: `NeedTables` (nothing is changed, the value tells how many), `MapCountFull`,
+    /// `WrongFrame`, `Preempted` (value: items done).
+    PmapEnter = 49,
+    /// Removes mappings; holes are no error. `frames`, `task`, `array` of [`crate::pmap::PageRange`],
+    /// `count`. Complete on every processor when it returns. Value: pages removed. Errors: `Preempted` (value: whole
+    /// items done).
+    PmapRemove = 50,
+    /// Changes the protection of what is mapped. Arguments and errors as `PmapRemove`.
+    PmapProtect = 51,
+    /// Reads and, where `clear` is 1, clears referenced and dirty bits. `frames`, `task`, `address`, `pages`
+    /// (at most 4096), `output` (a byte a page, see [`crate::pmap::QUERY_PRESENT`]), `clear`.
+    PmapQuery = 52,
+    /// Takes back frames of the stock: spare ones and page tables that have become empty. `frames`, `task`,
+    /// `array` of `u32` to fill, `count`. Value: frames taken.
+    PmapUnstock = 53,
+    /// Maps device memory. `frames`, `task`, `device memory`, `address`, `first page` within the range, `pages`.
+    /// Errors: `NeedTables`.
+    PmapEnterDevice = 54,
+    /// Clears frames or parts. `frames`, `array` of [`crate::pmap::FrameRange`], `count`. Errors: `Preempted`
+    /// (value: items done).
+    FrameZero = 55,
+    /// Copies between frames. `frames`, `array` of [`crate::pmap::FrameSpan`], `count`. Errors: `Preempted`.
+    FrameCopy = 56,
+    /// Resolves a fault: enters mappings into the address space of the thread whose fault is the current
+    /// reply, resumes it, and receives. `endpoint`, `frames`, `array` of mappings, `count`; deadline.
+    /// Errors as `PmapEnter`, with the reply kept.
+    ResolveReceive = 57,
+
+    /// Makes a capability for I/O ports, an interrupt line or device memory. `hardware`, `kind`,
+    /// `first` (port, line, frame), `count`, `destination`. Device memory must not overlap RAM.
+    HardwareMint = 64,
+    /// Reads ports. `ports`, `offset`, `width` in bytes (1, 2, 4). Value: what was read.
+    PortRead = 65,
+    /// Writes ports. `ports`, `offset`, `width`, `value`.
+    PortWrite = 66,
+    /// Has a notification signalled at each interrupt, and unmasks the line. `interrupt`, `notification`
+    /// (SEND).
+    InterruptBind = 67,
+    /// Unmasks the line again after an interrupt. `interrupt`.
+    InterruptAcknowledge = 68,
+
+    /// Writes a line to the system log. `log`, `address`, `bytes` (at most [`LOG_BYTES`]).
+    LogWrite = 72,
+}
+
+/// Bytes that one [`SystemCall::LogWrite`] may carry.
+pub const LOG_BYTES: u64 = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::SystemCall;
+
+    #[test]
+    fn numbers_are_unique_and_decode() {
+        for &call in SystemCall::ALL {
+            assert_eq!(SystemCall::from_number(call as u64), Some(call));
+        }
+        assert_eq!(SystemCall::from_number(255), None);
+        assert_eq!(SystemCall::from_number(u64::MAX), None);
+    }
+}
