@@ -1,3 +1,5 @@
-//! Not written yet.
+//! The protocols of hurd-glue's servers: the console, init.
 #![no_std]
 #![forbid(unsafe_code)]
+
+pub mod console;

@@ -1,0 +1,157 @@
+//! Requests to physmem as a whole: looking at all of it, and the few authorities that init hands out.
+//!
+//! The first capability of this kind is init's. A copy made by `ControlShare` can only look.
+
+use crate::{MemoryError, Name};
+use kernel_protocol::{Empty, message, protocol};
+
+message! {
+    /// All frames, by state, and what was done with them since boot.
+    pub struct SystemStatus {
+        /// Frames of RAM.
+        frames: u64,
+        /// The kernel's image and tables, and physmem's own.
+        kernel: u64,
+        /// Free and known to be zero.
+        free_zero: u64,
+        /// Free, contents arbitrary.
+        free_dirty: u64,
+        /// Held by one or more contracts.
+        held: u64,
+        /// Waiting for a device to let go.
+        quarantined: u64,
+        /// Guarantees given, to all contracts.
+        guaranteed: u64,
+        /// Never guaranteed to anybody.
+        reserve: u64,
+        /// Frames zeroed at hand-over.
+        zeroed: u64,
+        /// Hand-overs that found a frame zeroed before.
+        pre_zeroed: u64,
+        /// Hand-overs where nobody could see a difference.
+        zeroing_skipped: u64,
+        /// Client bytes that the processor moved in copies.
+        moved_bytes: u64,
+        /// Pages copied logically.
+        shared_pages: u64,
+        /// Bytes that devices wrote into client frames.
+        dma_bytes: u64,
+        /// Page faults resolved.
+        faults: u64,
+        /// Requests answered.
+        requests: u64,
+    }
+}
+
+message! {
+    /// One contract in the list of all.
+    pub struct ContractEntry {
+        /// Ask with this for the next one; 0: this was the last.
+        next: u64,
+        /// Number of the principal.
+        principal: u64,
+        /// Principal of the parent; 0 for the root.
+        parent: u64,
+        /// For people.
+        name: Name,
+        /// Frames guaranteed, without what was handed on.
+        guaranteed: u64,
+        /// Limit of extra frames.
+        extra_limit: u64,
+        /// Limit of pinned frames.
+        pin_limit: u64,
+        /// Container pages present.
+        pages: u64,
+        /// Frames with records.
+        records: u64,
+        /// Frames with kernel objects and page tables.
+        kernel: u64,
+        /// Pinned.
+        pinned: u64,
+        /// Above the guarantee.
+        extra: u64,
+        /// Containers.
+        containers: u64,
+        /// Address spaces.
+        spaces: u64,
+    }
+}
+
+message! {
+    /// One container in the list of all.
+    pub struct ContainerEntry {
+        /// Ask with this for the next one; 0: this was the last.
+        next: u64,
+        /// Names it for people.
+        number: u64,
+        /// Principal that pays.
+        principal: u64,
+        /// Its size.
+        pages: u64,
+        /// Pages present.
+        present: u64,
+        /// Pages whose frame has other holders too.
+        shared: u64,
+        /// Mappings.
+        mappings: u64,
+        /// Grants.
+        grants: u64,
+        /// Locks in force.
+        locks: u64,
+        /// Its version.
+        version: u64,
+        /// Sealed.
+        sealed: bool,
+    }
+}
+
+message! {
+    /// One address space (one task) in the list of all.
+    pub struct SpaceEntry {
+        /// Ask with this for the next one; 0: this was the last.
+        next: u64,
+        /// Names it for people.
+        number: u64,
+        /// Principal that pays.
+        principal: u64,
+        /// For people.
+        name: Name,
+        /// Threads made.
+        threads: u64,
+        /// Mappings.
+        mappings: u64,
+        /// Pages mapped by them.
+        pages: u64,
+        /// Frames for page tables.
+        tables: u64,
+        /// Page faults resolved.
+        faults: u64,
+    }
+}
+
+protocol! {
+    error MemoryError;
+
+    /// All frames.
+    64 SystemStat {} => SystemStatus;
+
+    /// The contracts, one an answer; start with cursor 0. Errors: `OutOfRange` (no contract there any more: start
+    /// again).
+    65 ContractList { /** From the last answer. */ cursor: u64 } => ContractEntry;
+
+    /// The containers.
+    66 ContainerList { /** From the last answer. */ cursor: u64 } => ContainerEntry;
+
+    /// The address spaces.
+    67 SpaceList { /** From the last answer. */ cursor: u64 } => SpaceEntry;
+
+    /// Destroys the contract of this principal. Not by a capability that can only look; not the root.
+    68 ContractKill { /** Whose. */ principal: u64 } => Empty;
+
+    /// Another capability of this kind, that can only look. Out: capability.
+    69 ControlShare {} => Empty;
+
+    /// The authority that a driver shows to be told physical addresses. Out: capability. Not by a capability that can only
+    /// look.
+    70 DmaAuthority {} => Empty;
+}

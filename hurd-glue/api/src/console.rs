@@ -1,0 +1,44 @@
+//! Requests to the console: the serial line as a stream of bytes, and Ctrl-C as a notification.
+
+use kernel_protocol::{Bytes, Empty, error_codes, message, protocol};
+
+/// Bytes that one message carries at most.
+pub const CHUNK_BYTES: usize = 400;
+
+error_codes! {
+    /// Why the console refused.
+    pub enum ConsoleError, other Protocol {
+        /// The request's words are malformed.
+        Malformed = 1, Caller, "malformed request";
+        /// Another caller waits for input already.
+        Busy = 2, Peer, "somebody else is reading";
+        /// The capability does not allow this.
+        MissingRight = 3, Caller, "missing right";
+        /// Ctrl-C ended the read.
+        Interrupted = 4, Peer, "interrupted";
+        /// The peer does not keep to the protocol.
+        Protocol = 5, Peer, "the peer does not keep to the protocol";
+    }
+}
+
+message! {
+    /// Input.
+    pub struct Input {
+        /// At least one byte.
+        bytes: Bytes<CHUNK_BYTES>,
+    }
+}
+
+protocol! {
+    error ConsoleError;
+
+    /// Writes bytes, all of them, in order.
+    1 ConsoleWrite { /** The bytes. */ bytes: Bytes<CHUNK_BYTES> } => Empty;
+
+    /// Waits for input and takes what is there, unprocessed.
+    2 ConsoleRead {} => Input;
+
+    /// From now on Ctrl-C signals the notification sent along instead of being input; without a notification it
+    /// is input again. The shell's right, not a program's.
+    3 ConsoleForeground { /** Whether a notification comes along. */ armed: bool } => Empty;
+}
