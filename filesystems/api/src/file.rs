@@ -113,7 +113,7 @@ message! {
         /// Its size in bytes.
         size: u64,
         /// Absolute path to look up instead, from the client's root: an absolute link was met. Then no capability comes.
-        retry: Text<PATH_BYTES>,
+        retry: Bytes<PATH_BYTES>,
     }
 }
 
@@ -173,8 +173,8 @@ protocol! {
     /// Looks a path up from this directory. `/` separates names; a leading one means this file system's root. Out: the
     /// node's capability, or a path to retry with.
     1 DirLookup {
-        /// At most [`PATH_BYTES`]; the empty path is the node itself.
-        path: Text<PATH_BYTES>,
+        /// Any bytes but 0, at most [`PATH_BYTES`]; the empty path is the node itself.
+        path: Bytes<PATH_BYTES>,
         /// Follow a symbolic link in the last component.
         follow: bool,
     } => Looked;
