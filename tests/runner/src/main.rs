@@ -1,2 +1,24 @@
-//! Not written yet.
-fn main() {}
+//! `cargo run`: see the library.
+#![forbid(unsafe_code)]
+
+use clap::Parser;
+use std::process::ExitCode;
+use tests_runner::options::Options;
+use tests_runner::{interrupt, start};
+
+/// Exit status when the runner could not do its own part.
+const FAILED: u8 = 125;
+/// Exit status after Ctrl-C, as shells have it.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match start::start(&options) {
+        Ok(status) => ExitCode::from(status),
+        Err(_) if interrupt::requested() => ExitCode::from(INTERRUPTED),
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::from(FAILED)
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! What QEMU is given: one value describes a machine, one function turns it into arguments.
+//!
+//! No default devices. The first serial port is the terminal, or a pair of pipes; the debug console is the
+//! log; the exit device carries the ending; a QMP socket answers for the rest.
+
+use crate::{Failure, Result};
+use serde_json::{Value, json};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// A machine to boot.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// The kernel, an ELF file with a PVH note.
+    pub kernel: PathBuf,
+    /// The boot archive.
+    pub archive: PathBuf,
+    /// Bytes of memory.
+    pub memory_bytes: u64,
+    /// The disk, if there is one.
+    pub disk: Option<Disk>,
+    /// What the serial port is joined to.
+    pub serial: Serial,
+    /// Where the debug console writes.
+    pub log: PathBuf,
+    /// Where QEMU listens for QMP.
+    pub qmp: PathBuf,
+    /// Words for the kernel.
+    pub command_line: String,
+    /// How instructions are run.
+    pub accelerator: Accelerator,
+    /// Wait for a debugger.
+    pub gdb: bool,
+}
+
+/// A disk image, never written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Disk {
+    /// The file.
+    pub image: PathBuf,
+    /// Which reads fail.
+    pub faults: Vec<ReadFault>,
+}
+
+/// A read that the disk answers with an I/O error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReadFault {
+    /// Reads that touch this sector of 512 bytes fail; `None`: all reads.
+    pub sector: Option<u64>,
+    /// Only the first such read fails.
+    pub once: bool,
+}
+
+/// What the serial port is joined to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Serial {
+    /// The terminal; Ctrl-A X leaves QEMU, everything else goes to the guest.
+    Terminal,
+    /// QEMU's standard input and output, byte for byte.
+    Pipes,
+}
+
+/// How QEMU runs instructions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Accelerator {
+    /// Software emulation.
+    Emulation,
+    /// Software emulation in which the clock counts instructions, so that runs repeat.
+    CountedEmulation,
+    /// The processor, by KVM.
+    Kvm,
+}
+
+impl Disk {
+    /// A disk without faults.
+    pub fn new(image: impl Into<PathBuf>) -> Disk {
+        Disk { image: image.into(), faults: Vec::new() }
+    }
+}
+
+impl Machine {
+    /// Arguments for `qemu-system-x86_64`.
+    pub fn arguments(&self) -> Result<Vec<OsString>> {
+        let mut arguments: Vec<OsString> =
+            ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"].map(OsString::from).to_vec();
+        let mut add = |option: &str, value: OsString| arguments.extend([OsString::from(option), value]);
+        add("-machine", "pc".into());
+        for (option, value) in self.accelerator.options() {
+            add(option, value.into());
+        }
+        add("-m", format!("{}K", self.memory_bytes >> 10).into());
+        add("-kernel", self.kernel.clone().into());
+        add("-initrd", self.archive.clone().into());
+        add("-append", self.command_line.clone().into());
+        let terminal = if self.serial == Serial::Terminal { ",mux=on" } else { "" };
+        add("-chardev", format!("stdio,id=terminal,signal=off{terminal}").into());
+        add("-serial", "chardev:terminal".into());
+        if self.serial == Serial::Terminal {
+            add("-mon", "chardev=terminal,mode=readline".into());
+        }
+        add("-chardev", with_path("file,id=log,path=", &self.log, "")?);
+        add("-device", "isa-debugcon,iobase=0xe9,chardev=log".into());
+        add("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04".into());
+        add("-qmp", with_path("unix:", &self.qmp, ",server=on,wait=off")?);
+        if let Some(disk) = &self.disk {
+            add("-blockdev", disk.description()?.to_string().into());
+            add("-device", "virtio-blk-pci,drive=disk0,disable-legacy=on".into());
+        }
+        if self.gdb {
+            arguments.extend(["-s", "-S"].map(OsString::from));
+        }
+        Ok(arguments)
+    }
+}
+
+impl Accelerator {
+    fn options(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Accelerator::Emulation => &[("-accel", "tcg"), ("-cpu", "max,la57=off")],
+            Accelerator::CountedEmulation => {
+                &[("-accel", "tcg"), ("-cpu", "max,la57=off"), ("-icount", "shift=0,sleep=off")]
+            }
+            Accelerator::Kvm => &[("-accel", "kvm"), ("-cpu", "host")],
+        }
+    }
+}
+
+impl Disk {
+    /// As QEMU's block layer wants it (QEMU QMP Reference Manual, "BlockdevOptions"). JSON, so that any file
+    /// name goes through unharmed.
+    fn description(&self) -> Result<Value> {
+        let file = json!({"driver": "file", "filename": text(&self.image)?, "read-only": true});
+        let file = if self.faults.is_empty() {
+            file
+        } else {
+            let faults: Vec<Value> = self.faults.iter().map(ReadFault::description).collect();
+            json!({"driver": "blkdebug", "image": file, "inject-error": faults})
+        };
+        Ok(json!({"driver": "raw", "node-name": "disk0", "read-only": true, "file": file}))
+    }
+}
+
+impl ReadFault {
+    fn description(&self) -> Value {
+        let mut fault = json!({"event": "none", "iotype": "read", "errno": 5, "once": self.once});
+        if let Some(sector) = self.sector {
+            fault["sector"] = sector.into();
+        }
+        fault
+    }
+}
+
+/// A path within an option of QEMU, in which a comma is written twice.
+fn with_path(before: &str, path: &Path, after: &str) -> Result<OsString> {
+    Ok(format!("{before}{}{after}", text(path)?.replace(',', ",,")).into())
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().ok_or_else(|| {
+        Failure::new(format!("QEMU cannot be given the file name {}", path.display()))
+            .hint("give the file a name in UTF-8")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine() -> Machine {
+        Machine {
+            kernel: "/k".into(),
+            archive: "/a".into(),
+            memory_bytes: 64 << 20,
+            disk: Some(Disk::new("/my, \"odd\" disk.img")),
+            serial: Serial::Pipes,
+            log: "/l,og".into(),
+            qmp: "/q".into(),
+            command_line: String::new(),
+            accelerator: Accelerator::Emulation,
+            gdb: false,
+        }
+    }
+
+    fn arguments(machine: &Machine) -> Vec<String> {
+        machine.arguments().unwrap().into_iter().map(|argument| argument.into_string().unwrap()).collect()
+    }
+
+    fn values(machine: &Machine, option: &str) -> Vec<String> {
+        let arguments = arguments(machine);
+        arguments.windows(2).filter(|pair| pair[0] == option).map(|pair| pair[1].clone()).collect()
+    }
+
+    #[test]
+    fn software_emulation_is_the_default_and_kvm_and_counting_are_choices() {
+        let mut machine = machine();
+        assert_eq!(values(&machine, "-accel"), ["tcg"]);
+        assert_eq!(values(&machine, "-icount"), [""; 0]);
+        machine.accelerator = Accelerator::CountedEmulation;
+        assert_eq!(
+            (values(&machine, "-accel"), values(&machine, "-icount")),
+            (vec!["tcg".into()], vec!["shift=0,sleep=off".into()])
+        );
+        machine.accelerator = Accelerator::Kvm;
+        assert_eq!(
+            (values(&machine, "-accel"), values(&machine, "-cpu")),
+            (vec!["kvm".into()], vec!["host".into()])
+        );
+    }
+
+    #[test]
+    fn memory_is_exact_and_commas_are_escaped() {
+        assert_eq!(values(&machine(), "-m"), ["65536K"]);
+        assert!(values(&machine(), "-chardev").contains(&"file,id=log,path=/l,,og".to_owned()));
+    }
+
+    #[test]
+    fn the_disk_is_read_only_under_any_file_name() {
+        let described: Value = serde_json::from_str(&values(&machine(), "-blockdev")[0]).unwrap();
+        assert_eq!(described["file"]["filename"], "/my, \"odd\" disk.img");
+        assert_eq!((&described["read-only"], &described["file"]["read-only"]), (&json!(true), &json!(true)));
+        assert!(
+            values(&machine(), "-device").contains(&"virtio-blk-pci,drive=disk0,disable-legacy=on".into())
+        );
+        let none = Machine { disk: None, ..machine() };
+        assert_eq!(values(&none, "-blockdev"), [""; 0]);
+        assert_eq!(values(&none, "-device").len(), 2);
+    }
+
+    #[test]
+    fn faults_are_put_between_disk_and_image() {
+        let faults = vec![ReadFault { sector: Some(7), once: true }, ReadFault { sector: None, once: false }];
+        let machine = Machine { disk: Some(Disk { faults, ..Disk::new("/d") }), ..machine() };
+        let described: Value = serde_json::from_str(&values(&machine, "-blockdev")[0]).unwrap();
+        assert_eq!(described["file"]["driver"], "blkdebug");
+        assert_eq!(described["file"]["inject-error"][0]["sector"], 7);
+        assert_eq!(described["file"]["inject-error"][1].get("sector"), None);
+        assert_eq!(described["file"]["image"]["filename"], "/d");
+    }
+
+    #[test]
+    fn only_a_terminal_gets_the_monitor_and_only_a_debugger_stops_the_start() {
+        assert_eq!(values(&machine(), "-mon"), [""; 0]);
+        assert!(!arguments(&machine()).contains(&"-S".into()));
+        let machine = Machine { serial: Serial::Terminal, gdb: true, ..machine() };
+        assert_eq!(values(&machine, "-mon"), ["chardev=terminal,mode=readline"]);
+        assert!(values(&machine, "-chardev")[0].contains("mux=on"));
+        assert!(arguments(&machine).contains(&"-S".into()) && arguments(&machine).contains(&"-s".into()));
+    }
+}

@@ -1,0 +1,164 @@
+//! The command line of `cargo run`.
+
+use clap::Parser;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Least memory that the guest is offered.
+pub const MEMORY_MIN: u64 = 16 << 20;
+
+/// Most memory that the guest is offered.
+pub const MEMORY_MAX: u64 = 64 << 30;
+
+/// Seconds that `--exec` may take if `--timeout` does not say otherwise.
+pub const TIMEOUT_SECONDS: u64 = 120;
+
+const AFTER_HELP: &str = "\
+Exit status: with --exec that of the last command (0 to 99). 2: bad option. 100: the kernel panicked or
+did not answer. 101: the first task ended. 102: the system did not come up. 124: the time ran out.
+125: anything else went wrong. 130: interrupted.";
+
+/// Builds Tenure and boots it under QEMU to a shell on this terminal.
+#[derive(Parser, Clone, PartialEq, Eq, Debug)]
+#[command(name = "cargo run --", version, after_help = AFTER_HELP)]
+pub struct Options {
+    /// Run these shell commands, print their output and nothing else, and exit with the last one's status
+    #[arg(long, value_name = "COMMANDS")]
+    pub exec: Option<String>,
+
+    /// Disk to show the guest, opened read-only: an ext2, ext3 or ext4 image
+    /// [default: a demonstration disk made of files of this repository]
+    #[arg(long, value_name = "IMAGE", conflicts_with = "no_disk")]
+    pub disk: Option<PathBuf>,
+
+    /// Show the guest no disk
+    #[arg(long)]
+    pub no_disk: bool,
+
+    /// Memory of the guest, with suffix K, M or G
+    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = memory_size)]
+    pub memory: u64,
+
+    /// Wait for a debugger before the first instruction, and print how to start it
+    #[arg(long)]
+    pub gdb: bool,
+
+    /// Count guest instructions: the guest's clock advances by one for each
+    #[arg(long, conflicts_with = "kvm")]
+    pub icount: bool,
+
+    /// Run on the processor instead of in software emulation
+    #[arg(long)]
+    pub kvm: bool,
+
+    /// Show the log of kernel and servers on standard error
+    #[arg(long)]
+    pub verbose: bool,
+
+    /// Seconds that --exec may take [default: 120, without limit under --gdb]
+    #[arg(long, value_name = "SECONDS", requires = "exec", value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: Option<u64>,
+}
+
+impl Options {
+    /// How long the guest may run; `None` is for ever.
+    pub fn time_limit(&self) -> Option<Duration> {
+        match (&self.exec, self.timeout) {
+            (None, _) => None,
+            (Some(_), Some(seconds)) => Some(Duration::from_secs(seconds)),
+            (Some(_), None) if self.gdb => None,
+            (Some(_), None) => Some(Duration::from_secs(TIMEOUT_SECONDS)),
+        }
+    }
+}
+
+/// A size in bytes from `64M`, `1G`, `65536K` or a plain number of bytes; whole pages, within the limits.
+pub fn memory_size(text: &str) -> std::result::Result<u64, String> {
+    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+    let unit = match &text[digits.len()..] {
+        "" => 1,
+        "K" | "k" => 1 << 10,
+        "M" | "m" => 1 << 20,
+        "G" | "g" => 1 << 30,
+        suffix => return Err(format!("unknown suffix `{suffix}`: use K, M or G, as in 64M")),
+    };
+    if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Err(String::from("not a size: write a number with a suffix, as in 64M"));
+    }
+    let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    match bytes {
+        Some(bytes) if bytes < MEMORY_MIN => Err(String::from("too little: at least 16M")),
+        Some(bytes) if bytes <= MEMORY_MAX && bytes % 4096 == 0 => Ok(bytes),
+        Some(bytes) if bytes <= MEMORY_MAX => Err(String::from("not a whole number of 4K pages")),
+        _ => Err(String::from("too much: at most 64G")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> std::result::Result<Options, clap::Error> {
+        Options::try_parse_from([&["tenure"], arguments].concat())
+    }
+
+    #[test]
+    fn without_options_it_is_a_shell_with_the_demonstration_disk() {
+        let options = parse(&[]).unwrap();
+        assert_eq!(options.memory, 256 << 20);
+        assert_eq!((options.exec.as_deref(), options.disk.as_deref(), options.no_disk), (None, None, false));
+        assert_eq!(options.time_limit(), None);
+        assert!(!options.gdb && !options.icount && !options.kvm && !options.verbose);
+    }
+
+    #[test]
+    fn every_option_is_understood() {
+        let options =
+            parse(&["--exec", "ls /; ps", "--disk", "a,b.img", "--memory", "64M", "--icount"]).unwrap();
+        assert_eq!(options.exec.as_deref(), Some("ls /; ps"));
+        assert_eq!(options.disk, Some(PathBuf::from("a,b.img")));
+        assert_eq!(options.memory, 64 << 20);
+        assert_eq!(options.time_limit(), Some(Duration::from_secs(TIMEOUT_SECONDS)));
+        let options =
+            parse(&["--exec", "ps", "--timeout", "7", "--gdb", "--kvm", "--verbose", "--no-disk"]).unwrap();
+        assert_eq!(options.time_limit(), Some(Duration::from_secs(7)));
+        assert!(options.gdb && options.kvm && options.verbose && options.no_disk);
+        assert_eq!(parse(&["--exec", "ps", "--gdb"]).unwrap().time_limit(), None);
+    }
+
+    #[test]
+    fn bad_arguments_end_with_status_2() {
+        let cases: &[&[&str]] = &[
+            &["--no-such-option"],
+            &["stray"],
+            &["--memory", "lots"],
+            &["--memory"],
+            &["--timeout", "0", "--exec", "ls"],
+            &["--timeout", "5"],
+            &["--disk", "x", "--no-disk"],
+            &["--kvm", "--icount"],
+            &["--exec", "a", "--exec", "b"],
+        ];
+        for case in cases {
+            assert_eq!(parse(case).expect_err(&format!("{case:?}")).exit_code(), 2, "{case:?}");
+        }
+        assert_eq!(parse(&["--help"]).unwrap_err().exit_code(), 0);
+    }
+
+    #[test]
+    fn sizes_have_suffixes() {
+        assert_eq!(memory_size("64M"), Ok(64 << 20));
+        assert_eq!(memory_size("1G"), Ok(1 << 30));
+        assert_eq!(memory_size("65536k"), Ok(64 << 20));
+        assert_eq!(memory_size("67108864"), Ok(64 << 20));
+    }
+
+    #[test]
+    fn sizes_that_make_no_sense_are_refused() {
+        for text in
+            ["", "M", "64T", "64MB", "-64M", "6 4M", "1M", "0", "99999999999999999999G", "128G", "16385K"]
+        {
+            assert!(memory_size(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! From the options to the exit status: set up, build, boot, explain.
+
+use crate::archive::{Archive, Member};
+use crate::build::{self, Guest};
+use crate::ending::Ending;
+use crate::host::ThisMachine;
+use crate::logfile::Log;
+use crate::machine::{Accelerator, Disk, Machine, Serial};
+use crate::options::Options;
+use crate::places::{Places, write_whole};
+use crate::session::{Event, Session};
+use crate::terminal::SavedTerminal;
+use crate::{Result, disk, interrupt, report, setup};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Name of the archive member with the commands of `--exec`.
+pub const EXEC_MEMBER: &str = "exec";
+
+/// Does the set-up that is missing and builds the guest.
+pub fn prepare(places: &Places) -> Result<Guest> {
+    let toolchain = setup::set_up(&mut ThisMachine)?;
+    build::build(places, toolchain)
+}
+
+/// Does what the options say. The exit status of the runner.
+pub fn start(options: &Options) -> Result<u8> {
+    let image = options.disk.as_deref().map(disk::check_image).transpose()?;
+    let places = Places::find()?;
+    interrupt::catch();
+    let mut guest = prepare(&places)?;
+    let image = match image {
+        None if !options.no_disk => Some(disk::demonstration(&places)?),
+        image => image,
+    };
+    if let Some(commands) = &options.exec {
+        guest.archive.put(Member::plain(EXEC_MEMBER, commands.as_str()));
+    }
+    let log = Log::create(&places)?;
+    let archive = ArchiveFile::write(&places, &guest.archive)?;
+    let machine = machine(options, &guest, image, archive.path(), &log);
+    let started = Session::start(machine)?;
+    if options.gdb {
+        let kernel = guest.kernel.display();
+        eprintln!(
+            "waiting for a debugger; in another terminal run:\n  gdb {kernel} -ex 'target remote :1234'"
+        );
+    }
+    let ending = if options.exec.is_some() {
+        run_commands(started, options, log, &guest, &places)?
+    } else {
+        run_shell(started, options, log, &guest, &places)?
+    };
+    Ok(ending)
+}
+
+fn machine(options: &Options, guest: &Guest, image: Option<PathBuf>, archive: &Path, log: &Log) -> Machine {
+    Machine {
+        kernel: guest.kernel.clone(),
+        archive: archive.to_owned(),
+        memory_bytes: options.memory,
+        disk: image.map(Disk::new),
+        serial: if options.exec.is_some() { Serial::Pipes } else { Serial::Terminal },
+        log: log.path().to_owned(),
+        qmp: PathBuf::new(),
+        command_line: String::new(),
+        accelerator: match (options.kvm, options.icount) {
+            (true, _) => Accelerator::Kvm,
+            (false, true) => Accelerator::CountedEmulation,
+            (false, false) => Accelerator::Emulation,
+        },
+        gdb: options.gdb,
+    }
+}
+
+/// The boot archive as a file, for as long as QEMU needs it.
+pub struct ArchiveFile(tempfile::TempPath);
+
+impl ArchiveFile {
+    /// Writes it under the target folder.
+    pub fn write(places: &Places, archive: &Archive) -> Result<ArchiveFile> {
+        ArchiveFile::write_bytes(places, &archive.bytes()?)
+    }
+
+    /// Writes any bytes in its stead, for tests of damaged archives.
+    pub fn write_bytes(places: &Places, bytes: &[u8]) -> Result<ArchiveFile> {
+        let folder = places.own("archives")?;
+        let failed = |error| crate::Failure::file("write to", &folder, &error);
+        let file =
+            tempfile::Builder::new().prefix("boot-").suffix(".tar").tempfile_in(&folder).map_err(failed)?;
+        let path = file.into_temp_path();
+        write_whole(&path, bytes)?;
+        Ok(ArchiveFile(path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+/// Takes what the guest writes until the run ends or its time does.
+///
+/// `output` gets the bytes of the serial port, `news` those of the log; either may refuse with an error, which
+/// ends the run.
+pub fn drive(
+    mut session: Session,
+    log: &mut Log,
+    limit: Option<Duration>,
+    output: &mut dyn FnMut(&mut Session, &[u8]) -> Result<()>,
+    news: &mut dyn FnMut(&[u8]),
+) -> Result<Ending> {
+    let begin = Instant::now();
+    loop {
+        let event = session.event()?;
+        news(&log.read_news());
+        match event {
+            Event::Output(bytes) => output(&mut session, &bytes)?,
+            Event::Silence => {}
+            Event::Ended => {
+                let ending = session.finish(log);
+                news(&log.read_news());
+                return ending;
+            }
+        }
+        if limit.is_some_and(|limit| begin.elapsed() > limit) {
+            let ending = session.interrogate();
+            news(&log.read_news());
+            return Ok(ending);
+        }
+    }
+}
+
+fn show_log(verbose: bool) -> impl FnMut(&[u8]) {
+    move |bytes| {
+        if verbose {
+            let _ = std::io::stderr().write_all(bytes);
+        }
+    }
+}
+
+fn run_commands(
+    session: Session,
+    options: &Options,
+    mut log: Log,
+    guest: &Guest,
+    places: &Places,
+) -> Result<u8> {
+    let mut print = |_: &mut Session, bytes: &[u8]| {
+        let mut output = std::io::stdout();
+        // Nobody is left to read, as with `| head`: as good as Ctrl-C.
+        output.write_all(bytes).and_then(|()| output.flush()).map_err(|_| interrupt::failure())
+    };
+    let limit = options.time_limit();
+    let ending = drive(session, &mut log, limit, &mut print, &mut show_log(options.verbose))?;
+    match report::explain(&ending, &log.text(), log.path(), guest, places) {
+        Some(explanation) => eprint!("{explanation}"),
+        None => log.discard(),
+    }
+    Ok(ending.exec_status())
+}
+
+fn run_shell(
+    session: Session,
+    options: &Options,
+    mut log: Log,
+    guest: &Guest,
+    places: &Places,
+) -> Result<u8> {
+    let terminal = SavedTerminal::save();
+    eprintln!("booting; Ctrl-A X leaves QEMU; log: {}", places.shown(log.path()));
+    let mut nothing = |_: &mut Session, _: &[u8]| Ok(());
+    let ending = drive(session, &mut log, None, &mut nothing, &mut show_log(options.verbose));
+    drop(terminal);
+    let ending = ending?;
+    if let Ending::Quit = ending {
+        return Ok(0);
+    }
+    match report::explain(&ending, &log.text(), log.path(), guest, places) {
+        Some(explanation) => eprint!("\n{explanation}"),
+        None => log.discard(),
+    }
+    Ok(ending.exec_status())
+}

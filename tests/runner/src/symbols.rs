@@ -1,0 +1,172 @@
+//! Turns the addresses of a backtrace into functions and lines.
+//!
+//! Kernel and servers log one line a frame, `backtrace: NAME 0xADDRESS`, innermost first; NAME is `kernel` or
+//! a member of the boot archive. The first address of a run is an instruction, the others are return
+//! addresses, so the call is looked up one byte before them.
+
+use crate::build::Guest;
+use crate::programs::KERNEL;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+const MARK: &str = "backtrace: ";
+
+/// One line of a backtrace.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Frame {
+    /// Program that it lies in.
+    pub program: String,
+    /// Address as logged.
+    pub address: u64,
+    /// The address follows a call.
+    pub is_return: bool,
+}
+
+/// The frames that a log holds, run after run.
+pub fn frames(log: &str) -> Vec<Frame> {
+    let mut frames: Vec<Frame> = Vec::new();
+    let mut previous: Option<String> = None;
+    for line in log.lines() {
+        let Some((program, address)) = parse(line) else {
+            previous = None;
+            continue;
+        };
+        let is_return = previous.as_deref() == Some(program);
+        frames.push(Frame { program: program.to_owned(), address, is_return });
+        previous = Some(program.to_owned());
+    }
+    frames
+}
+
+/// Program and address of a line, if it is one of a backtrace.
+fn parse(line: &str) -> Option<(&str, u64)> {
+    let (_, rest) = line.split_once(MARK)?;
+    let mut words = rest.split_whitespace();
+    let program = words.next()?;
+    let digits = words.next()?.strip_prefix("0x")?;
+    Some((program, u64::from_str_radix(digits, 16).ok()?))
+}
+
+/// The programs that addresses are looked up in.
+pub struct Symbols {
+    files: HashMap<String, PathBuf>,
+    loaded: HashMap<String, Option<addr2line::Loader>>,
+}
+
+impl Symbols {
+    /// Of everything in a guest.
+    pub fn new(guest: &Guest) -> Symbols {
+        let mut files: HashMap<_, _> = guest.programs.iter().cloned().collect();
+        files.insert(KERNEL.to_owned(), guest.kernel.clone());
+        Symbols { files, loaded: HashMap::new() }
+    }
+
+    /// One line a function, inlined ones included: `program  function (file:line)`.
+    pub fn describe(&mut self, frame: &Frame, root: &Path) -> Vec<String> {
+        let place = |what: &str| format!("{:10} {:#018x}  {what}", frame.program, frame.address);
+        let address = frame.address - u64::from(frame.is_return && frame.address > 0);
+        let Some(loader) = self.loader(&frame.program) else { return vec![place("?")] };
+        let mut lines = Vec::new();
+        if let Ok(mut found) = loader.find_frames(address) {
+            while let Ok(Some(function)) = found.next() {
+                let name = function.function.and_then(|name| Some(name.demangle().ok()?.into_owned()));
+                let location =
+                    function.location.and_then(|at| Some((at.file?.to_owned(), at.line.unwrap_or(0))));
+                lines.push(place(&format!("{}{}", name.as_deref().unwrap_or("?"), shown(location, root))));
+            }
+        }
+        if lines.is_empty() {
+            lines.push(place(&symbol(loader, address).unwrap_or_else(|| String::from("?"))));
+        }
+        lines
+    }
+
+    fn loader(&mut self, program: &str) -> Option<&addr2line::Loader> {
+        let file = self.files.get(program)?;
+        let load = || addr2line::Loader::new(file).ok();
+        self.loaded.entry(program.to_owned()).or_insert_with(load).as_ref()
+    }
+}
+
+fn shown(location: Option<(String, u32)>, root: &Path) -> String {
+    let Some((file, line)) = location else { return String::new() };
+    let file = Path::new(&file);
+    format!(" ({}:{line})", file.strip_prefix(root).unwrap_or(file).display())
+}
+
+fn symbol(loader: &addr2line::Loader, address: u64) -> Option<String> {
+    let name = loader.find_symbol(address)?;
+    Some(addr2line::demangle_auto(name.into(), None).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::Archive;
+
+    fn frame(program: &str, address: u64, is_return: bool) -> Frame {
+        Frame { program: program.into(), address, is_return }
+    }
+
+    #[test]
+    fn lines_of_a_backtrace_are_found_among_others() {
+        let log = "panic: at the disco\n\
+                   [kernel] backtrace: kernel 0xffffffff80100010\n\
+                   backtrace: kernel 0xffffffff80100020 extra\n\
+                   backtrace: bin/ls 0x401000\n\
+                   nothing\n\
+                   backtrace: bin/ls 0x402000\r\n\
+                   backtrace: bin/ls 0x403000\n";
+        let expected = [
+            frame("kernel", 0xffff_ffff_8010_0010, false),
+            frame("kernel", 0xffff_ffff_8010_0020, true),
+            frame("bin/ls", 0x40_1000, false),
+            frame("bin/ls", 0x40_2000, false),
+            frame("bin/ls", 0x40_3000, true),
+        ];
+        assert_eq!(frames(log), expected);
+    }
+
+    #[test]
+    fn what_only_looks_like_a_backtrace_is_skipped() {
+        for line in [
+            "",
+            "backtrace: ",
+            "backtrace: kernel",
+            "backtrace: kernel 12",
+            "backtrace: kernel 0xg",
+            "kernel 0x1",
+        ] {
+            assert_eq!(frames(line), [], "{line}");
+        }
+    }
+
+    #[test]
+    fn an_address_in_this_very_program_has_a_name_and_a_line() {
+        let myself = std::env::current_exe().unwrap();
+        let loader = addr2line::Loader::new(&myself).unwrap();
+        let name = "an_address_in_this_very_program";
+        let bytes = std::fs::read(&myself).unwrap();
+        assert!(!bytes.is_empty());
+        let guest = Guest { kernel: myself, programs: Vec::new(), archive: Archive::new() };
+        let mut symbols = Symbols::new(&guest);
+        let found = (0..1 << 24)
+            .step_by(64)
+            .map(|address| loader.relative_address_base() + address)
+            .find(|&address| loader.find_symbol(address).is_some_and(|symbol| symbol.contains(name)));
+        let address = found.expect("this test has a symbol");
+        let lines = symbols.describe(&frame("kernel", address, false), Path::new("/"));
+        assert!(lines.iter().any(|line| line.contains("symbols.rs:") || line.contains(name)), "{lines:?}");
+    }
+
+    #[test]
+    fn unknown_programs_and_addresses_are_shown_as_they_are() {
+        let guest = Guest { kernel: "/no/such/file".into(), programs: Vec::new(), archive: Archive::new() };
+        let mut symbols = Symbols::new(&guest);
+        for program in ["kernel", "bin/none"] {
+            let lines = symbols.describe(&frame(program, 0, true), Path::new("/"));
+            assert_eq!(lines.len(), 1);
+            assert!(lines[0].contains(program) && lines[0].ends_with('?'), "{lines:?}");
+        }
+    }
+}
