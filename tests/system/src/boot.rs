@@ -1,0 +1,169 @@
+//! What to boot, said step by step, and the boot itself. Failures panic: this is for tests.
+
+use crate::conversation::Conversation;
+use crate::image::Image;
+use crate::outcome::Outcome;
+use crate::world::{self, Permit, World};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tests_runner::archive::{Archive, Member};
+use tests_runner::logfile::Log;
+use tests_runner::machine::{Accelerator, Disk, Machine, ReadFault, Serial};
+use tests_runner::options::memory_size;
+use tests_runner::session::Session;
+use tests_runner::start::{ArchiveFile, EXEC_MEMBER, drive};
+
+/// Time that a scenario may take if it does not say otherwise.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A boot to be. Without further words: 128 MiB, no disk, software emulation.
+pub struct Boot {
+    memory_bytes: u64,
+    disk: Option<Disk>,
+    archive: Archive,
+    archive_bytes: Option<Vec<u8>>,
+    accelerator: Accelerator,
+    limit: Duration,
+}
+
+/// A boot that is under way.
+pub(crate) struct Started {
+    pub session: Session,
+    pub log: Log,
+    pub world: &'static World,
+    pub limit: Duration,
+    pub permit: Permit,
+    pub archive: ArchiveFile,
+}
+
+impl Default for Boot {
+    fn default() -> Boot {
+        Boot::new()
+    }
+}
+
+impl Boot {
+    /// The whole system, and no disk.
+    pub fn new() -> Boot {
+        let world = world::prepare().unwrap_or_else(|failure| panic!("{failure}"));
+        Boot {
+            memory_bytes: 128 << 20,
+            disk: None,
+            archive: world.guest.archive.clone(),
+            archive_bytes: None,
+            accelerator: Accelerator::Emulation,
+            limit: LIMIT,
+        }
+    }
+
+    /// With so much memory, as in `64M`.
+    pub fn memory(mut self, size: &str) -> Boot {
+        self.memory_bytes = memory_size(size).unwrap_or_else(|complaint| panic!("{size}: {complaint}"));
+        self
+    }
+
+    /// With this disk.
+    pub fn disk(self, image: &Image) -> Boot {
+        self.disk_file(image.path())
+    }
+
+    /// With this file as a disk, whatever it holds.
+    pub fn disk_file(mut self, path: &Path) -> Boot {
+        self.disk = Some(Disk::new(path));
+        self
+    }
+
+    /// The disk answers some reads with an I/O error.
+    pub fn fault(mut self, fault: ReadFault) -> Boot {
+        self.disk.as_mut().expect("a fault needs a disk").faults.push(fault);
+        self
+    }
+
+    /// With one more archive member, or another one in its place.
+    pub fn member(mut self, member: Member) -> Boot {
+        self.archive.put(member);
+        self
+    }
+
+    /// With an archive that was taken out of shape.
+    pub fn change_archive(mut self, change: impl FnOnce(&mut Archive)) -> Boot {
+        change(&mut self.archive);
+        self
+    }
+
+    /// With these bytes in place of the archive.
+    pub fn archive_bytes(mut self, bytes: Vec<u8>) -> Boot {
+        self.archive_bytes = Some(bytes);
+        self
+    }
+
+    /// The bytes of the archive as it would be booted, to be damaged for [`Boot::archive_bytes`].
+    pub fn intact_archive_bytes(&self) -> Vec<u8> {
+        self.archive.bytes().unwrap_or_else(|failure| panic!("{failure}"))
+    }
+
+    /// Counts instructions: the guest's clock advances by one for each, and runs repeat.
+    pub fn counted(mut self) -> Boot {
+        self.accelerator = Accelerator::CountedEmulation;
+        self
+    }
+
+    /// May take so long.
+    pub fn limit(mut self, limit: Duration) -> Boot {
+        self.limit = limit;
+        self
+    }
+
+    /// Boots, runs shell commands, and waits for the end.
+    pub fn exec(self, commands: &str) -> Outcome {
+        self.member(Member::plain(EXEC_MEMBER, commands)).run()
+    }
+
+    /// Boots and waits for the end.
+    pub fn run(self) -> Outcome {
+        let mut started = self.start();
+        let mut output = Vec::new();
+        let mut take = |_: &mut Session, bytes: &[u8]| {
+            output.extend_from_slice(bytes);
+            Ok(())
+        };
+        let limit = Some(started.limit);
+        let ending = drive(started.session, &mut started.log, limit, &mut take, &mut |_| ())
+            .unwrap_or_else(|failure| panic!("{failure}"));
+        drop(started.permit);
+        Outcome::new(ending, output, started.log, started.world)
+    }
+
+    /// Boots to a shell for the scenario to type at.
+    pub fn talk(self) -> Conversation {
+        Conversation::new(self.start())
+    }
+
+    fn start(self) -> Started {
+        let world = world::prepare().unwrap_or_else(|failure| panic!("{failure}"));
+        let permit = Permit::take();
+        let begin = || {
+            let archive = match &self.archive_bytes {
+                Some(bytes) => ArchiveFile::write_bytes(&world.places, bytes)?,
+                None => ArchiveFile::write(&world.places, &self.archive)?,
+            };
+            let log = Log::create(&world.places)?;
+            let machine = Machine {
+                kernel: world.guest.kernel.clone(),
+                archive: archive.path().to_owned(),
+                memory_bytes: self.memory_bytes,
+                disk: self.disk.clone(),
+                serial: Serial::Pipes,
+                log: log.path().to_owned(),
+                qmp: PathBuf::new(),
+                command_line: String::new(),
+                accelerator: self.accelerator,
+                gdb: false,
+            };
+            Ok((Session::start(machine)?, log, archive))
+        };
+        let started: tests_runner::Result<_> = begin();
+        let (session, log, archive) = started.unwrap_or_else(|failure| panic!("{failure}"));
+        Started { session, log, world, limit: self.limit, permit, archive }
+    }
+}

@@ -1,0 +1,37 @@
+//! The scenarios that boot the system, each a test of `cargo test`.
+//!
+//! To add one, write a function in a module of this folder and name it in the module's list.
+#![forbid(unsafe_code)]
+
+use libtest_mimic::{Arguments, Trial};
+use std::process::ExitCode;
+use tests_system::world;
+
+/// A scenario: its name, and the function that panics when the system does not do what it must.
+pub type Scenario = (&'static str, fn());
+
+/// All scenarios, module by module.
+const SCENARIOS: [(&str, &[Scenario]); 0] = [];
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    let threads = arguments.test_threads.unwrap_or(world::QEMUS);
+    arguments.test_threads = Some(threads.min(world::QEMUS));
+    if !arguments.list
+        && !SCENARIOS.is_empty()
+        && let Err(failure) = world::prepare()
+    {
+        eprintln!("{failure}");
+        return ExitCode::FAILURE;
+    }
+    let trial = |(name, run): &Scenario, module: &str| {
+        let run = *run;
+        Trial::test(format!("{module}::{name}"), move || {
+            run();
+            Ok(())
+        })
+    };
+    let trials =
+        SCENARIOS.iter().flat_map(|(module, scenarios)| scenarios.iter().map(move |one| trial(one, module)));
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
