@@ -109,10 +109,14 @@ system_calls! {
     TaskCreate = 42,
     /// Same for a thread. `frames`, `frame`, `slot`, `destination`, `task` (CONFIGURE).
     ThreadCreate = 43,
-    /// Gives a task one more frame of capability table. `frames`, `task`, `frame`. Value: first new handle.
+    /// Gives a task one more frame of capability table. `frames`, `task`, `frame`. Value: first new handle. The
+    /// first entry of each table frame is the kernel's, so a frame adds 127 handles.
     CapabilityTableAdd = 44,
     /// Cuts loose everything in a kernel frame and makes it plain. `frames`, `frame`. Errors: `Preempted`
-    /// (call again), `Busy` (a page table or capability table of a task that has not ended), `WrongFrame`.
+    /// (call again), `Busy` (a capability table of a task that has not ended; a task that still has page tables
+    /// or capability tables; any page table: these come back by `PmapUnstock`), `WrongFrame`. To take a task
+    /// apart: `TaskKill`, `PmapUnstock` until it gives nothing more, then reclaim its threads, capability
+    /// tables and the task.
     Reclaim = 45,
 
     /// Gives an address space plain frames for page tables. `frames`, `task`, `array` of `u32` frames, `count`.
@@ -130,8 +134,9 @@ system_calls! {
     /// Reads and, where `clear` is 1, clears referenced and dirty bits. `frames`, `task`, `address`, `pages`
     /// (at most 4096), `output` (a byte a page, see [`crate::pmap::QUERY_PRESENT`]), `clear`.
     PmapQuery = 52,
-    /// Takes back frames of the stock: spare ones and page tables that have become empty. `frames`, `task`,
-    /// `array` of `u32` to fill, `count`. Value: frames taken.
+    /// Takes back frames of the stock: spare ones and page tables that have become empty; of a task that has
+    /// ended all page tables, the top one last. `frames`, `task`, `array` of `u32` to fill, `count`. Value: frames
+    /// taken, 0 when there are no more. Errors: `Preempted` (call again; the value tells how many were taken).
     PmapUnstock = 53,
     /// Maps device memory. `frames`, `task`, `device memory`, `address`, `first page` within the range, `pages`.
     /// Errors: `NeedTables`.

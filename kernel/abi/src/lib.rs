@@ -23,6 +23,7 @@ pub mod capability;
 pub mod error;
 pub mod fault;
 pub mod message;
+pub mod object;
 pub mod pmap;
 pub mod task;
 

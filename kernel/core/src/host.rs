@@ -1,0 +1,215 @@
+//! A machine in a test process: frames are boxes, user memory is reached by walking the very page tables that the kernel
+//! builds, devices are maps. Simple and slow; every misuse of a frame panics.
+
+use crate::frame_table::{FrameEntry, FrameKind};
+use crate::machine::{Machine, UserFault};
+use crate::name::Link;
+use crate::objects::Object;
+use crate::page_table::{self, LARGE, PRESENT};
+use core::any::Any;
+use kernel_abi::FRAME_BYTES;
+use kernel_abi::fault::Access;
+use std::boxed::Box;
+use std::collections::{BTreeMap, BTreeSet};
+use std::vec;
+use std::vec::Vec;
+
+/// See the module.
+pub struct HostMachine {
+    entries: Vec<FrameEntry>,
+    objects: BTreeMap<u32, Box<dyn Any>>,
+    tables: BTreeMap<u32, Box<[u64; 512]>>,
+    contents: BTreeMap<u32, Box<[u8; 4096]>>,
+    root: u32,
+    /// Present time in nanoseconds.
+    pub time: u64,
+    /// Time at which the timer is to fire.
+    pub timer: u64,
+    /// Lines that are not masked.
+    pub unmasked: BTreeSet<u32>,
+    /// What [`Machine::interrupt_pending`] answers next, from the end; then false.
+    pub pending: Vec<bool>,
+    /// Shootdowns: root, address, pages.
+    pub shootdowns: Vec<(u32, u64, u64)>,
+    /// Values written to ports.
+    pub ports: BTreeMap<u16, u32>,
+    /// Bytes logged.
+    pub logged: Vec<u8>,
+}
+
+impl HostMachine {
+    /// A machine with this many frames, all plain but frame 0.
+    pub fn new(frames: u32) -> HostMachine {
+        let mut entries = vec![FrameEntry::new(FrameKind::Plain); frames as usize];
+        entries[0] = FrameEntry::new(FrameKind::Reserved);
+        HostMachine {
+            entries,
+            objects: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            contents: BTreeMap::new(),
+            root: 0,
+            time: 0,
+            timer: u64::MAX,
+            unmasked: BTreeSet::new(),
+            pending: Vec::new(),
+            shootdowns: Vec::new(),
+            ports: BTreeMap::new(),
+            logged: Vec::new(),
+        }
+    }
+
+    /// Number of frames.
+    pub fn frames(&self) -> u32 {
+        self.entries.len() as u32
+    }
+
+    /// The bytes of a plain frame.
+    pub fn contents(&mut self, frame: u32) -> &mut [u8; 4096] {
+        self.contents.entry(frame).or_insert_with(|| Box::new([0; 4096]))
+    }
+
+    fn translate(&mut self, address: u64, write: bool) -> Result<(u32, usize), UserFault> {
+        let denied = Access::WRITE.bits() * u64::from(write);
+        if self.root == 0 {
+            return Err(UserFault { address, access: denied });
+        }
+        let root = self.root;
+        let place = page_table::walk(self, root, address, 1);
+        let readable = place.entry & PRESENT != 0;
+        if !readable || write && place.entry & 2 == 0 {
+            return Err(UserFault { address, access: denied | u64::from(readable) });
+        }
+        let beyond = if place.entry & LARGE != 0 { (address >> 12 & 511) as u32 } else { 0 };
+        Ok((page_table::frame_of(place.entry) + beyond, (address % FRAME_BYTES) as usize))
+    }
+}
+
+impl Machine for HostMachine {
+    fn object<T: Object>(&mut self, link: Link) -> &mut T {
+        assert_eq!(
+            self.entries[link.frame() as usize].kind(),
+            T::KIND,
+            "frame {:#x} holds other objects",
+            link.frame()
+        );
+        let slots = self.objects.get_mut(&link.frame()).expect("the frame was formatted");
+        let slots = slots.downcast_mut::<Vec<T>>().expect("the frame was formatted for this kind");
+        &mut slots[link.slot() as usize]
+    }
+
+    fn format<T: Object>(&mut self, frame: u32) {
+        self.objects.insert(frame, Box::new(vec![T::EMPTY; T::PER_FRAME as usize]));
+    }
+
+    fn frame(&mut self, frame: u32) -> Option<&mut FrameEntry> {
+        self.entries.get_mut(frame as usize)
+    }
+
+    fn table(&mut self, frame: u32) -> &mut [u64; 512] {
+        assert_eq!(
+            self.entries[frame as usize].kind(),
+            FrameKind::PageTable,
+            "frame {frame:#x} is no page table"
+        );
+        self.tables.entry(frame).or_insert_with(|| Box::new([0; 512]))
+    }
+
+    fn format_root(&mut self, _frame: u32) {}
+
+    fn zero(&mut self, frame: u32, offset: usize, bytes: usize) {
+        match self.entries[frame as usize].kind() {
+            FrameKind::PageTable => {
+                self.tables.insert(frame, Box::new([0; 512]));
+            }
+            FrameKind::Plain => self.contents(frame)[offset..offset + bytes].fill(0),
+            kind => panic!("zero on a frame of kind {kind:?}"),
+        }
+    }
+
+    fn copy(&mut self, source: (u32, usize), destination: (u32, usize), bytes: usize) {
+        let from = *self.contents(source.0);
+        self.contents(destination.0)[destination.1..][..bytes].copy_from_slice(&from[source.1..][..bytes]);
+    }
+
+    fn read_user(&mut self, address: u64, bytes: &mut [u8]) -> Result<(), UserFault> {
+        for (offset, byte) in bytes.iter_mut().enumerate() {
+            let (frame, at) = self.translate(address + offset as u64, false)?;
+            *byte = self.contents(frame)[at];
+        }
+        Ok(())
+    }
+
+    fn write_user(&mut self, address: u64, bytes: &[u8]) -> Result<(), UserFault> {
+        for (offset, &byte) in bytes.iter().enumerate() {
+            let (frame, at) = self.translate(address + offset as u64, true)?;
+            self.contents(frame)[at] = byte;
+        }
+        Ok(())
+    }
+
+    fn read_user_words(&mut self, address: u64, words: &mut [u64]) -> Result<(), UserFault> {
+        for (index, word) in words.iter_mut().enumerate() {
+            let mut bytes = [0; 8];
+            self.read_user(address + index as u64 * 8, &mut bytes)?;
+            *word = u64::from_le_bytes(bytes);
+        }
+        Ok(())
+    }
+
+    fn write_user_words(&mut self, address: u64, words: &[u64]) -> Result<(), UserFault> {
+        for (index, word) in words.iter().enumerate() {
+            self.write_user(address + index as u64 * 8, &word.to_le_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn activate(&mut self, root: u32) {
+        self.root = root;
+    }
+
+    fn active_root(&self) -> u32 {
+        self.root
+    }
+
+    fn shoot_down(&mut self, root: u32, address: u64, pages: u64) {
+        self.shootdowns.push((root, address, pages));
+    }
+
+    fn set_local_base(&mut self, _address: u64) {}
+
+    fn now(&mut self) -> u64 {
+        self.time
+    }
+
+    fn set_timer(&mut self, time: u64) {
+        self.timer = time;
+    }
+
+    fn interrupt_pending(&mut self) -> bool {
+        self.pending.pop().unwrap_or(false)
+    }
+
+    fn mask_interrupt(&mut self, line: u32, masked: bool) {
+        if masked {
+            self.unmasked.remove(&line);
+        } else {
+            self.unmasked.insert(line);
+        }
+    }
+
+    fn is_device_memory(&self, frame: u64, _frames: u64) -> bool {
+        frame >= self.entries.len() as u64
+    }
+
+    fn port_read(&mut self, port: u16, _width: u32) -> u32 {
+        self.ports.get(&port).copied().unwrap_or(u32::MAX)
+    }
+
+    fn port_write(&mut self, port: u16, _width: u32, value: u32) {
+        self.ports.insert(port, value);
+    }
+
+    fn log(&mut self, line: &[u8]) {
+        self.logged.extend_from_slice(line);
+    }
+}

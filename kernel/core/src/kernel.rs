@@ -1,0 +1,318 @@
+//! The kernel's state, access to objects by name and handle, and the way in and out of the kernel.
+
+use crate::frame_table::FrameKind;
+use crate::machine::{Machine, UserFault};
+use crate::name::{Link, ObjectName};
+use crate::objects::{Capability, Context, Object, Task, Thread, ThreadState};
+use crate::scheduler::{SLICE_NS, Scheduler};
+use crate::timer::TimerWheel;
+use kernel_abi::capability::{CAPABILITIES_PER_FRAME, CAPABILITY_FRAMES_PER_TASK};
+use kernel_abi::{Handle, KernelError, Kind, Rights, SystemCall, USER_END};
+
+/// Interrupt lines (of the first I/O APIC).
+pub const INTERRUPT_LINES: usize = 24;
+
+/// Deadlines handled in one kernel entry, so that an entry stays bounded; the rest follow at once in the next.
+const EXPIRIES_PER_ENTRY: u32 = 16;
+
+/// Who is told of an interrupt.
+#[derive(Clone, Copy)]
+pub(crate) struct InterruptLine {
+    pub(crate) notification: ObjectName,
+    pub(crate) bits: u64,
+}
+
+/// The whole state. See the crate's header.
+pub struct Kernel<M> {
+    /// The machine below.
+    pub machine: M,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) timers: TimerWheel,
+    pub(crate) interrupts: [InterruptLine; INTERRUPT_LINES],
+    /// Task whose address space is active.
+    pub(crate) active_task: Link,
+    armed_until: u64,
+    yields: bool,
+}
+
+/// Why a system call does not go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// It is refused, with a value.
+    Error(KernelError, u64),
+    /// User memory must be brought in first; the call is then made again.
+    Fault(UserFault),
+}
+
+impl From<KernelError> for Stop {
+    fn from(error: KernelError) -> Self {
+        Stop::Error(error, 0)
+    }
+}
+
+impl From<UserFault> for Stop {
+    fn from(fault: UserFault) -> Self {
+        Stop::Fault(fault)
+    }
+}
+
+/// How a system call went on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Done {
+    /// It is finished; the value goes to `rdx`.
+    Value(u64),
+    /// Its result is in the registers already, or the thread waits.
+    Handled,
+}
+
+/// What an operation answers.
+pub(crate) type Outcome = Result<Done, Stop>;
+
+impl<M: Machine> Kernel<M> {
+    /// A kernel without objects. Device memory for them, and for everything else, is the machine's.
+    pub fn new(machine: M) -> Kernel<M> {
+        Kernel {
+            machine,
+            scheduler: Scheduler::EMPTY,
+            timers: TimerWheel::EMPTY,
+            interrupts: [InterruptLine { notification: ObjectName::NONE, bits: 0 }; INTERRUPT_LINES],
+            active_task: Link::NONE,
+            armed_until: u64::MAX,
+            yields: false,
+        }
+    }
+
+    /// The thread that runs.
+    pub fn current(&self) -> Link {
+        self.scheduler.current
+    }
+
+    /// Takes a system call of the current thread; its registers are in its context.
+    pub fn system_call(&mut self) {
+        let current = self.scheduler.current;
+        let outcome = match SystemCall::from_number(self.context(current).rax) {
+            Some(call) => self.dispatch(call),
+            None => Err(KernelError::InvalidCall.into()),
+        };
+        match outcome {
+            Ok(Done::Handled) => {}
+            Ok(Done::Value(value)) => self.finish(current, 0, value),
+            Err(Stop::Error(error, value)) => self.finish(current, error.status(), value),
+            Err(Stop::Fault(fault)) => {
+                // `syscall` is two bytes: the call is made again once the page is there.
+                let context = &mut self.machine.object::<Thread>(current).context;
+                context.rip -= 2;
+                self.raise_fault(current, fault);
+            }
+        }
+    }
+
+    fn finish(&mut self, current: Link, status: u64, value: u64) {
+        let context = &mut self.machine.object::<Thread>(current).context;
+        context.rax = status;
+        context.rdx = value;
+    }
+
+    /// Takes an interrupt of a device.
+    pub fn device_interrupt(&mut self, line: u32) {
+        self.machine.mask_interrupt(line, true);
+        let InterruptLine { notification, bits } = self.interrupts[line as usize];
+        if let Ok(link) = self.live(notification, FrameKind::Notification) {
+            self.signal(link, bits);
+        }
+    }
+
+    /// Takes the timer's interrupt.
+    pub fn timer_interrupt(&mut self) {
+        self.armed_until = u64::MAX;
+        self.yields = true;
+    }
+
+    /// Lets the current thread fall behind its equals.
+    pub(crate) fn yield_now(&mut self) {
+        self.yields = true;
+    }
+
+    /// Ends a kernel entry: fires what is due, chooses the thread that runs next and makes its address space active.
+    /// `None`: wait for an interrupt.
+    pub fn leave(&mut self) -> Option<Link> {
+        self.fire_timers();
+        loop {
+            let current = self.scheduler.current;
+            let runnable =
+                current.is_some() && self.machine.object::<Thread>(current).state == ThreadState::Ready;
+            let yields = core::mem::replace(&mut self.yields, false);
+            let next = self.scheduler.choose(&mut self.machine, runnable, yields);
+            self.scheduler.current = next;
+            if next.is_none() {
+                self.arm_timer(None);
+                return None;
+            }
+            if self.switch_to(next) {
+                let priority = self.machine.object::<Thread>(next).priority;
+                self.arm_timer(Some(priority));
+                return Some(next);
+            }
+        }
+    }
+
+    /// Makes a thread's address space active and completes its message. False: it cannot run now after all.
+    fn switch_to(&mut self, link: Link) -> bool {
+        let task = self.machine.object::<Thread>(link).task.link;
+        if task != self.active_task {
+            let root = self.machine.object::<Task>(task).root;
+            self.machine.activate(root);
+            self.active_task = task;
+        }
+        let thread = self.machine.object::<Thread>(link);
+        let (copy_out, base) = (thread.copy_out, thread.context.fs_base);
+        self.machine.set_local_base(base);
+        !copy_out || self.copy_message_out(link)
+    }
+
+    fn fire_timers(&mut self) {
+        // Reading the clock is not free: only when something can be due.
+        if self.timers.next_event().is_none() {
+            return;
+        }
+        let now = self.machine.now();
+        for _ in 0..EXPIRIES_PER_ENTRY {
+            let Some(link) = self.timers.expire(&mut self.machine, now) else { return };
+            self.expired(link);
+        }
+    }
+
+    fn arm_timer(&mut self, running: Option<u8>) {
+        let event = self.timers.next_event().unwrap_or(u64::MAX);
+        let rival = running.is_some_and(|priority| self.scheduler.has_rival(priority));
+        if event >= self.armed_until && !(rival && self.armed_until == u64::MAX) {
+            return;
+        }
+        let slice = if rival { self.machine.now() + SLICE_NS } else { u64::MAX };
+        self.armed_until = self.armed_until.min(event).min(slice);
+        self.machine.set_timer(self.armed_until);
+    }
+
+    /// Makes a blocked thread run again.
+    pub(crate) fn make_ready(&mut self, link: Link) {
+        self.machine.object::<Thread>(link).state = ThreadState::Ready;
+        if link != self.scheduler.current {
+            self.scheduler.wake(&mut self.machine, link);
+        }
+    }
+
+    /// Registers of a thread.
+    pub(crate) fn context(&mut self, link: Link) -> &mut Context {
+        &mut self.machine.object::<Thread>(link).context
+    }
+
+    /// The full name of an object.
+    pub fn name_of<T: Object>(&mut self, link: Link) -> ObjectName {
+        let slot_generation = self.machine.object::<T>(link).generation();
+        let frame_generation = self.machine.frame(link.frame()).map_or(0, |entry| entry.generation());
+        ObjectName { link, frame_generation, slot_generation }
+    }
+
+    /// The object of a name, if it still exists.
+    pub(crate) fn live(&mut self, name: ObjectName, kind: FrameKind) -> Result<Link, KernelError> {
+        if name.is_none() {
+            return Err(KernelError::Stale);
+        }
+        let entry = *self.machine.frame(name.link.frame()).ok_or(KernelError::Stale)?;
+        if entry.kind() != kind || entry.generation() != name.frame_generation {
+            return Err(KernelError::Stale);
+        }
+        let generation = match kind {
+            FrameKind::Thread => self.machine.object::<Thread>(name.link).generation,
+            FrameKind::Task => self.machine.object::<Task>(name.link).generation,
+            FrameKind::Endpoint => self.machine.object::<crate::objects::Endpoint>(name.link).generation,
+            _ => self.machine.object::<crate::objects::Notification>(name.link).generation,
+        };
+        if generation == name.slot_generation { Ok(name.link) } else { Err(KernelError::Stale) }
+    }
+
+    /// Task of the current thread.
+    pub(crate) fn current_task(&mut self) -> Link {
+        self.machine.object::<Thread>(self.scheduler.current).task.link
+    }
+
+    /// The place of an entry in a task's capability table.
+    pub(crate) fn entry_of(&mut self, task: Link, handle: Handle) -> Result<Link, KernelError> {
+        let (frame, slot) = (handle.0 / CAPABILITIES_PER_FRAME, handle.0 % CAPABILITIES_PER_FRAME);
+        if frame >= CAPABILITY_FRAMES_PER_TASK || slot == 0 {
+            return Err(KernelError::InvalidHandle);
+        }
+        match self.machine.object::<Task>(task).table[frame as usize] {
+            0 => Err(KernelError::NoTable),
+            frame => Ok(Link::new(frame, slot)),
+        }
+    }
+
+    /// The capability that a handle of the current task names.
+    pub(crate) fn capability(&mut self, handle: u64) -> Result<Capability, KernelError> {
+        let task = self.current_task();
+        self.capability_in(task, handle)
+    }
+
+    /// The capability that a handle of a task names; empty entries are refused.
+    pub(crate) fn capability_in(&mut self, task: Link, handle: u64) -> Result<Capability, KernelError> {
+        let handle = u32::try_from(handle).map_err(|_| KernelError::InvalidHandle)?;
+        let place = self.entry_of(task, Handle(handle)).map_err(|_| KernelError::InvalidHandle)?;
+        let capability = *self.capability_at(place);
+        if capability.kind == Kind::Null { Err(KernelError::InvalidHandle) } else { Ok(capability) }
+    }
+
+    /// The capability of this kind and with these rights that a handle of the current task names.
+    pub(crate) fn capability_for(
+        &mut self,
+        handle: u64,
+        kind: Kind,
+        rights: Rights,
+    ) -> Result<Capability, KernelError> {
+        let capability = self.capability(handle)?;
+        if capability.kind != kind {
+            return Err(KernelError::WrongKind);
+        }
+        if !capability.rights.contains(rights) {
+            return Err(KernelError::MissingRight);
+        }
+        Ok(capability)
+    }
+
+    /// The entry at a place.
+    pub(crate) fn capability_at(&mut self, place: Link) -> &mut Capability {
+        self.machine.object::<Capability>(place)
+    }
+
+    /// Checks that an array lies in user memory and is aligned.
+    pub(crate) fn check_array(
+        &self,
+        address: u64,
+        count: u64,
+        item_bytes: u64,
+        count_max: u64,
+    ) -> Result<(), KernelError> {
+        if count > count_max {
+            return Err(KernelError::InvalidArgument);
+        }
+        self.check_user(address, count * item_bytes)?;
+        if address % 8 != 0 && item_bytes % 8 == 0 || address % 4 != 0 {
+            return Err(KernelError::InvalidAddress);
+        }
+        Ok(())
+    }
+
+    /// Checks that bytes lie in user memory.
+    pub(crate) fn check_user(&self, address: u64, bytes: u64) -> Result<(), KernelError> {
+        match address.checked_add(bytes) {
+            Some(end) if end <= USER_END => Ok(()),
+            _ => Err(KernelError::InvalidAddress),
+        }
+    }
+
+    /// A frame number that the frame table covers.
+    pub(crate) fn frame_number(&mut self, value: u64) -> Result<u32, KernelError> {
+        let frame = u32::try_from(value).map_err(|_| KernelError::InvalidArgument)?;
+        if self.machine.frame(frame).is_none() { Err(KernelError::InvalidArgument) } else { Ok(frame) }
+    }
+}

@@ -1,0 +1,37 @@
+//! A rendezvous point of synchronous IPC.
+
+use super::Object;
+use crate::frame_table::FrameKind;
+use crate::queue::Queue;
+use kernel_abi::object::ENDPOINTS_PER_FRAME;
+
+/// Callers that wait to be received, or receivers that wait for a call; never both.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Endpoint {
+    /// Generation of the slot.
+    pub generation: u32,
+    /// The slot holds an endpoint.
+    pub live: bool,
+    /// Threads in state `Sending`.
+    pub senders: Queue,
+    /// Threads in state `Receiving`.
+    pub receivers: Queue,
+    reserved: [u64; 5],
+}
+
+impl Object for Endpoint {
+    const KIND: FrameKind = FrameKind::Endpoint;
+    const PER_FRAME: u32 = ENDPOINTS_PER_FRAME;
+    const EMPTY: Self = Endpoint {
+        generation: 0,
+        live: false,
+        senders: Queue::EMPTY,
+        receivers: Queue::EMPTY,
+        reserved: [0; 5],
+    };
+
+    fn generation(&self) -> u32 {
+        self.generation
+    }
+}
