@@ -3,7 +3,7 @@
 //! A program names its `main` by [`program!`](crate::program): `fn main(startup: Startup<'static>) -> i32`. The
 //! first task of all, physmem, which has no startup block, does it by [`first_task!`](crate::first_task).
 
-use crate::{current, logging};
+use crate::logging;
 use kernel_abi::Handle;
 
 /// Exit status of a task that panicked.
@@ -32,7 +32,7 @@ unsafe extern "C" {
 
 #[cfg(target_os = "none")]
 extern "C" fn start(address: u64, bytes: u64) -> ! {
-    current::adopt_first();
+    crate::current::adopt_first();
     let status = kernel_runtime_main(address, bytes);
     crate::syscall::task_exit(status as u32)
 }
@@ -62,6 +62,7 @@ pub fn run_program(
     for &(_, entry) in startup.capabilities.iter().chain(&startup.mounts) {
         crate::handles::reserve(Handle(entry));
     }
+    crate::threads::set_priority(startup.priority);
     main(startup)
 }
 

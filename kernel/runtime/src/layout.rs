@@ -1,5 +1,6 @@
 //! Where things lie in the address space of a native task. Only the stack and the startup block must be where
-//! their maker puts them; everything else is the task's own affair.
+//! their maker puts them; everything else is the task's own affair. Here too: which handles a task starts with, and the
+//! priorities of the kinds of tasks.
 
 use kernel_abi::Handle;
 
@@ -40,3 +41,14 @@ pub const LOG: Handle = Handle(5);
 pub const FIRST_WINDOW: Handle = Handle(8);
 /// First handle that the task gives out itself, but for those that the startup block names.
 pub const FREE_HANDLES: Handle = Handle(16);
+
+/// Priority of init.
+pub const PRIORITY_INIT: u8 = 24;
+/// Priority of device drivers and the console, which hold nobody up for long.
+pub const PRIORITY_DRIVER: u8 = 22;
+/// Priority of file servers.
+pub const PRIORITY_FILE_SERVER: u8 = 20;
+/// Priority of the shell, which must be able to end what runs wild.
+pub const PRIORITY_SHELL: u8 = 12;
+/// Priority of programs.
+pub const PRIORITY_PROGRAM: u8 = 8;

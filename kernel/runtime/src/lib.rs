@@ -31,7 +31,21 @@ pub mod sync;
 pub mod syscall;
 
 #[cfg(feature = "heap")]
+pub mod console;
+#[cfg(feature = "heap")]
+pub mod containers;
+#[cfg(feature = "heap")]
+pub mod files;
+#[cfg(feature = "heap")]
 pub mod heap;
+#[cfg(feature = "heap")]
+pub mod memory;
+#[cfg(feature = "heap")]
+pub mod notification;
+#[cfg(feature = "heap")]
+mod ranges;
+#[cfg(feature = "heap")]
+pub mod threads;
 
 mod panic;
 

@@ -17,13 +17,15 @@ pub struct StartupFrom<'a> {
     /// What a program calls itself in its messages.
     pub name: &'a str,
     /// Arguments, without the program's name.
-    pub arguments: &'a [&'a str],
+    pub arguments: &'a [&'a [u8]],
     /// Named capabilities and their entries in the task's table.
     pub capabilities: &'a [(&'a str, u32)],
     /// Path prefixes and the entries of their nodes.
     pub mounts: &'a [(&'a str, u32)],
     /// Where relative paths start.
-    pub directory: &'a str,
+    pub directory: &'a [u8],
+    /// Priority of the first thread, and of those that it starts.
+    pub priority: u8,
 }
 
 impl StartupFrom<'_> {
@@ -50,13 +52,16 @@ mod reading {
         #[serde(borrow)]
         pub name: &'a str,
         /// Arguments, without the program's name.
-        pub arguments: Vec<&'a str>,
+        #[serde(borrow)]
+        pub arguments: Vec<&'a [u8]>,
         /// Named capabilities and their entries in the task's table.
         pub capabilities: Vec<(&'a str, u32)>,
         /// Path prefixes and the entries of their nodes.
         pub mounts: Vec<(&'a str, u32)>,
         /// Where relative paths start.
-        pub directory: &'a str,
+        pub directory: &'a [u8],
+        /// Priority of the first thread, and of those that it starts.
+        pub priority: u8,
     }
 
     impl<'a> Startup<'a> {
@@ -73,7 +78,8 @@ mod reading {
 
         /// The value of an argument `name=value`.
         pub fn value(&self, name: &str) -> Option<&'a str> {
-            self.arguments.iter().find_map(|argument| argument.strip_prefix(name)?.strip_prefix('='))
+            let arguments = self.arguments.iter().filter_map(|bytes| core::str::from_utf8(bytes).ok());
+            arguments.into_iter().find_map(|text| text.strip_prefix(name)?.strip_prefix('='))
         }
 
         /// A number given as an argument `name=number`, decimal or `0x` hexadecimal.
@@ -94,10 +100,11 @@ mod tests {
 
     const SAMPLE: StartupFrom<'static> = StartupFrom {
         name: "ext",
-        arguments: &["disk=0", "first=0xc0000", "naïve"],
+        arguments: &[b"disk=0", b"first=0xc0000", b"na\xefve=1"],
         capabilities: &[("endpoint", 16), ("block", 17)],
         mounts: &[("/", 18)],
-        directory: "/",
+        directory: b"/",
+        priority: 9,
     };
 
     #[test]
@@ -109,8 +116,9 @@ mod tests {
         assert_eq!(startup.capability("block"), Some(Handle(17)));
         assert_eq!(startup.capability("blocks"), None);
         assert_eq!((startup.number("disk"), startup.number("first")), (Some(0), Some(0xc0000)));
-        assert_eq!((startup.number("naïve"), startup.value("fir")), (None, None));
-        assert_eq!((startup.mounts[0], startup.directory), (("/", 18), "/"));
+        assert_eq!((startup.number("na"), startup.value("fir")), (None, None));
+        assert_eq!((startup.mounts[0], startup.directory), (("/", 18), &b"/"[..]));
+        assert_eq!(startup.priority, 9);
     }
 
     #[test]
@@ -120,7 +128,7 @@ mod tests {
         assert_eq!(Startup::decode(&block[..used - 1]), None, "truncated");
         assert_eq!(Startup::decode(&block[..used + 1]), None, "left-over bytes");
         let long = "x".repeat(STARTUP_BLOCK_BYTES);
-        let arguments = [long.as_str()];
+        let arguments = [long.as_bytes()];
         let startup = StartupFrom { arguments: &arguments, ..SAMPLE };
         assert_eq!(startup.encode(&mut block), Err(TooLong));
     }

@@ -1,0 +1,208 @@
+//! Files as a client sees them: names are looked up across mounts ([`Names`]), nodes are read into containers.
+//!
+//! Calls to file servers carry a deadline, [`ANSWER_NS`], so that a server that is gone or hangs makes an error
+//! and not a program that never ends.
+
+mod names;
+pub mod path;
+
+pub use names::{LookupError, Names};
+
+use crate::containers::{Container, MemoryCallError, OwnContainer};
+use crate::ipc::{CallError, call};
+use crate::memory::Mapping;
+use crate::{Capability, Deadline, Handle};
+use alloc::vec::Vec;
+use containers_api::ContainerRights;
+use containers_api::space::MapProtection;
+use core::time::Duration;
+use filesystems_api::directory::Entries;
+use filesystems_api::file::*;
+use kernel_abi::FRAME_BYTES;
+
+/// How long a file server may take for one answer, in nanoseconds.
+pub const ANSWER_NS: u64 = 30_000_000_000;
+
+/// Longest lock that a file server and its driver get on a client's pages, in nanoseconds.
+pub const LOCK_NS: u64 = 30_000_000_000;
+
+/// Why a file server did not do it.
+pub type FileCallError = CallError<FileError>;
+
+fn deadline() -> Deadline {
+    Deadline::after(Duration::from_nanos(ANSWER_NS))
+}
+
+/// A file, directory or other node.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Node(Capability);
+
+impl Node {
+    /// The node behind a capability.
+    pub const fn new(capability: Capability) -> Node {
+        Node(capability)
+    }
+
+    /// The entry.
+    pub fn handle(&self) -> Handle {
+        self.0.handle()
+    }
+
+    /// Gives the node up as a capability.
+    pub fn into_capability(self) -> Capability {
+        self.0
+    }
+
+    /// What it is.
+    pub fn status(&self) -> Result<NodeStatus, FileCallError> {
+        call(self.handle(), &IoStat {}, &[], deadline())
+    }
+
+    /// The file system that it belongs to.
+    pub fn file_system(&self) -> Result<FileSystemStatus, FileCallError> {
+        call(self.handle(), &FsysStat {}, &[], deadline())
+    }
+
+    /// A few bytes; of a symbolic link its target.
+    pub fn read_small(&self, offset: u64, bytes: u32) -> Result<SmallContents, FileCallError> {
+        call(self.handle(), &IoRead { offset, bytes }, &[], deadline())
+    }
+
+    /// The target of a symbolic link.
+    pub fn read_link(&self) -> Result<Vec<u8>, FileCallError> {
+        let mut target = Vec::new();
+        loop {
+            let contents = self.read_small(target.len() as u64, SMALL_READ_BYTES as u32)?;
+            target.extend_from_slice(contents.bytes.as_slice());
+            // No link's target is longer than a page.
+            if contents.bytes.as_slice().len() < SMALL_READ_BYTES || target.len() >= FRAME_BYTES as usize {
+                return Ok(target);
+            }
+        }
+    }
+
+    /// Reads into a container, or a grant, that allows the server to lock and fill.
+    pub fn read_container(
+        &self,
+        offset: u64,
+        bytes: u64,
+        container: &Container,
+        container_offset: u64,
+    ) -> Result<ReadDone, FileCallError> {
+        let request = IoReadContainer { offset, bytes, container_offset };
+        let done = call(self.handle(), &request, &[container.handle()], deadline())?;
+        if done.bytes > bytes { Err(CallError::Violation) } else { Ok(done) }
+    }
+
+    /// Entries of a directory from a cookie on.
+    pub fn read_directory(&self, cookie: u64) -> Result<Entries, FileCallError> {
+        call(self.handle(), &DirReaddir { cookie }, &[], deadline())
+    }
+
+    /// All entries of a directory: number, kind, name.
+    pub fn entries(&self) -> Result<Vec<DirectoryEntry>, FileCallError> {
+        let mut all = Vec::new();
+        let mut cookie = 0;
+        loop {
+            let entries = self.read_directory(cookie)?;
+            let Some(last) = entries.iter().last() else {
+                return Ok(all);
+            };
+            // A server that turns in circles would fill this task's memory.
+            if last.next == cookie {
+                return Err(CallError::Violation);
+            }
+            cookie = last.next;
+            all.extend(entries.iter().map(|entry| DirectoryEntry {
+                inode: entry.inode,
+                kind: entry.kind,
+                name: entry.name.to_vec(),
+            }));
+        }
+    }
+}
+
+/// One name in a directory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DirectoryEntry {
+    /// Number of the node.
+    pub inode: u64,
+    /// What it is.
+    pub kind: NodeKind,
+    /// Its name.
+    pub name: Vec<u8>,
+}
+
+/// Why reading through a window failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReadError {
+    /// physmem refused.
+    Memory(MemoryCallError),
+    /// The file server refused.
+    File(FileCallError),
+}
+
+impl From<MemoryCallError> for ReadError {
+    fn from(error: MemoryCallError) -> Self {
+        ReadError::Memory(error)
+    }
+}
+
+impl From<FileCallError> for ReadError {
+    fn from(error: FileCallError) -> Self {
+        ReadError::File(error)
+    }
+}
+
+impl core::fmt::Display for ReadError {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            ReadError::Memory(error) => error.fmt(formatter),
+            ReadError::File(error) => error.fmt(formatter),
+        }
+    }
+}
+
+/// A container through which files are read piece by piece: file servers fill it, this task looks at it.
+#[derive(Debug)]
+pub struct Window {
+    // In this order: the mapping goes first, then the grant, then the container.
+    mapping: Mapping,
+    grant: Container,
+    _container: OwnContainer,
+}
+
+impl Window {
+    /// A window of so many pages. Nothing is charged until something is read.
+    pub fn new(pages: u64) -> Result<Window, MemoryCallError> {
+        let container = OwnContainer::new(pages)?;
+        let rights = ContainerRights::LOCK | ContainerRights::FILL | ContainerRights::COPY_OUT;
+        let grant = container.grant(0..pages, rights, LOCK_NS)?;
+        let mapping = Mapping::new(&container, 0, pages, MapProtection::empty())?;
+        Ok(Window { mapping, grant, _container: container })
+    }
+
+    /// Bytes that one read can bring.
+    pub fn bytes(&self) -> usize {
+        self.mapping.bytes()
+    }
+
+    /// Reads as much of a file from `offset` (page-aligned, for reads without copying) as there is and fits.
+    /// Nothing: the end of the file.
+    pub fn read(&mut self, node: &Node, offset: u64) -> Result<&[u8], ReadError> {
+        let (bytes, error) = self.read_partly(node, offset)?;
+        match error {
+            Some(error) if bytes.is_empty() => {
+                Err(ReadError::File(CallError::Refused(kernel_protocol::Refusal::new(error))))
+            }
+            _ => Ok(bytes),
+        }
+    }
+
+    /// The same; what an error left valid, and the error.
+    pub fn read_partly(&mut self, node: &Node, offset: u64) -> Result<(&[u8], Option<FileError>), ReadError> {
+        let done = node.read_container(offset, self.bytes() as u64, &self.grant, 0)?;
+        let error = (done.error != 0).then(|| kernel_protocol::ErrorCode::from_code(done.error));
+        Ok((&self.mapping.as_slice()[..done.bytes as usize], error))
+    }
+}
