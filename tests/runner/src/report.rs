@@ -28,7 +28,9 @@ pub fn explain(
         lines.iter().for_each(|line| text += &format!("  {line}\n"));
     }
     text += &backtrace(log, guest, places);
-    text += &format!("log: {}\n", places.shown(log_path));
+    if !log.is_empty() {
+        text += &format!("log: {}\n", places.shown(log_path));
+    }
     Some(text)
 }
 
@@ -68,6 +70,12 @@ mod tests {
     #[test]
     fn a_status_needs_no_explanation() {
         assert_eq!(explained(&Ending::Status(1), "anything"), None);
+    }
+
+    #[test]
+    fn an_empty_log_is_not_worth_a_look() {
+        let text = explained(&Ending::QemuFailed("no such device\n".into()), "").unwrap();
+        assert_eq!(text, "error: no such device\n");
     }
 
     #[test]

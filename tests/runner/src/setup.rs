@@ -109,7 +109,8 @@ fn install(host: &mut dyn Host, packages: &[&str]) -> Result<()> {
 
 /// What a person types to get these packages.
 fn commands_for(packages: &[&str]) -> String {
-    let mut commands = String::from("run these commands, then try again:\n");
+    let mut commands =
+        String::from("run these commands (as root, where there is no sudo), then try again:\n");
     commands += &format!("sudo apt-get update\nsudo apt-get install -y {}", packages.join(" "));
     if packages.contains(&DEBIAN_TOOLCHAIN[0]) {
         commands += &format!(
