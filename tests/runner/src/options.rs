@@ -20,14 +20,13 @@ did not answer. 101: the first task ended. 102: the system did not come up. 124:
 
 /// Builds Tenure and boots it under QEMU to a shell on this terminal.
 #[derive(Parser, Clone, PartialEq, Eq, Debug)]
-#[command(name = "cargo run --", version, after_help = AFTER_HELP)]
+#[command(name = "tenure", bin_name = "cargo run --", version, after_help = AFTER_HELP)]
 pub struct Options {
-    /// Run these shell commands, print their output and nothing else, and exit with the last one's status
+    /// Run shell commands: their output alone is printed, the last one's status returned
     #[arg(long, value_name = "COMMANDS")]
     pub exec: Option<String>,
 
-    /// Disk to show the guest, opened read-only: an ext2, ext3 or ext4 image
-    /// [default: a demonstration disk made of files of this repository]
+    /// An ext2, ext3 or ext4 image, opened read-only [default: files of this repository]
     #[arg(long, value_name = "IMAGE", conflicts_with = "no_disk")]
     pub disk: Option<PathBuf>,
 
