@@ -15,6 +15,12 @@ const UNFINISHED: [&str; 5] = [
     concat!("TO", "DO"),
 ];
 
+/// How unsafe code begins that needs a reason. Written in halves, so that this file does not hold them.
+const UNSAFE_BEGINS: [&str; 2] = [concat!("unsafe", " {"), concat!("unsafe", " impl")];
+
+/// Lines above unsafe code in which its reason is looked for.
+const SAFETY_REACH: usize = 8;
+
 /// Every module begins with a header that says what it is.
 pub fn headers(files: &[File]) -> Complaints {
     let begins = |file: &File| file.lines().next().is_some_and(|(_, line)| line.starts_with("//! "));
@@ -41,6 +47,27 @@ pub fn unfinished(files: &[File]) -> Complaints {
         }
     }
     complaints
+}
+
+/// Every unsafe block and unsafe implementation says, just above, why it is sound. (Clippy denies the same, but
+/// `cargo test` does not run it.)
+pub fn undocumented_unsafe(files: &[File]) -> Complaints {
+    let mut complaints = Complaints::new();
+    for file in files.iter().filter(|file| file.is_rust()) {
+        let lines: Vec<&str> = file.lines().map(|(_, line)| line.trim()).collect();
+        for (index, line) in lines.iter().enumerate().filter(|(_, line)| begins_unsafe(line)) {
+            let above = lines[..index].iter().rev().take(SAFETY_REACH).take_while(|above| !above.is_empty());
+            if !line.contains("SAFETY:") && !above.into_iter().any(|above| above.contains("SAFETY:")) {
+                complaints.push(format!("{}:{}: unsafe without a SAFETY comment", file.path, index + 1));
+            }
+        }
+    }
+    complaints
+}
+
+fn begins_unsafe(line: &str) -> bool {
+    let code = line.split("//").next().unwrap_or_default();
+    UNSAFE_BEGINS.iter().any(|begin| code.contains(begin))
 }
 
 /// No tabs, nothing behind the end of a line, a line feed at the end of the file.
@@ -105,6 +132,25 @@ mod tests {
                 unfinished(&rust(&format!("//! X.\nfn x() {{ {mark} }}\n"))),
                 [format!("a.rs:2: {mark}")]
             );
+        }
+    }
+
+    #[test]
+    fn unsafe_code_without_a_reason_is_found() {
+        let [block, implementation] = UNSAFE_BEGINS;
+        for good in [
+            format!("// SAFETY: x.\n{block} f() }}\n"),
+            format!("// SAFETY: x,\n// and y.\nlet a = g(\n    {block} f() }});\n"),
+            format!("// {block} is only talked about\n"),
+        ] {
+            assert_eq!(undocumented_unsafe(&rust(&good)), Complaints::new(), "{good}");
+        }
+        for bad in [
+            format!("{block} f() }}\n"),
+            format!("// SAFETY: of something else.\n\n{block} f() }}\n"),
+            format!("{implementation} Send for X {{}}\n"),
+        ] {
+            assert_eq!(undocumented_unsafe(&rust(&bad)).len(), 1, "{bad}");
         }
     }
 

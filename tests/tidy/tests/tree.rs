@@ -67,6 +67,11 @@ fn nothing_is_unfinished() {
 }
 
 #[test]
+fn unsafe_code_has_reasons() {
+    none(text::undocumented_unsafe(&files()));
+}
+
+#[test]
 fn whitespace_is_clean() {
     none(text::whitespace(&files()));
 }
