@@ -64,6 +64,11 @@ impl Extents {
         Ok(())
     }
 
+    /// The last extent, to be extended by one that continues it.
+    pub fn last_mut(&mut self) -> Option<&mut Extent> {
+        self.extents[..self.count].last_mut()
+    }
+
     /// The extents in use.
     pub fn as_slice(&self) -> &[Extent] {
         &self.extents[..self.count]
