@@ -43,6 +43,8 @@ pub mod memory;
 #[cfg(feature = "heap")]
 pub mod notification;
 #[cfg(feature = "heap")]
+pub mod process;
+#[cfg(feature = "heap")]
 mod ranges;
 #[cfg(feature = "heap")]
 pub mod threads;

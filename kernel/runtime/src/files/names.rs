@@ -11,7 +11,7 @@ use crate::startup::Startup;
 use crate::{Handle, KernelError};
 use alloc::string::String;
 use alloc::vec::Vec;
-use filesystems_api::file::{DirLookup, FileError, LINKS_MAX, Looked, NodeKind};
+use filesystems_api::file::{DirLookup, FileError, LINKS_MAX, NodeKind};
 use kernel_protocol::{Bytes, Refusal};
 
 /// Bytes of a path at most, as in Linux.
@@ -39,8 +39,8 @@ pub struct Names {
 
 /// A step of a lookup.
 enum Step {
-    /// The node.
-    Found(Node, Looked),
+    /// The node, its kind and size.
+    Found(Node, NodeKind, u64),
     /// Go on at the client's root.
     Retry(Vec<u8>),
 }
@@ -98,7 +98,7 @@ impl Names {
             }
             let (root, rest) = self.mount(&path).ok_or_else(|| refused(FileError::NotFound))?;
             match walk(root, rest, follow)? {
-                Step::Found(node, looked) => return Ok((node, looked.kind, looked.size)),
+                Step::Found(node, kind, bytes) => return Ok((node, kind, bytes)),
                 Step::Retry(target) => path = target,
             }
         }
@@ -122,7 +122,7 @@ fn walk(root: Handle, path: &[u8], follow: bool) -> Result<Step, LookupError> {
                 return Ok(Step::Retry(target));
             }
             found if after.is_empty() => return Ok(found),
-            Step::Found(node, _) => at = Some(node),
+            Step::Found(node, ..) => at = Some(node),
         }
         rest = after;
     }
@@ -137,7 +137,7 @@ fn step(from: Handle, path: &[u8], follow: bool) -> Result<Step, LookupError> {
         _ => return Err(CallError::Violation),
     }
     match received.take(0) {
-        Ok(capability) => Ok(Step::Found(Node::new(capability), reply)),
+        Ok(capability) => Ok(Step::Found(Node::new(capability), reply.kind, reply.size)),
         Err(KernelError::InvalidHandle) => Err(CallError::Violation),
         Err(error) => Err(CallError::Kernel(error)),
     }
