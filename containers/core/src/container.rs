@@ -1,0 +1,339 @@
+//! Making, resizing, filling, sealing and ending containers.
+
+use crate::access::{Access, Intent, changed};
+use crate::frames::{Contents, Frames, Span, Whose};
+use crate::layout::{CONTAINER_GRANTS, CONTAINER_LOCKS, container};
+use crate::limits::OPERATION_PAGES_MAX;
+use crate::pages::{self, Entry};
+use crate::record::{Container, Contract, Name, Records};
+use crate::{grant, lock};
+use containers_api::container::ContainerStatus;
+use containers_api::{ContainerRights, MemoryError};
+use kernel_abi::FRAME_BYTES;
+use kernel_abi::pmap::FrameSpan;
+
+/// Whether there is more to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// Call again.
+    More,
+    /// Nothing is left.
+    Done,
+}
+
+/// Makes a container without frames. It is in no list yet. Errors: `NoRecord`, `OutOfRange`.
+pub fn create(
+    frames: &mut impl Frames,
+    payer: Name<Contract>,
+    number: u64,
+    size: u64,
+) -> Result<Name<Container>, MemoryError> {
+    let height = pages::height_for(size)?;
+    let made = frames.create::<Container>(payer)?;
+    frames.set(made, container::CONTRACT, payer);
+    frames.set(made, container::NUMBER, number);
+    frames.set(made, container::PAGES, size);
+    frames.set(made, container::HEIGHT, height);
+    Ok(made)
+}
+
+/// How the container is, as seen through an access.
+pub fn status(records: &impl Records, access: &Access, principal: u64) -> ContainerStatus {
+    let this = access.container;
+    let size = records.get(this, container::PAGES);
+    let span =
+        Span { first: access.first_page, pages: access.pages.min(size.saturating_sub(access.first_page)) };
+    let present = if access.via.is_none() {
+        records.get(this, container::PRESENT)
+    } else {
+        pages::count_present(records, this, span)
+    };
+    ContainerStatus {
+        version: records.get(this, container::VERSION),
+        pages: span.pages,
+        present,
+        locks: records.get(this, container::LOCK_COUNT),
+        rights: access.rights,
+        sealed: records.get(this, container::SEALED),
+        principal,
+    }
+}
+
+/// Changes the size. Pages that are cut off are deallocated. Errors: `Locked`, `Sealed`, `OutOfRange`, `NoRecord`.
+pub fn resize(frames: &mut impl Frames, access: &Access, size: u64) -> Result<(), MemoryError> {
+    access.require(ContainerRights::ALLOCATE)?;
+    access.require_whole()?;
+    access.require_unsealed(frames)?;
+    pages::height_for(size)?;
+    let old = frames.get(access.container, container::PAGES);
+    if size < old {
+        let cut = Span { first: size, pages: old - size };
+        access.require_unlocked(frames, cut, Intent::Change)?;
+        frames.unmap(access.container, cut, Whose::Everybody);
+        drop_pages(frames, access.container, cut, u64::MAX);
+    } else {
+        pages::grow(frames, access.container, size)?;
+    }
+    frames.set(access.container, container::PAGES, size);
+    changed(frames, access.container);
+    Ok(())
+}
+
+/// Gives every page of the range a frame. Errors: `ContractExhausted`, `NoRecord`, `Sealed`, `Locked`, `Limit`.
+pub fn allocate(
+    frames: &mut impl Frames,
+    access: &Access,
+    first: u64,
+    count: u64,
+    contents: Contents,
+) -> Result<(), MemoryError> {
+    access.require(ContainerRights::ALLOCATE)?;
+    let span = access.span(frames, first, count)?;
+    require_bounded(span)?;
+    access.require_unsealed(frames)?;
+    access.require_unlocked(frames, span, Intent::Change)?;
+    charge_absent(frames, access.container, span)?;
+    fill_absent(frames, access.container, span, contents);
+    changed(frames, access.container);
+    Ok(())
+}
+
+/// Takes the range's frames away. Errors: `Locked`, `Sealed`.
+pub fn deallocate(
+    frames: &mut impl Frames,
+    access: &Access,
+    first: u64,
+    count: u64,
+) -> Result<(), MemoryError> {
+    access.require(ContainerRights::ALLOCATE)?;
+    let span = access.span(frames, first, count)?;
+    access.require_unsealed(frames)?;
+    access.require_unlocked(frames, span, Intent::Change)?;
+    frames.unmap(access.container, span, Whose::Everybody);
+    drop_pages(frames, access.container, span, u64::MAX);
+    changed(frames, access.container);
+    Ok(())
+}
+
+/// Freezes contents and size. Errors: `Locked` (not by a stable lock).
+pub fn seal(frames: &mut impl Frames, access: &Access) -> Result<(), MemoryError> {
+    access.require(ContainerRights::ALLOCATE)?;
+    access.require_whole()?;
+    let all = whole(frames, access.container);
+    access.require_unlocked(frames, all, Intent::Read)?;
+    frames.write_protect(access.container, all);
+    frames.set(access.container, container::SEALED, true);
+    changed(frames, access.container);
+    Ok(())
+}
+
+/// Marks a container as dying and cuts everything loose but its pages. Locks are broken, mappings and grants end.
+pub fn begin_destroy(frames: &mut impl Frames, this: Name<Container>) {
+    frames.set(this, container::DYING, true);
+    while let Some(lock) = CONTAINER_LOCKS.first(frames, this) {
+        lock::end(frames, lock);
+    }
+    frames.end_mappings(this, Whose::Everybody);
+    while let Some(first) = CONTAINER_GRANTS.first(frames, this) {
+        grant::end(frames, first);
+    }
+    frames.wake(this);
+}
+
+/// Gives back up to `budget` pages of a dying container; with the last one goes its record.
+pub fn destroy_step(frames: &mut impl Frames, this: Name<Container>, budget: u64) -> Step {
+    let all = whole(frames, this);
+    if drop_pages(frames, this, all, budget) == Step::More {
+        return Step::More;
+    }
+    let payer = frames.get(this, container::CONTRACT);
+    frames.delete(payer, this);
+    Step::Done
+}
+
+/// The frame of a page that is about to be mapped, and whether it may be written. Makes the page present, and for a
+/// write its own. Errors: `ContractExhausted`, `NoRecord`. The caller has checked locks and rights.
+pub fn touch(
+    frames: &mut impl Frames,
+    this: Name<Container>,
+    page: u64,
+    write: bool,
+) -> Result<(u32, bool), MemoryError> {
+    let entry = pages::entry(frames, this, page);
+    let Some(frame) = entry.frame() else {
+        charge_absent(frames, this, Span::page(page))?;
+        fill_absent(frames, this, Span::page(page), Contents::Zero);
+        let frame = pages::entry(frames, this, page).frame().expect("the page was filled just now");
+        return Ok((frame, write));
+    };
+    assert!(!entry.is_raw(), "a raw page is out of sight");
+    if !write || !entry.is_shared() {
+        return Ok((frame, !entry.is_shared()));
+    }
+    Ok((unshare(frames, this, page, entry), true))
+}
+
+/// Gives a page that takes part in a logical copy a frame of its own with the same contents: the copy-on-write
+/// break. The page's charge pays. Where others hold the frame, mappings of the page are removed. The frame.
+pub fn unshare(frames: &mut impl Frames, this: Name<Container>, page: u64, entry: Entry) -> u32 {
+    let old = entry.frame().expect("a page that is unshared is present");
+    if frames.holders(old) == 1 {
+        pages::set(frames, this, page, entry.shared(false));
+        return old;
+    }
+    frames.unmap(this, Span::page(page), Whose::Everybody);
+    let payer = frames.get(this, container::CONTRACT);
+    let new = frames.take(payer, Contents::Overwritten);
+    frames.copy(whole_frame(old, new));
+    frames.leave(old);
+    pages::set(frames, this, page, Entry::resident(new));
+    new
+}
+
+/// The same without the contents: where others hold the frame they are given up. No mapping of the page is left.
+pub fn substitute(
+    frames: &mut impl Frames,
+    this: Name<Container>,
+    page: u64,
+    entry: Entry,
+    contents: Contents,
+) -> u32 {
+    let old = entry.frame().expect("a page that is substituted is present");
+    if frames.holders(old) == 1 {
+        pages::set(frames, this, page, entry.shared(false));
+        return old;
+    }
+    frames.leave(old);
+    let payer = frames.get(this, container::CONTRACT);
+    let new = frames.take(payer, contents);
+    pages::set(frames, this, page, Entry::resident(new).raw(contents == Contents::Raw));
+    new
+}
+
+/// Makes every page of a span present and its own, or changes nothing. What others share is given up; no mapping
+/// of the span is left. Errors: `ContractExhausted`, `NoRecord`.
+pub fn make_private(
+    frames: &mut impl Frames,
+    this: Name<Container>,
+    span: Span,
+    contents: Contents,
+) -> Result<(), MemoryError> {
+    charge_absent(frames, this, span)?;
+    fill_absent(frames, this, span, contents);
+    frames.unmap(this, span, Whose::Everybody);
+    for page in span.first..span.end() {
+        let entry = pages::entry(frames, this, page);
+        if entry.is_shared() {
+            substitute(frames, this, page, entry, contents);
+        }
+    }
+    Ok(())
+}
+
+/// All of one frame to another.
+pub fn whole_frame(source: u32, destination: u32) -> FrameSpan {
+    FrameSpan { source, destination, bytes: FRAME_BYTES as u16, ..FrameSpan::default() }
+}
+
+/// All pages of a container.
+pub fn whole(records: &impl Records, this: Name<Container>) -> Span {
+    Span { first: 0, pages: records.get(this, container::PAGES) }
+}
+
+/// `Limit` where one request asks for more pages than it may.
+pub fn require_bounded(span: Span) -> Result<(), MemoryError> {
+    if span.pages > OPERATION_PAGES_MAX { Err(MemoryError::Limit) } else { Ok(()) }
+}
+
+/// Charges the absent pages of a span and makes places for them, or changes nothing; how many. Errors:
+/// `ContractExhausted`, `NoRecord`.
+pub fn charge_absent(
+    frames: &mut impl Frames,
+    this: Name<Container>,
+    span: Span,
+) -> Result<u64, MemoryError> {
+    let payer = frames.get(this, container::CONTRACT);
+    let absent = span.pages - pages::count_present(frames, this, span);
+    frames.charge_pages(payer, absent)?;
+    if let Err(error) = pages::prepare(frames, this, span) {
+        frames.return_pages(payer, absent);
+        return Err(error);
+    }
+    Ok(absent)
+}
+
+/// Gives the absent pages of a span, charged and prepared, their frames.
+pub fn fill_absent(frames: &mut impl Frames, this: Name<Container>, span: Span, contents: Contents) {
+    let payer = frames.get(this, container::CONTRACT);
+    for page in span.first..span.end() {
+        if pages::entry(frames, this, page) == Entry::ABSENT {
+            let frame = frames.take(payer, contents);
+            pages::set(frames, this, page, Entry::resident(frame).raw(contents == Contents::Raw));
+        }
+    }
+}
+
+/// Takes up to `budget` pages of a span out of a container and returns their charges. No mapping of them is left.
+pub fn drop_pages(frames: &mut impl Frames, this: Name<Container>, span: Span, budget: u64) -> Step {
+    let payer = frames.get(this, container::CONTRACT);
+    let (mut dropped, mut page) = (0, span.first);
+    let mut result = Step::Done;
+    while let Some((found, entry)) = pages::next_present(frames, this, page, span.end()) {
+        if dropped == budget {
+            result = Step::More;
+            break;
+        }
+        frames.leave(entry.frame().expect("an entry that is present has a frame"));
+        pages::set(frames, this, found, Entry::ABSENT);
+        dropped += 1;
+        page = found + 1;
+    }
+    frames.return_pages(payer, dropped);
+    pages::prune(frames, this, Span { first: span.first, pages: page.max(span.first + 1) - span.first });
+    result
+}
+
+/// Clears a byte range of pages; absent ones are zero already. Pages wholly in it are given up where `give_up` is
+/// set. No mapping of the range is left.
+pub fn zero_bytes(frames: &mut impl Frames, this: Name<Container>, first: u64, end: u64, give_up: bool) {
+    let mut offset = first;
+    while offset < end {
+        let page = offset / FRAME_BYTES;
+        let stop = end.min((page + 1) * FRAME_BYTES);
+        let is_whole = stop - offset == FRAME_BYTES;
+        let entry = pages::entry(frames, this, page);
+        if is_whole && give_up {
+            drop_pages(frames, this, Span::page(page), 1);
+        } else if entry != Entry::ABSENT {
+            let frame = match (is_whole, entry.is_shared()) {
+                (true, true) => substitute(frames, this, page, entry, Contents::Overwritten),
+                (false, true) => unshare(frames, this, page, entry),
+                (_, false) => entry.frame().expect("an entry that is present has a frame"),
+            };
+            frames.zero(frame, offset % FRAME_BYTES, stop - offset);
+            if is_whole {
+                pages::set(frames, this, page, Entry::resident(frame));
+            }
+        }
+        offset = stop;
+    }
+}
+
+/// Makes a container of frames that are there already, in order: the boot archive. Each becomes a page of it.
+/// Errors: as `create` and `allocate`.
+pub fn adopt<F: Frames>(
+    frames: &mut F,
+    this: Name<Container>,
+    first_frame: u32,
+    mut adopt_frame: impl FnMut(&mut F, u32),
+) -> Result<(), MemoryError> {
+    let span = whole(frames, this);
+    charge_absent(frames, this, span)?;
+    for page in 0..span.pages {
+        let frame = first_frame + page as u32;
+        adopt_frame(frames, frame);
+        pages::set(frames, this, page, Entry::resident(frame));
+    }
+    frames.set(this, container::SEALED, true);
+    Ok(())
+}

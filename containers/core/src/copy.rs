@@ -1,0 +1,308 @@
+//! Copying and moving between containers: whole pages by passing frames around, bytes only at the edges.
+//!
+//! ```text
+//!   source       |....aaaa|bbbbbbbb|cccc....|        offsets equal within a page:
+//!   destination  |....aaaa|bbbbbbbb|cccc....|        aaaa and cccc are moved, page b is shared copy-on-write
+//!
+//!   source       |....aaaa|bbbbbbbb|                 offsets different within a page:
+//!   destination  |aaaabbbb|bbbb....|                 all bytes are moved
+//! ```
+//!
+//! A source page without a frame leaves the destination's page without one. A frame that has as many holders as it
+//! can have is copied instead of shared. Overlapping ranges of one container are refused.
+
+use crate::access::{Access, Intent, changed};
+use crate::container::{require_bounded, unshare, whole_frame};
+use crate::frames::{Contents, Count, Frames, Span, Whose};
+use crate::layout::container;
+use crate::pages::{self, Entry};
+use crate::record::{Container, Name, Records};
+use containers_api::{ContainerRights, MemoryError};
+use kernel_abi::FRAME_BYTES;
+use kernel_abi::pmap::FrameSpan;
+
+/// What a copy or move did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Outcome {
+    /// Bytes that the processor moved.
+    pub moved_bytes: u64,
+    /// Pages that changed hands without moving a byte.
+    pub shared_pages: u64,
+}
+
+/// Bytes in a container, from the container's start.
+#[derive(Clone, Copy)]
+struct Bytes {
+    container: Name<Container>,
+    offset: u64,
+}
+
+impl Bytes {
+    fn page(self) -> u64 {
+        self.offset / FRAME_BYTES
+    }
+
+    fn in_page(self) -> u64 {
+        self.offset % FRAME_BYTES
+    }
+
+    fn plus(self, bytes: u64) -> Bytes {
+        Bytes { offset: self.offset + bytes, ..self }
+    }
+}
+
+/// The pages that a byte range of an access touches.
+fn touched(records: &impl Records, access: &Access, offset: u64, bytes: u64) -> Result<Span, MemoryError> {
+    let end = offset.checked_add(bytes).ok_or(MemoryError::OutOfRange)?;
+    let first = offset / FRAME_BYTES;
+    let span = access.span(records, first, end.div_ceil(FRAME_BYTES) - first)?;
+    require_bounded(span)?;
+    Ok(span)
+}
+
+/// Copies bytes. Errors: see [`containers_api::container::Copy`].
+pub fn copy(
+    frames: &mut impl Frames,
+    source: &Access,
+    destination: &Access,
+    source_offset: u64,
+    destination_offset: u64,
+    bytes: u64,
+) -> Result<Outcome, MemoryError> {
+    source.require(ContainerRights::COPY_OUT)?;
+    destination.require(ContainerRights::FILL)?;
+    let from_span = touched(frames, source, source_offset, bytes)?;
+    let to_span = touched(frames, destination, destination_offset, bytes)?;
+    destination.require_unsealed(frames)?;
+    source.require_unlocked(frames, from_span, Intent::Read)?;
+    destination.require_unlocked(frames, to_span, Intent::Change)?;
+    let from = Bytes {
+        container: source.container,
+        offset: from_span.first * FRAME_BYTES + source_offset % FRAME_BYTES,
+    };
+    let to = Bytes {
+        container: destination.container,
+        offset: to_span.first * FRAME_BYTES + destination_offset % FRAME_BYTES,
+    };
+    let distance = from.offset.abs_diff(to.offset);
+    if from.container == to.container && distance < bytes {
+        return Err(MemoryError::OutOfRange);
+    }
+    let plan = Plan::new(from, to, bytes);
+    plan.charge(frames, to_span)?;
+    Ok(plan.carry_out(frames, to_span))
+}
+
+/// Bytes, then whole pages, then bytes again.
+#[derive(Clone, Copy)]
+struct Plan {
+    from: Bytes,
+    to: Bytes,
+    head: u64,
+    pages: u64,
+    tail: u64,
+}
+
+impl Plan {
+    fn new(from: Bytes, to: Bytes, bytes: u64) -> Plan {
+        if from.in_page() != to.in_page() {
+            return Plan { from, to, head: bytes, pages: 0, tail: 0 };
+        }
+        let head = ((FRAME_BYTES - from.in_page()) % FRAME_BYTES).min(bytes);
+        let pages = (bytes - head) / FRAME_BYTES;
+        Plan { from, to, head, pages, tail: bytes - head - pages * FRAME_BYTES }
+    }
+
+    fn whole(self) -> (Span, Span) {
+        let first = |bytes: Bytes| bytes.plus(self.head).page();
+        (
+            Span { first: first(self.from), pages: self.pages },
+            Span { first: first(self.to), pages: self.pages },
+        )
+    }
+
+    /// Charges the destination's pages that become present, and makes places for them.
+    fn charge(self, frames: &mut impl Frames, to_span: Span) -> Result<(), MemoryError> {
+        let (from, to) = self.whole();
+        let mut needed = 0;
+        for page in to_span.first..to_span.end() {
+            let comes = !to.contains(page)
+                || pages::entry(frames, self.from.container, from.first + (page - to.first)) != Entry::ABSENT;
+            needed += u64::from(comes && pages::entry(frames, self.to.container, page) == Entry::ABSENT);
+        }
+        let payer = frames.get(self.to.container, container::CONTRACT);
+        frames.charge_pages(payer, needed)?;
+        if let Err(error) = pages::prepare(frames, self.to.container, to_span) {
+            frames.return_pages(payer, needed);
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    fn carry_out(self, frames: &mut impl Frames, to_span: Span) -> Outcome {
+        let mut outcome = Outcome::default();
+        frames.unmap(self.to.container, to_span, Whose::Everybody);
+        move_bytes(frames, self.from, self.to, self.head);
+        outcome.moved_bytes += self.head + self.tail;
+        self.share_pages(frames, &mut outcome);
+        let whole = self.head + self.pages * FRAME_BYTES;
+        move_bytes(frames, self.from.plus(whole), self.to.plus(whole), self.tail);
+        pages::prune(frames, self.to.container, to_span);
+        changed(frames, self.to.container);
+        frames.count(Count::MovedBytes, outcome.moved_bytes);
+        frames.count(Count::SharedPages, outcome.shared_pages);
+        outcome
+    }
+
+    fn share_pages(self, frames: &mut impl Frames, outcome: &mut Outcome) {
+        let (from, to) = self.whole();
+        if self.pages == 0 {
+            return;
+        }
+        frames.write_protect(self.from.container, from);
+        let mut dropped = 0;
+        for index in 0..self.pages {
+            let (source, destination) = (from.first + index, to.first + index);
+            let was_there = pages::entry(frames, self.to.container, destination).frame();
+            match pages::entry(frames, self.from.container, source).frame() {
+                None => {
+                    if let Some(old) = was_there {
+                        frames.leave(old);
+                        pages::set(frames, self.to.container, destination, Entry::ABSENT);
+                        dropped += 1;
+                    }
+                    outcome.shared_pages += 1;
+                }
+                Some(frame) if was_there == Some(frame) => outcome.shared_pages += 1,
+                Some(frame) => self.share_page(frames, source, destination, frame, outcome),
+            }
+        }
+        let payer = frames.get(self.to.container, container::CONTRACT);
+        frames.return_pages(payer, dropped);
+    }
+
+    fn share_page(
+        self,
+        frames: &mut impl Frames,
+        source: u64,
+        destination: u64,
+        frame: u32,
+        outcome: &mut Outcome,
+    ) {
+        let payer = frames.get(self.to.container, container::CONTRACT);
+        if let Some(old) = pages::entry(frames, self.to.container, destination).frame() {
+            frames.leave(old);
+        }
+        let entry = if frames.join(frame, payer).is_ok() {
+            let kept = pages::entry(frames, self.from.container, source).shared(true);
+            pages::set(frames, self.from.container, source, kept);
+            outcome.shared_pages += 1;
+            Entry::resident(frame).shared(true)
+        } else {
+            let copy = frames.take(payer, Contents::Overwritten);
+            frames.copy(whole_frame(frame, copy));
+            outcome.moved_bytes += FRAME_BYTES;
+            Entry::resident(copy)
+        };
+        pages::set(frames, self.to.container, destination, entry);
+    }
+}
+
+/// Moves bytes by copying. The destination's pages are charged and unmapped.
+fn move_bytes(frames: &mut impl Frames, mut from: Bytes, mut to: Bytes, mut bytes: u64) {
+    while bytes > 0 {
+        let piece = bytes.min(FRAME_BYTES - from.in_page()).min(FRAME_BYTES - to.in_page());
+        let destination = writable_frame(frames, to.container, to.page());
+        match pages::entry(frames, from.container, from.page()).frame() {
+            None => frames.zero(destination, to.in_page(), piece),
+            Some(source) => frames.copy(FrameSpan {
+                source,
+                destination,
+                source_offset: from.in_page() as u16,
+                destination_offset: to.in_page() as u16,
+                bytes: piece as u16,
+                reserved: 0,
+            }),
+        }
+        (from, to, bytes) = (from.plus(piece), to.plus(piece), bytes - piece);
+    }
+}
+
+fn writable_frame(frames: &mut impl Frames, this: Name<Container>, page: u64) -> u32 {
+    let entry = pages::entry(frames, this, page);
+    match entry.frame() {
+        Some(_) if entry.is_shared() => unshare(frames, this, page, entry),
+        Some(frame) => frame,
+        None => {
+            let payer = frames.get(this, container::CONTRACT);
+            let frame = frames.take(payer, Contents::Zero);
+            pages::set(frames, this, page, Entry::resident(frame));
+            frame
+        }
+    }
+}
+
+/// Moves pages, whose charge passes to the destination's contract. Errors: see [`containers_api::container::Move`].
+pub fn move_pages(
+    frames: &mut impl Frames,
+    source: &Access,
+    destination: &Access,
+    first: u64,
+    destination_page: u64,
+    count: u64,
+) -> Result<Outcome, MemoryError> {
+    source.require(ContainerRights::ALLOCATE)?;
+    destination.require(ContainerRights::FILL)?;
+    let from = source.span(frames, first, count)?;
+    let to = destination.span(frames, destination_page, count)?;
+    require_bounded(from)?;
+    source.require_unsealed(frames)?;
+    destination.require_unsealed(frames)?;
+    source.require_unlocked(frames, from, Intent::Change)?;
+    destination.require_unlocked(frames, to, Intent::Change)?;
+    if source.container == destination.container && from.intersection(to).is_some() {
+        return Err(MemoryError::OutOfRange);
+    }
+    let giver = frames.get(source.container, container::CONTRACT);
+    let taker = frames.get(destination.container, container::CONTRACT);
+    let coming = pages::count_present(frames, source.container, from);
+    let going = pages::count_present(frames, destination.container, to);
+    let more = if giver == taker { 0 } else { coming.saturating_sub(going) };
+    frames.charge_pages(taker, more)?;
+    if let Err(error) = pages::prepare(frames, destination.container, to) {
+        frames.return_pages(taker, more);
+        return Err(error);
+    }
+    frames.unmap(source.container, from, Whose::Everybody);
+    frames.unmap(destination.container, to, Whose::Everybody);
+    for index in 0..count {
+        move_page(frames, (source.container, from.first + index), (destination.container, to.first + index));
+    }
+    if giver == taker {
+        frames.return_pages(taker, going);
+    } else {
+        frames.return_pages(giver, coming);
+        frames.return_pages(taker, (more + going) - coming);
+    }
+    pages::prune(frames, source.container, from);
+    pages::prune(frames, destination.container, to);
+    changed(frames, source.container);
+    if source.container != destination.container {
+        changed(frames, destination.container);
+    }
+    frames.count(Count::SharedPages, count);
+    Ok(Outcome { moved_bytes: 0, shared_pages: count })
+}
+
+fn move_page(frames: &mut impl Frames, from: (Name<Container>, u64), to: (Name<Container>, u64)) {
+    if let Some(old) = pages::entry(frames, to.0, to.1).frame() {
+        frames.leave(old);
+    }
+    let entry = pages::entry(frames, from.0, from.1);
+    pages::set(frames, to.0, to.1, entry);
+    pages::set(frames, from.0, from.1, Entry::ABSENT);
+    if let Some(frame) = entry.frame() {
+        let taker = frames.get(to.0, container::CONTRACT);
+        frames.hand_over(frame, taker);
+    }
+}

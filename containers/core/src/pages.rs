@@ -1,0 +1,339 @@
+//! The page array of a container (the *amap*): which page has which frame, 8 bytes a page.
+//!
+//! A radix tree of nodes with 64 words. Words of the lowest level are [`Entry`], those above are [`Branch`], which
+//! names a node and counts its words that are not empty; the root branch is in the container's record. A
+//! hole of any size costs nothing. The frames are reference-counted (the *anons*): a page that takes part in a
+//! logical copy is marked shared, and whether others still hold its frame is known to the frame alone.
+//!
+//! ```text
+//!   prepare(span)  nodes for every page of the span, or nothing      may fail
+//!   set(page, …)   in prepared places, or where an entry was         cannot fail
+//!   prune(span)    empty nodes go back                               cannot fail
+//! ```
+
+use crate::frames::Span;
+use crate::layout::container;
+use crate::limits::{ARRAY_HEIGHT_MAX, CONTAINER_PAGES_MAX};
+use crate::record::{Container, Name, Records};
+use containers_api::MemoryError;
+
+/// log2 of the words of a node.
+const NODE_SHIFT: u32 = 6;
+/// Words of a node.
+const NODE_WORDS: u64 = 1 << NODE_SHIFT;
+
+/// One page. The low three bits are the state, of which there are two so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry(u64);
+
+impl Entry {
+    /// No frame; reads as zeros.
+    pub const ABSENT: Entry = Entry(0);
+    const RESIDENT: u64 = 1;
+    const STATE: u64 = 7;
+    const SHARED: u64 = 1 << 3;
+    const RAW: u64 = 1 << 4;
+    const FRAME_SHIFT: u32 = 8;
+
+    /// A page with a frame of its own.
+    pub const fn resident(frame: u32) -> Entry {
+        Entry(Entry::RESIDENT | (frame as u64) << Entry::FRAME_SHIFT)
+    }
+
+    /// The frame, if there is one.
+    pub const fn frame(self) -> Option<u32> {
+        if self.0 & Entry::STATE == Entry::RESIDENT {
+            Some((self.0 >> Entry::FRAME_SHIFT) as u32)
+        } else {
+            None
+        }
+    }
+
+    /// Whether the frame may have other holders.
+    pub const fn is_shared(self) -> bool {
+        self.0 & Entry::SHARED != 0
+    }
+
+    /// Whether the contents may be somebody else's: nobody may see them.
+    pub const fn is_raw(self) -> bool {
+        self.0 & Entry::RAW != 0
+    }
+
+    /// The same, marked as taking part in a logical copy or not.
+    pub const fn shared(self, shared: bool) -> Entry {
+        Entry(if shared { self.0 | Entry::SHARED } else { self.0 & !Entry::SHARED })
+    }
+
+    /// The same, marked as raw or not.
+    pub const fn raw(self, raw: bool) -> Entry {
+        Entry(if raw { self.0 | Entry::RAW } else { self.0 & !Entry::RAW })
+    }
+}
+
+/// Names a node and counts its words in use: bit 0 present, 1-7 count, 8-12 slot, 16-40 frame.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Branch(u64);
+
+impl Branch {
+    const fn new(frame: u32, slot: u32) -> Branch {
+        Branch(1 | (slot as u64) << 8 | (frame as u64) << 16)
+    }
+
+    const fn is_present(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    const fn count(self) -> u64 {
+        self.0 >> 1 & 0x7f
+    }
+
+    const fn slot(self) -> u32 {
+        (self.0 >> 8 & 0x1f) as u32
+    }
+
+    const fn frame(self) -> u32 {
+        (self.0 >> 16) as u32
+    }
+
+    const fn more(self) -> Branch {
+        Branch(self.0 + 2)
+    }
+
+    const fn fewer(self) -> Branch {
+        Branch(self.0 - 2)
+    }
+
+    /// Place of the word for `page` in the node, at a level.
+    const fn place(self, page: u64, level: usize) -> Place {
+        let digit = page >> (NODE_SHIFT as usize * level) & (NODE_WORDS - 1);
+        Place::Word(self.frame(), self.slot() as usize * crate::record::UNIT_WORDS + digit as usize)
+    }
+}
+
+/// Where a word of the array lies.
+#[derive(Clone, Copy)]
+enum Place {
+    Root,
+    Word(u32, usize),
+}
+
+fn read(records: &impl Records, array: Name<Container>, place: Place) -> u64 {
+    match place {
+        Place::Root => records.get(array, container::ROOT),
+        Place::Word(frame, index) => records.words(frame)[index],
+    }
+}
+
+fn write(records: &mut impl Records, array: Name<Container>, place: Place, word: u64) {
+    match place {
+        Place::Root => records.set(array, container::ROOT, word),
+        Place::Word(frame, index) => records.words_mut(frame)[index] = word,
+    }
+}
+
+/// The way down to a page: where the branches lie, from the lowest that exists up. There is none to a page beyond
+/// what the array's height holds.
+struct Path {
+    places: [Place; ARRAY_HEIGHT_MAX],
+    /// Level of the lowest node that exists; `height` if there is none.
+    lowest: usize,
+    height: usize,
+}
+
+impl Path {
+    fn to(records: &impl Records, array: Name<Container>, page: u64) -> Path {
+        let height = records.get(array, container::HEIGHT) as usize;
+        let mut path = Path { places: [Place::Root; ARRAY_HEIGHT_MAX], lowest: height, height };
+        let mut place = Place::Root;
+        if page >> (NODE_SHIFT as usize * height) != 0 {
+            return path;
+        }
+        for level in (0..height).rev() {
+            path.places[level] = place;
+            let branch = Branch(read(records, array, place));
+            if !branch.is_present() {
+                break;
+            }
+            path.lowest = level;
+            place = branch.place(page, level);
+        }
+        path
+    }
+
+    /// The first page that is not below the lowest node that exists, or not in the same hole below it.
+    fn next(&self, page: u64) -> u64 {
+        let shift = NODE_SHIFT as usize * self.lowest.max(1);
+        page.checked_shr(shift as u32)
+            .and_then(|high| (high + 1).checked_shl(shift as u32))
+            .unwrap_or(u64::MAX)
+    }
+
+    fn branch(&self, records: &impl Records, array: Name<Container>, level: usize) -> Branch {
+        Branch(read(records, array, self.places[level]))
+    }
+}
+
+/// Levels that an array of so many pages needs.
+pub fn height_for(pages: u64) -> Result<u64, MemoryError> {
+    if pages == 0 || pages > CONTAINER_PAGES_MAX {
+        return Err(MemoryError::OutOfRange);
+    }
+    let bits = u64::BITS - (pages - 1).leading_zeros();
+    Ok(u64::from(bits.div_ceil(NODE_SHIFT).max(1)))
+}
+
+/// The entry of a page; absent in a hole.
+pub fn entry(records: &impl Records, array: Name<Container>, page: u64) -> Entry {
+    let path = Path::to(records, array, page);
+    if path.lowest != 0 {
+        return Entry::ABSENT;
+    }
+    Entry(read(records, array, path.branch(records, array, 0).place(page, 0)))
+}
+
+/// Changes the entry of a page, and the container's counts of pages present and shared.
+pub fn set(records: &mut impl Records, array: Name<Container>, page: u64, new: Entry) {
+    let path = Path::to(records, array, page);
+    if path.lowest != 0 {
+        assert!(new == Entry::ABSENT, "page {page} has no place in the array");
+        return;
+    }
+    let branch = path.branch(records, array, 0);
+    let place = branch.place(page, 0);
+    let old = Entry(read(records, array, place));
+    write(records, array, place, new.0);
+    match (old == Entry::ABSENT, new == Entry::ABSENT) {
+        (true, false) => {
+            write(records, array, path.places[0], branch.more().0);
+            records.raise(array, container::PRESENT, 1);
+        }
+        (false, true) => {
+            write(records, array, path.places[0], branch.fewer().0);
+            records.lower(array, container::PRESENT, 1);
+        }
+        _ => {}
+    }
+    match (old.is_shared(), new.is_shared()) {
+        (false, true) => records.raise(array, container::SHARED, 1),
+        (true, false) => records.lower(array, container::SHARED, 1),
+        _ => {}
+    }
+}
+
+/// Makes a place for every page of a span, or changes nothing. Errors: `NoRecord`.
+pub fn prepare(records: &mut impl Records, array: Name<Container>, span: Span) -> Result<(), MemoryError> {
+    let mut page = span.first;
+    while page < span.end() {
+        if let Err(error) = prepare_leaf(records, array, page) {
+            prune(records, array, span);
+            return Err(error);
+        }
+        page = (page | (NODE_WORDS - 1)) + 1;
+    }
+    Ok(())
+}
+
+fn prepare_leaf(records: &mut impl Records, array: Name<Container>, page: u64) -> Result<(), MemoryError> {
+    let payer = records.get(array, container::CONTRACT);
+    loop {
+        let path = Path::to(records, array, page);
+        if path.lowest == 0 {
+            return Ok(());
+        }
+        let (frame, slot) = records.create_node(payer)?;
+        write(records, array, path.places[path.lowest - 1], Branch::new(frame, slot).0);
+        if path.lowest < path.height {
+            let above = path.branch(records, array, path.lowest);
+            write(records, array, path.places[path.lowest], above.more().0);
+        }
+    }
+}
+
+/// Gives back the nodes on the way to a span that hold nothing.
+pub fn prune(records: &mut impl Records, array: Name<Container>, span: Span) {
+    let payer = records.get(array, container::CONTRACT);
+    let mut page = span.first;
+    while page < span.end() {
+        let path = Path::to(records, array, page);
+        let mut level = path.lowest;
+        while level < path.height {
+            let branch = path.branch(records, array, level);
+            if branch.count() != 0 {
+                break;
+            }
+            records.delete_node(payer, branch.frame(), branch.slot());
+            write(records, array, path.places[level], 0);
+            level += 1;
+            if level < path.height {
+                let above = path.branch(records, array, level);
+                write(records, array, path.places[level], above.fewer().0);
+            }
+        }
+        page = path.next(page);
+    }
+}
+
+/// The first page that has an entry, from `page` on and before `end`.
+pub fn next_present(
+    records: &impl Records,
+    array: Name<Container>,
+    mut page: u64,
+    end: u64,
+) -> Option<(u64, Entry)> {
+    while page < end {
+        let path = Path::to(records, array, page);
+        if path.lowest != 0 {
+            page = path.next(page);
+            continue;
+        }
+        let leaf = path.branch(records, array, 0);
+        let stop = end.min(path.next(page));
+        while page < stop {
+            let entry = Entry(read(records, array, leaf.place(page, 0)));
+            if entry != Entry::ABSENT {
+                return Some((page, entry));
+            }
+            page += 1;
+        }
+    }
+    None
+}
+
+/// Pages of a span that have an entry.
+pub fn count_present(records: &impl Records, array: Name<Container>, span: Span) -> u64 {
+    let (mut count, mut page) = (0, span.first);
+    while let Some((found, _)) = next_present(records, array, page, span.end()) {
+        count += 1;
+        page = found + 1;
+    }
+    count
+}
+
+/// Adds levels so that the array has places for `pages`. Errors: `NoRecord`, `OutOfRange`.
+pub fn grow(records: &mut impl Records, array: Name<Container>, pages: u64) -> Result<(), MemoryError> {
+    let height = height_for(pages)?;
+    let payer = records.get(array, container::CONTRACT);
+    let old = records.get(array, container::HEIGHT);
+    let mut made = [(0, 0); ARRAY_HEIGHT_MAX];
+    if Branch(records.get(array, container::ROOT)).is_present() {
+        for level in old..height {
+            match records.create_node(payer) {
+                Ok(node) => made[level as usize] = node,
+                Err(error) => {
+                    let undone = &made[old as usize..level as usize];
+                    undone.iter().for_each(|&(frame, slot)| records.delete_node(payer, frame, slot));
+                    return Err(error);
+                }
+            }
+        }
+        for level in old..height {
+            let (frame, slot) = made[level as usize];
+            let below = records.get(array, container::ROOT);
+            let branch = Branch::new(frame, slot).more();
+            write(records, array, branch.place(0, level as usize), below);
+            records.set(array, container::ROOT, branch.0);
+        }
+    }
+    records.set(array, container::HEIGHT, old.max(height));
+    Ok(())
+}
