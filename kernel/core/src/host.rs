@@ -9,6 +9,7 @@ use crate::page_table::{self, LARGE, PRESENT};
 use core::any::Any;
 use kernel_abi::FRAME_BYTES;
 use kernel_abi::fault::Access;
+use kernel_abi::task::TaskStatus;
 use std::boxed::Box;
 use std::collections::{BTreeMap, BTreeSet};
 use std::vec;
@@ -33,6 +34,8 @@ pub struct HostMachine {
     pub shootdowns: Vec<(u32, u64, u64)>,
     /// Values written to ports.
     pub ports: BTreeMap<u16, u32>,
+    /// How the first task ended.
+    pub ended: Option<TaskStatus>,
     /// Bytes logged.
     pub logged: Vec<u8>,
 }
@@ -54,6 +57,7 @@ impl HostMachine {
             pending: Vec::new(),
             shootdowns: Vec::new(),
             ports: BTreeMap::new(),
+            ended: None,
             logged: Vec::new(),
         }
     }
@@ -211,5 +215,9 @@ impl Machine for HostMachine {
 
     fn log(&mut self, line: &[u8]) {
         self.logged.extend_from_slice(line);
+    }
+
+    fn first_task_ended(&mut self, status: TaskStatus) {
+        self.ended = Some(status);
     }
 }

@@ -31,6 +31,8 @@ pub struct Kernel<M> {
     pub(crate) interrupts: [InterruptLine; INTERRUPT_LINES],
     /// Task whose address space is active.
     pub(crate) active_task: Link,
+    /// The task whose end is the end of the system.
+    pub(crate) first_task: ObjectName,
     armed_until: u64,
     yields: bool,
 }
@@ -77,6 +79,7 @@ impl<M: Machine> Kernel<M> {
             timers: TimerWheel::EMPTY,
             interrupts: [InterruptLine { notification: ObjectName::NONE, bits: 0 }; INTERRUPT_LINES],
             active_task: Link::NONE,
+            first_task: ObjectName::NONE,
             armed_until: u64::MAX,
             yields: false,
         }
@@ -296,7 +299,7 @@ impl<M: Machine> Kernel<M> {
             return Err(KernelError::InvalidArgument);
         }
         self.check_user(address, count * item_bytes)?;
-        if address % 8 != 0 && item_bytes % 8 == 0 || address % 4 != 0 {
+        if !address.is_multiple_of(8) && item_bytes.is_multiple_of(8) || !address.is_multiple_of(4) {
             return Err(KernelError::InvalidAddress);
         }
         Ok(())
@@ -314,5 +317,17 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn frame_number(&mut self, value: u64) -> Result<u32, KernelError> {
         let frame = u32::try_from(value).map_err(|_| KernelError::InvalidArgument)?;
         if self.machine.frame(frame).is_none() { Err(KernelError::InvalidArgument) } else { Ok(frame) }
+    }
+
+    /// Writes what the kernel is doing, for a person.
+    pub fn describe(&mut self, out: &mut impl core::fmt::Write) {
+        let current = self.scheduler.current;
+        if current.is_none() {
+            let _ = writeln!(out, "kernel: idle");
+            return;
+        }
+        let thread = self.machine.object::<Thread>(current);
+        let (task, context) = (thread.task.link, thread.context);
+        let _ = writeln!(out, "kernel: thread {current:?} of task {task:?} at {:#x}", context.rip);
     }
 }

@@ -15,11 +15,12 @@
 #[cfg(any(test, feature = "host"))]
 extern crate std;
 
+pub mod bootstrap;
 mod calls;
 pub mod frame_table;
 #[cfg(any(test, feature = "host"))]
 pub mod host;
-mod kernel;
+pub mod kernel;
 mod machine;
 mod name;
 pub mod objects;
@@ -28,6 +29,6 @@ mod queue;
 mod scheduler;
 mod timer;
 
-pub use kernel::{Kernel, Stop};
+pub use kernel::Kernel;
 pub use machine::{Machine, UserFault};
 pub use name::{Link, ObjectName};

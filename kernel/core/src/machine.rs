@@ -3,6 +3,7 @@
 use crate::frame_table::FrameEntry;
 use crate::name::Link;
 use crate::objects::Object;
+use kernel_abi::task::TaskStatus;
 
 /// A user address could not be read or written: the access that a page fault must resolve first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,4 +84,7 @@ pub trait Machine {
 
     /// Writes a line to the system log.
     fn log(&mut self, line: &[u8]);
+
+    /// The first task has ended: nothing can go on. Halts a real machine.
+    fn first_task_ended(&mut self, status: TaskStatus);
 }

@@ -119,6 +119,9 @@ impl<M: Machine> Kernel<M> {
         if self.machine.object::<Task>(link).saved_replies != 0 {
             self.drop_saved_replies(link);
         }
+        if link == self.first_task.link {
+            self.machine.first_task_ended(status);
+        }
         let Task { death_notice, death_bits, .. } = *self.machine.object::<Task>(link);
         if let Ok(notification) = self.live(death_notice, FrameKind::Notification) {
             self.signal(notification, death_bits);

@@ -76,7 +76,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Puts an empty page-table frame into a task's stock.
-    fn push_stock(&mut self, task: Link, frame: u32) {
+    pub(crate) fn push_stock(&mut self, task: Link, frame: u32) {
         let object = self.machine.object::<Task>(task);
         let next = core::mem::replace(&mut object.stock, frame);
         object.stock_frames += 1;
@@ -193,7 +193,7 @@ impl<M: Machine> Kernel<M> {
             if place.entry & PRESENT == 0 {
                 for lacking in level..place.level {
                     let span = page_table::span_pages(lacking + 1) * FRAME_BYTES;
-                    let key = at / span * span | u64::from(lacking);
+                    let key = (at / span * span) | u64::from(lacking);
                     if !missing[..count].contains(&key) && count < MISSING_MAX {
                         missing[count] = key;
                         count += 1;
@@ -251,7 +251,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The place for a page, making the tables on the way from the stock.
-    fn make_place(&mut self, task: Link, address: u64, level: u32) -> Result<Place, KernelError> {
+    pub(crate) fn make_place(&mut self, task: Link, address: u64, level: u32) -> Result<Place, KernelError> {
         let root = self.machine.object::<Task>(task).root;
         loop {
             let place = page_table::walk(&mut self.machine, root, address, level);
@@ -270,7 +270,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Sets an entry, keeping the counts of tables and frames right. The new frame, if any, was counted before.
-    fn replace(&mut self, place: Place, entry: u64) {
+    pub(crate) fn replace(&mut self, place: Place, entry: u64) {
         self.machine.table(place.table)[place.index] = entry;
         let was = place.entry & PRESENT != 0;
         if was && (place.level == 1 || place.entry & LARGE != 0) && place.entry & page_table::DEVICE == 0 {

@@ -1,0 +1,208 @@
+//! What belongs to a processor: its record, descriptor tables, control registers.
+
+use crate::traps::{DOUBLE_FAULT_STACK, MACHINE_STACK};
+use core::arch::asm;
+use core::arch::x86_64::__cpuid_count;
+use core::ptr::addr_of_mut;
+use kernel_core::UserFault;
+use kernel_core::objects::Context;
+use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags, Efer, EferFlags};
+use x86_64::registers::model_specific::{GsBase, KernelGsBase, LStar, Msr, SFMask, Star};
+use x86_64::registers::rflags::RFlags;
+use x86_64::structures::gdt::{Descriptor, DescriptorFlags, GlobalDescriptorTable, SegmentSelector};
+use x86_64::structures::idt::InterruptDescriptorTable;
+use x86_64::structures::tss::TaskStateSegment;
+use x86_64::{PrivilegeLevel, VirtAddr};
+
+/// Reached through GS. The first three fields are known to the entry code.
+#[repr(C)]
+pub struct PerCpu {
+    context: *mut Context,
+    stack_end: u64,
+    user_stack: u64,
+    /// Vectors (32 to 63) of interrupts taken while idle, as bits.
+    pub pending: u64,
+    fault_address: u64,
+    fault_code: u64,
+}
+
+static mut CPU: PerCpu = PerCpu {
+    context: core::ptr::null_mut(),
+    stack_end: 0,
+    user_stack: 0,
+    pending: 0,
+    fault_address: 0,
+    fault_code: 0,
+};
+
+const STACK_BYTES: usize = 16 << 10;
+
+#[repr(align(16))]
+struct Stack(#[allow(dead_code, reason = "only its address is used")] [u8; STACK_BYTES]);
+
+static mut DOUBLE_FAULT: Stack = Stack([0; STACK_BYTES]);
+static mut MACHINE: Stack = Stack([0; STACK_BYTES]);
+static mut TSS: TaskStateSegment = TaskStateSegment::new();
+static mut GDT: GlobalDescriptorTable = GlobalDescriptorTable::empty();
+static mut IDT: InterruptDescriptorTable = InterruptDescriptorTable::new();
+
+unsafe extern "C" {
+    static kernel_stack_end: u8;
+    static trap_stubs: [u64; 64];
+    fn system_call_entry();
+}
+
+impl PerCpu {
+    /// This processor's record.
+    pub fn get() -> &'static mut PerCpu {
+        // SAFETY: one processor, interrupts off, and no caller keeps the reference across a call that takes it again.
+        unsafe { &mut *addr_of_mut!(CPU) }
+    }
+
+    /// The user access that a copy failed on.
+    pub fn user_fault(&self) -> UserFault {
+        UserFault { address: self.fault_address, access: self.fault_code & 0x13 }
+    }
+
+    /// Notes a page fault of a user copy.
+    pub fn note_fault(&mut self, address: u64, code: u64) {
+        (self.fault_address, self.fault_code) = (address, code);
+    }
+}
+
+/// Sets up descriptor tables, control registers and the system-call entry.
+pub fn initialise() {
+    load_tables();
+    enable_features();
+    set_system_call_entry();
+}
+
+fn load_tables() {
+    // SAFETY: called once at boot on the only processor; the statics are not used by anybody else yet.
+    unsafe {
+        let tss = &mut *addr_of_mut!(TSS);
+        tss.privilege_stack_table[0] = VirtAddr::new(&raw const kernel_stack_end as u64);
+        tss.interrupt_stack_table[usize::from(DOUBLE_FAULT_STACK)] = stack_end(addr_of_mut!(DOUBLE_FAULT));
+        tss.interrupt_stack_table[usize::from(MACHINE_STACK)] = stack_end(addr_of_mut!(MACHINE));
+        let gdt = &mut *addr_of_mut!(GDT);
+        gdt.append(Descriptor::kernel_code_segment());
+        gdt.append(Descriptor::UserSegment(DescriptorFlags::KERNEL_DATA.bits()));
+        gdt.append(Descriptor::user_data_segment());
+        gdt.append(Descriptor::user_code_segment());
+        let tss_selector = gdt.append(Descriptor::tss_segment(&*addr_of_mut!(TSS)));
+        (*addr_of_mut!(GDT)).load();
+        load_segments();
+        x86_64::instructions::tables::load_tss(tss_selector);
+        fill_idt(&mut *addr_of_mut!(IDT));
+        (*addr_of_mut!(IDT)).load();
+        CPU.stack_end = &raw const kernel_stack_end as u64;
+        GsBase::write(VirtAddr::new(addr_of_mut!(CPU) as u64));
+        KernelGsBase::write(VirtAddr::zero());
+    }
+}
+
+fn stack_end(stack: *mut Stack) -> VirtAddr {
+    VirtAddr::new(stack as u64 + STACK_BYTES as u64)
+}
+
+/// Loads the kernel's segments.
+///
+/// # Safety
+/// The descriptor table must be loaded.
+unsafe fn load_segments() {
+    use x86_64::instructions::segmentation::{CS, DS, ES, SS, Segment};
+    let code = SegmentSelector::new(1, PrivilegeLevel::Ring0);
+    let stack = SegmentSelector::new(2, PrivilegeLevel::Ring0);
+    // SAFETY: selectors 1 and 2 are the kernel's code and data.
+    unsafe {
+        CS::set_reg(code);
+        SS::set_reg(stack);
+        DS::set_reg(SegmentSelector::NULL);
+        ES::set_reg(SegmentSelector::NULL);
+    }
+}
+
+/// Points every vector that is used to its stub.
+///
+/// # Safety
+/// The stubs must be linked, which they are.
+unsafe fn fill_idt(idt: &mut InterruptDescriptorTable) {
+    let address = |vector: usize| {
+        // SAFETY: the table of stubs is constant.
+        VirtAddr::new(unsafe { trap_stubs[vector] })
+    };
+    // SAFETY: each address is a stub that keeps to the processor's convention for its vector.
+    unsafe {
+        idt.divide_error.set_handler_addr(address(0));
+        idt.debug.set_handler_addr(address(1));
+        idt.non_maskable_interrupt.set_handler_addr(address(2)).set_stack_index(MACHINE_STACK);
+        idt.breakpoint.set_handler_addr(address(3)).set_privilege_level(PrivilegeLevel::Ring3);
+        idt.overflow.set_handler_addr(address(4));
+        idt.bound_range_exceeded.set_handler_addr(address(5));
+        idt.invalid_opcode.set_handler_addr(address(6));
+        idt.device_not_available.set_handler_addr(address(7));
+        idt.double_fault.set_handler_addr(address(8)).set_stack_index(DOUBLE_FAULT_STACK);
+        idt.invalid_tss.set_handler_addr(address(10));
+        idt.segment_not_present.set_handler_addr(address(11));
+        idt.stack_segment_fault.set_handler_addr(address(12));
+        idt.general_protection_fault.set_handler_addr(address(13));
+        idt.page_fault.set_handler_addr(address(14));
+        idt.x87_floating_point.set_handler_addr(address(16));
+        idt.alignment_check.set_handler_addr(address(17));
+        idt.machine_check.set_handler_addr(address(18)).set_stack_index(MACHINE_STACK);
+        idt.simd_floating_point.set_handler_addr(address(19));
+        for vector in 32..64u8 {
+            idt[vector].set_handler_addr(address(usize::from(vector)));
+        }
+    }
+}
+
+/// Turns on write protection, SMEP, SMAP and UMIP; user threads have no floating-point state, so using it traps.
+fn enable_features() {
+    // CPUID leaf 7: EBX bits 7 (SMEP) and 20 (SMAP), ECX bit 2 (UMIP).
+    let features = __cpuid_count(7, 0);
+    let complete = features.ebx & (1 << 7 | 1 << 20) == (1 << 7 | 1 << 20) && features.ecx & (1 << 2) != 0;
+    assert!(complete, "the processor lacks SMEP, SMAP or UMIP");
+    // SAFETY: the kernel keeps to what these bits demand: it writes no read-only page, runs no user page, and touches
+    // user memory between `stac` and `clac` only.
+    unsafe {
+        Cr0::update(|flags| {
+            flags.insert(Cr0Flags::WRITE_PROTECT | Cr0Flags::TASK_SWITCHED | Cr0Flags::MONITOR_COPROCESSOR)
+        });
+        Cr4::update(|flags| {
+            flags.insert(
+                Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION
+                    | Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION
+                    | Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION
+                    | Cr4Flags::PAGE_GLOBAL,
+            )
+        });
+        Efer::update(|flags| flags.insert(EferFlags::SYSTEM_CALL_EXTENSIONS | EferFlags::NO_EXECUTE_ENABLE));
+        asm!("clac", options(nomem, nostack));
+    }
+}
+
+fn set_system_call_entry() {
+    let user_code = SegmentSelector::new(4, PrivilegeLevel::Ring3);
+    let user_data = SegmentSelector::new(3, PrivilegeLevel::Ring3);
+    let kernel_code = SegmentSelector::new(1, PrivilegeLevel::Ring0);
+    let kernel_data = SegmentSelector::new(2, PrivilegeLevel::Ring0);
+    Star::write(user_code, user_data, kernel_code, kernel_data)
+        .expect("the selectors lie as SYSCALL wants them");
+    LStar::write(VirtAddr::new(system_call_entry as *const () as u64));
+    SFMask::write(
+        RFlags::INTERRUPT_FLAG
+            | RFlags::DIRECTION_FLAG
+            | RFlags::TRAP_FLAG
+            | RFlags::ALIGNMENT_CHECK
+            | RFlags::NESTED_TASK
+            | RFlags::IOPL_HIGH
+            | RFlags::IOPL_LOW,
+    );
+}
+
+/// Sets the FS base (Intel SDM vol. 3, 3.4.4).
+pub fn set_local_base(address: u64) {
+    // SAFETY: the kernel uses no FS-relative data.
+    unsafe { Msr::new(0xc000_0100).write(address) };
+}

@@ -1,0 +1,104 @@
+//! The first task: made by the kernel itself at boot, from frames that the boot code names. Everything after it is made by
+//! system calls.
+
+use crate::frame_table::FrameKind;
+use crate::kernel::Kernel;
+use crate::machine::Machine;
+use crate::name::{Link, ObjectName};
+use crate::objects::{Capability, Endpoint, Notification, Object, Task, Thread, ThreadState};
+use crate::page_table;
+use kernel_abi::boot;
+use kernel_abi::capability::{CAPABILITIES_PER_FRAME, Kind};
+use kernel_abi::pmap::Protection;
+use kernel_abi::{Handle, PRIORITY_MAX};
+
+/// Frames for the first task's kernel objects: plain, distinct, not frame 0.
+#[derive(Clone, Copy, Debug)]
+pub struct FirstFrames {
+    /// For the task object.
+    pub task: u32,
+    /// For its thread.
+    pub thread: u32,
+    /// For its endpoint.
+    pub endpoint: u32,
+    /// For its notification.
+    pub notification: u32,
+    /// For its capability table.
+    pub table: u32,
+    /// For its top page table.
+    pub root: u32,
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Makes the first task with the capabilities that [`kernel_abi::boot`] lists, and its thread, not started. Returns
+    /// task and thread.
+    pub fn create_first_task(&mut self, frames: FirstFrames) -> (Link, Link) {
+        let task = self.first::<Task>(frames.task, |task| task.live = true);
+        let endpoint = self.first::<Endpoint>(frames.endpoint, |endpoint| endpoint.live = true);
+        let notification =
+            self.first::<Notification>(frames.notification, |notification| notification.live = true);
+        let thread = self.first::<Thread>(frames.thread, |thread| {
+            thread.state = ThreadState::Created;
+            (thread.task, thread.bound) = (task, notification);
+        });
+        self.machine.object::<Notification>(notification.link).bound = thread;
+        self.format_first::<Capability>(frames.table);
+        self.take(frames.root, FrameKind::PageTable);
+        self.machine.zero(frames.root, 0, 4096);
+        self.machine.format_root(frames.root);
+        let object = self.machine.object::<Task>(task.link);
+        (object.root, object.table[0]) = (frames.root, frames.table);
+        (object.threads, object.thread_count) = (thread.link, 1);
+        *self.capability_at(Link::new(frames.table, 0)) = Capability { name: task, ..Capability::NULL };
+        let mut give = |handle: Handle, kind, name| {
+            assert!(handle.0 < CAPABILITIES_PER_FRAME);
+            *self.capability_at(Link::new(frames.table, handle.0)) = Capability::full(kind, name);
+        };
+        give(boot::TASK, Kind::Task, task);
+        give(boot::THREAD, Kind::Thread, thread);
+        give(boot::FRAMES, Kind::Frames, ObjectName::NONE);
+        give(boot::HARDWARE, Kind::Hardware, ObjectName::NONE);
+        give(boot::ENDPOINT, Kind::Endpoint, endpoint);
+        give(boot::NOTIFICATION, Kind::Notification, notification);
+        give(boot::LOG, Kind::Log, ObjectName::NONE);
+        self.capability_at(Link::new(frames.table, boot::NOTIFICATION.0)).badge = 1;
+        self.first_task = task;
+        (task.link, thread.link)
+    }
+
+    /// Starts the first task's thread at the highest priority.
+    pub fn start_first_task(&mut self, thread: Link, instruction: u64, stack: u64) {
+        self.start(thread, PRIORITY_MAX, [instruction, stack, 0, 0]);
+    }
+
+    /// Gives the first task a frame for page tables.
+    pub fn stock_first_task(&mut self, task: Link, frame: u32) {
+        self.take(frame, FrameKind::PageTable);
+        self.push_stock(task, frame);
+    }
+
+    /// Maps a plain frame in the first task, whose stock must suffice.
+    pub fn map_first_task(&mut self, task: Link, address: u64, frame: u32, protection: Protection) {
+        let place = self.make_place(task, address, 1).expect("the boot code stocks enough page tables");
+        let entry = self.machine.frame(frame).expect("the boot code maps RAM");
+        entry.check_map().expect("the boot code maps plain frames");
+        entry.add_mapping();
+        self.replace(place, page_table::page_entry(u64::from(frame), protection));
+    }
+
+    fn take(&mut self, frame: u32, kind: FrameKind) {
+        self.machine.frame(frame).expect("the boot code names RAM").take_for(kind);
+    }
+
+    fn format_first<T: Object>(&mut self, frame: u32) {
+        self.take(frame, T::KIND);
+        self.machine.format::<T>(frame);
+    }
+
+    fn first<T: Object>(&mut self, frame: u32, set_up: impl FnOnce(&mut T)) -> ObjectName {
+        self.format_first::<T>(frame);
+        let link = Link::new(frame, 0);
+        set_up(self.machine.object::<T>(link));
+        self.name_of::<T>(link)
+    }
+}
