@@ -9,7 +9,7 @@ use std::process::ExitStatus;
 const KERNEL_PANIC: i32 = 100;
 /// Number that the kernel writes when the first task ends.
 const FIRST_TASK_ENDED: i32 = 101;
-/// Number that init's failure to bring the system up ends in.
+/// Number that a failure of kernel or init to bring the system up ends in.
 const DID_NOT_COME_UP: i32 = 102;
 
 /// How a run ended.
@@ -21,7 +21,7 @@ pub enum Ending {
     KernelPanic,
     /// The first task, physmem, ended.
     FirstTaskEnded,
-    /// init could not bring the system up; the typed error is in the log.
+    /// Kernel or init could not bring the system up; the typed error is in the log.
     DidNotComeUp,
     /// The time ran out. The kernel was asked for a backtrace: whether it answered.
     TimedOut {
@@ -76,7 +76,7 @@ impl Ending {
             Ending::Status(_) => return None,
             Ending::KernelPanic => String::from("the kernel panicked"),
             Ending::FirstTaskEnded => String::from("the first task, physmem, ended"),
-            Ending::DidNotComeUp => String::from("init could not bring the system up"),
+            Ending::DidNotComeUp => String::from("the system did not come up"),
             Ending::TimedOut { answered: true } => {
                 String::from("the time ran out; the backtrace shows where the kernel stood")
             }

@@ -1,8 +1,8 @@
 //! Turns the addresses of a backtrace into functions and lines.
 //!
 //! Kernel and servers log one line a frame, `backtrace: NAME 0xADDRESS`, innermost first; NAME is `kernel` or
-//! a member of the boot archive. The first address of a run is an instruction, the others are return
-//! addresses, so the call is looked up one byte before them.
+//! a member of the boot archive. The address is a return address, so the call is looked up one byte before
+//! it; where the word `fault` follows, it is that of an instruction that faulted, and is looked up itself.
 
 use crate::build::Guest;
 use crate::programs::KERNEL;
@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 const MARK: &str = "backtrace: ";
+const FAULT: &str = "fault";
 
 /// One line of a backtrace.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,33 +19,23 @@ pub struct Frame {
     pub program: String,
     /// Address as logged.
     pub address: u64,
-    /// The address follows a call.
+    /// The address follows a call; otherwise it is that of the instruction itself.
     pub is_return: bool,
 }
 
-/// The frames that a log holds, run after run.
+/// The frames that a log holds, in its order.
 pub fn frames(log: &str) -> Vec<Frame> {
-    let mut frames: Vec<Frame> = Vec::new();
-    let mut previous: Option<String> = None;
-    for line in log.lines() {
-        let Some((program, address)) = parse(line) else {
-            previous = None;
-            continue;
-        };
-        let is_return = previous.as_deref() == Some(program);
-        frames.push(Frame { program: program.to_owned(), address, is_return });
-        previous = Some(program.to_owned());
-    }
-    frames
+    log.lines().filter_map(parse).collect()
 }
 
-/// Program and address of a line, if it is one of a backtrace.
-fn parse(line: &str) -> Option<(&str, u64)> {
+/// The frame of a line, if it is one of a backtrace.
+fn parse(line: &str) -> Option<Frame> {
     let (_, rest) = line.split_once(MARK)?;
     let mut words = rest.split_whitespace();
-    let program = words.next()?;
+    let program = words.next()?.to_owned();
     let digits = words.next()?.strip_prefix("0x")?;
-    Some((program, u64::from_str_radix(digits, 16).ok()?))
+    let address = u64::from_str_radix(digits, 16).ok()?;
+    Some(Frame { program, address, is_return: words.next() != Some(FAULT) })
 }
 
 /// The programs that addresses are looked up in.
@@ -66,17 +57,18 @@ impl Symbols {
         let place = |what: &str| format!("{:10} {:#018x}  {what}", frame.program, frame.address);
         let address = frame.address - u64::from(frame.is_return && frame.address > 0);
         let Some(loader) = self.loader(&frame.program) else { return vec![place("?")] };
+        let nameless = || symbol(loader, address).unwrap_or_else(|| String::from("?"));
         let mut lines = Vec::new();
         if let Ok(mut found) = loader.find_frames(address) {
             while let Ok(Some(function)) = found.next() {
                 let name = function.function.and_then(|name| Some(name.demangle().ok()?.into_owned()));
                 let location =
                     function.location.and_then(|at| Some((at.file?.to_owned(), at.line.unwrap_or(0))));
-                lines.push(place(&format!("{}{}", name.as_deref().unwrap_or("?"), shown(location, root))));
+                lines.push(place(&format!("{}{}", name.unwrap_or_else(nameless), shown(location, root))));
             }
         }
         if lines.is_empty() {
-            lines.push(place(&symbol(loader, address).unwrap_or_else(|| String::from("?"))));
+            lines.push(place(&nameless()));
         }
         lines
     }
@@ -111,18 +103,14 @@ mod tests {
     #[test]
     fn lines_of_a_backtrace_are_found_among_others() {
         let log = "panic: at the disco\n\
-                   [kernel] backtrace: kernel 0xffffffff80100010\n\
+                   [kernel] backtrace: kernel 0xffffffff80100010 fault\n\
                    backtrace: kernel 0xffffffff80100020 extra\n\
-                   backtrace: bin/ls 0x401000\n\
                    nothing\n\
-                   backtrace: bin/ls 0x402000\r\n\
-                   backtrace: bin/ls 0x403000\n";
+                   backtrace: bin/ls 0x401000\r\n";
         let expected = [
             frame("kernel", 0xffff_ffff_8010_0010, false),
             frame("kernel", 0xffff_ffff_8010_0020, true),
-            frame("bin/ls", 0x40_1000, false),
-            frame("bin/ls", 0x40_2000, false),
-            frame("bin/ls", 0x40_3000, true),
+            frame("bin/ls", 0x40_1000, true),
         ];
         assert_eq!(frames(log), expected);
     }
