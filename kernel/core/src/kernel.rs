@@ -175,10 +175,13 @@ impl<M: Machine> Kernel<M> {
 
     fn fire_timers(&mut self) {
         // Reading the clock is not free: only when something can be due.
-        if self.timers.next_event().is_none() {
+        if self.timers.next_event() == u64::MAX {
             return;
         }
         let now = self.machine.now();
+        if now < self.timers.next_event() {
+            return;
+        }
         for _ in 0..EXPIRIES_PER_ENTRY {
             let Some(link) = self.timers.expire(&mut self.machine, now) else { return };
             self.expired(link);
@@ -186,7 +189,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn arm_timer(&mut self, running: Option<u8>) {
-        let event = self.timers.next_event().unwrap_or(u64::MAX);
+        let event = self.timers.next_event();
         let rival = running.is_some_and(|priority| self.scheduler.has_rival(priority));
         if event >= self.armed_until && !(rival && self.armed_until == u64::MAX) {
             return;

@@ -44,6 +44,8 @@ impl TimerNode {
 /// The wheel.
 pub struct TimerWheel {
     tick: u64,
+    /// What [`TimerWheel::next_event`] answers, kept up to date: it is asked at every kernel entry.
+    next_event: u64,
     occupied: [u64; LEVELS],
     heads: [[Link; SLOTS]; LEVELS],
 }
@@ -59,8 +61,12 @@ fn node(machine: &mut impl Machine, link: Link) -> &mut TimerNode {
 
 impl TimerWheel {
     /// No deadlines, time 0.
-    pub const EMPTY: TimerWheel =
-        TimerWheel { tick: 0, occupied: [0; LEVELS], heads: [[Link::NONE; SLOTS]; LEVELS] };
+    pub const EMPTY: TimerWheel = TimerWheel {
+        tick: 0,
+        next_event: u64::MAX,
+        occupied: [0; LEVELS],
+        heads: [[Link::NONE; SLOTS]; LEVELS],
+    };
 
     /// Sets the deadline of an object, which has none.
     pub fn set(&mut self, machine: &mut impl Machine, link: Link, deadline: u64) {
@@ -88,13 +94,18 @@ impl TimerWheel {
         }
         if self.heads[level][slot].is_none() {
             self.occupied[level] &= !(1 << slot);
+            self.note_first();
         }
     }
 
-    /// When the wheel has to be looked at next, in nanoseconds.
-    pub fn next_event(&self) -> Option<u64> {
-        let (level, slot) = self.first()?;
-        Some(self.start_of(level, slot) << TICK_SHIFT)
+    /// When the wheel has to be looked at next, in nanoseconds; `u64::MAX`: never.
+    pub fn next_event(&self) -> u64 {
+        self.next_event
+    }
+
+    fn note_first(&mut self) {
+        let first = self.first();
+        self.next_event = first.map_or(u64::MAX, |(level, slot)| self.start_of(level, slot) << TICK_SHIFT);
     }
 
     /// Takes out an object whose deadline has passed. `None`: no more at this time. Call until then; each call is O(levels).
@@ -116,6 +127,7 @@ impl TimerWheel {
             self.insert(machine, link, tick);
         }
         self.tick = self.tick.max(now_tick);
+        self.note_first();
         None
     }
 
@@ -129,6 +141,7 @@ impl TimerWheel {
         let entry = node(machine, link);
         (entry.next, entry.previous) = (head, Link::NONE);
         entry.place = (level * SLOTS + slot) as u16;
+        self.next_event = self.next_event.min(self.start_of(level, slot) << TICK_SHIFT);
         if head.is_some() {
             node(machine, head).previous = link;
         }
@@ -188,7 +201,8 @@ mod tests {
         }
         let mut now = 0;
         while !pending.is_empty() {
-            let event = wheel.next_event().expect("a deadline is pending");
+            let event = wheel.next_event();
+            assert_ne!(event, u64::MAX, "a deadline is pending");
             now = event.max(now);
             for link in fire_all(&mut wheel, &mut machine, now) {
                 let index = pending.iter().position(|&(_, other)| other == link).expect("fires once");
@@ -198,7 +212,7 @@ mod tests {
             let late = pending.iter().filter(|&&(deadline, _)| deadline + (1 << TICK_SHIFT) <= now);
             assert_eq!(late.count(), 0, "late");
         }
-        assert_eq!(wheel.next_event(), None);
+        assert_eq!(wheel.next_event(), u64::MAX);
     }
 
     #[test]
