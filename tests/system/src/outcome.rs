@@ -48,6 +48,22 @@ impl Outcome {
         self.status(0)
     }
 
+    /// The run ended like this.
+    #[track_caller]
+    pub fn ends(self, ending: &Ending) -> Outcome {
+        self.check(self.ending == *ending, &format!("it must end with {ending:?}"));
+        self
+    }
+
+    /// The run ended in order, whatever its result: no panic, no reset, no hang.
+    #[track_caller]
+    pub fn ends_in_order(self) -> Outcome {
+        let in_order =
+            matches!(self.ending, Ending::Status(_) | Ending::DidNotComeUp | Ending::FirstTaskEnded);
+        self.check(in_order, "it must end in order");
+        self
+    }
+
     /// The output is exactly this.
     #[track_caller]
     pub fn prints(self, expected: &str) -> Outcome {

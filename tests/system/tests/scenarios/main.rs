@@ -3,6 +3,8 @@
 //! To add one, write a function in a module of this folder and name it in the module's list.
 #![forbid(unsafe_code)]
 
+mod archive;
+
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
 use tests_system::world;
@@ -11,14 +13,13 @@ use tests_system::world;
 pub type Scenario = (&'static str, fn());
 
 /// All scenarios, module by module.
-const SCENARIOS: [(&str, &[Scenario]); 0] = [];
+const SCENARIOS: &[(&str, &[Scenario])] = &[("archive", archive::SCENARIOS)];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     let threads = arguments.test_threads.unwrap_or(world::QEMUS);
     arguments.test_threads = Some(threads.min(world::QEMUS));
     if !arguments.list
-        && !SCENARIOS.is_empty()
         && let Err(failure) = world::prepare()
     {
         eprintln!("{failure}");
