@@ -1,7 +1,7 @@
 //! Requests to a contract: what a principal may hold, and the objects it pays for.
 
-use crate::{MemoryError, Name};
-use kernel_protocol::{Empty, message, protocol};
+use crate::{ContainerRights, MemoryError, Name};
+use kernel_protocol::{Empty, message, protocol, word_enum};
 
 message! {
     /// What a contract allows and what is held under it, all in frames.
@@ -26,6 +26,36 @@ message! {
         pinned: u64,
         /// Charges above the guarantee.
         extra: u64,
+    }
+}
+
+word_enum! {
+    /// What a capability to physmem names.
+    pub enum ObjectKind {
+        /// A contract.
+        Contract = 1,
+        /// A container, or a grant on part of one.
+        Container = 2,
+        /// A lock that was passed on.
+        Lock = 3,
+        /// An address space.
+        Space = 4,
+        /// All of physmem, or the authority for physical addresses.
+        Control = 5,
+    }
+}
+
+message! {
+    /// What an examined capability is.
+    pub struct Examined {
+        /// What it names.
+        kind: ObjectKind,
+        /// What it allows; of a container or grant.
+        rights: ContainerRights,
+        /// Pages that it reaches; of a container, grant or lock.
+        pages: u64,
+        /// Principal of the contract that pays for the object.
+        principal: u64,
     }
 }
 
@@ -71,4 +101,9 @@ protocol! {
 
     /// Makes a notification. Out: a capability with all rights. Errors: `ContractExhausted`.
     7 NotificationCreate {} => Empty;
+
+    /// What the capability sent along is. A server that is handed a capability asks this before it calls it or sends
+    /// anything along with a call to it: an endpoint that only pretends to be a container could keep the server
+    /// waiting, lie to it, or keep what it was sent. Errors: `WrongObject` (it does not lead to physmem), `Stale`.
+    8 Examine {} => Examined;
 }
