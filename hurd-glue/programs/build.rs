@@ -1,4 +1,5 @@
 //! Links the programs by the linker script of native tasks.
+#![forbid(unsafe_code)]
 
 fn main() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../kernel/runtime/user.ld");

@@ -67,12 +67,13 @@ impl ThreadBlock {
         Handle(self.window.get())
     }
 
-    /// Counts receives: what was received before the last one is gone from window and buffer.
+    /// Counts uses of window and buffer, by receiving and by long messages: what was there before the last one
+    /// is gone.
     pub fn receives(&self) -> u32 {
         self.receives.get()
     }
 
-    /// To be called once for each system call that receives.
+    /// To be called for each system call that receives.
     pub(crate) fn count_receive(&self) -> u32 {
         self.receives.set(self.receives.get().wrapping_add(1));
         self.receives.get()
@@ -89,6 +90,7 @@ impl ThreadBlock {
         // it outlives a method of this type.
         let buffer = unsafe { &mut *self.buffer.get() };
         buffer.words[..words.len()].copy_from_slice(words);
+        self.count_receive();
     }
 
     /// Takes words 8 and up.

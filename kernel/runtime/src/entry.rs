@@ -59,6 +59,7 @@ pub fn run_program(
         log::error!("there is no startup block at {address:#x}, {bytes} bytes");
         return STATUS_NO_STARTUP as i32;
     };
+    logging::rename(startup.name);
     for &(_, entry) in startup.capabilities.iter().chain(&startup.mounts) {
         crate::handles::reserve(Handle(entry));
     }

@@ -28,7 +28,12 @@ pub(crate) fn start(name: &'static str, log: Handle) {
     log::set_max_level(DEFAULT_LEVEL);
 }
 
-/// The name that was given to [`crate::program!`].
+/// Changes the name: a task's maker knows best what its program is called in the boot archive.
+pub(crate) fn rename(name: &'static str) {
+    *NAME.lock() = name;
+}
+
+/// The name that lines and backtraces carry.
 pub fn program_name() -> &'static str {
     // A panic may strike while the lock is held.
     NAME.try_lock().map_or("", |name| *name)

@@ -1,0 +1,208 @@
+//! The table of servers: name, memory, priority, and every capability that each is given. What a server is not
+//! given here it cannot do.
+
+use kernel_abi::Rights;
+
+/// Which server, by its place in [`SERVERS`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Server {
+    /// The serial line.
+    Console = 0,
+    /// The disk.
+    Block = 1,
+    /// The file server for the disk.
+    Ext = 2,
+    /// The file server for the boot archive.
+    Bootfs = 3,
+    /// The shell.
+    Shell = 4,
+}
+
+/// A kind of capability, and what of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Grant {
+    /// The endpoint at which the server serves: receive, and make capabilities for clients.
+    OwnEndpoint,
+    /// A capability to call another server, with this badge.
+    Client(Server, u64),
+    /// I/O ports: first and number.
+    Ports(u16, u16),
+    /// An interrupt line.
+    Interrupt(u8),
+    /// The device memory that PCI devices are placed in; adds arguments `NAME-first` and `NAME-count` (frames).
+    PciMemory,
+    /// The boot archive, to look at and copy from; adds the argument `archive-bytes`.
+    Archive,
+    /// Looking at all of physmem's records and ending contracts.
+    Control,
+    /// Being told physical addresses.
+    DmaAuthority,
+}
+
+impl Grant {
+    /// Rights that the server gets with the kernel's capability for it.
+    pub const fn rights(self) -> Rights {
+        match self {
+            Grant::OwnEndpoint => {
+                Rights::SEND.union(Rights::RECEIVE).union(Rights::MINT).union(Rights::TRANSFER)
+            }
+            Grant::Ports(..) | Grant::Interrupt(_) => Rights::empty(),
+            // Device memory is sent to physmem to be mapped.
+            Grant::PciMemory => Rights::TRANSFER,
+            _ => Rights::SEND.union(Rights::TRANSFER),
+        }
+    }
+}
+
+/// How urgent a server is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Urgency {
+    /// Holds nobody up for long, and must not be held up.
+    Driver,
+    /// Serves files.
+    FileServer,
+    /// Talks to a person.
+    Shell,
+}
+
+/// What init knows of a server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Specification {
+    /// Which one it is.
+    pub server: Server,
+    /// Its name, and its member in the boot archive.
+    pub name: &'static str,
+    /// How urgent it is.
+    pub urgency: Urgency,
+    /// Capabilities by name.
+    pub grants: &'static [(&'static str, Grant)],
+    /// File systems that it finds: prefix, server and badge of the root node.
+    pub mounts: &'static [(&'static str, Server)],
+}
+
+/// Badge of a file server's root directory, as init makes it: that of the whole endpoint.
+pub const ROOT_BADGE: u64 = 0;
+
+/// The console's rights, see its protocol: write, read, foreground.
+const CONSOLE_ALL: u64 = 0b111;
+/// Write and read.
+const CONSOLE_PROGRAM: u64 = 0b011;
+
+/// In the order in which they are started.
+pub const SERVERS: &[Specification] = &[
+    Specification {
+        server: Server::Console,
+        name: "console",
+        urgency: Urgency::Driver,
+        grants: &[
+            ("endpoint", Grant::OwnEndpoint),
+            ("serial-ports", Grant::Ports(0x3f8, 8)),
+            ("interrupt-4", Grant::Interrupt(4)),
+        ],
+        mounts: &[],
+    },
+    Specification {
+        server: Server::Block,
+        name: "block",
+        urgency: Urgency::Driver,
+        grants: &[
+            ("endpoint", Grant::OwnEndpoint),
+            ("pci-ports", Grant::Ports(0xcf8, 8)),
+            ("pci-memory", Grant::PciMemory),
+            ("interrupt-9", Grant::Interrupt(9)),
+            ("interrupt-10", Grant::Interrupt(10)),
+            ("interrupt-11", Grant::Interrupt(11)),
+            ("dma", Grant::DmaAuthority),
+        ],
+        mounts: &[],
+    },
+    Specification {
+        server: Server::Ext,
+        name: "ext",
+        urgency: Urgency::FileServer,
+        grants: &[("endpoint", Grant::OwnEndpoint), ("block", Grant::Client(Server::Block, 0))],
+        mounts: &[],
+    },
+    Specification {
+        server: Server::Bootfs,
+        name: "bootfs",
+        urgency: Urgency::FileServer,
+        grants: &[("endpoint", Grant::OwnEndpoint), ("archive", Grant::Archive)],
+        mounts: &[],
+    },
+    Specification {
+        server: Server::Shell,
+        name: "shell",
+        urgency: Urgency::Shell,
+        grants: &[
+            ("console", Grant::Client(Server::Console, CONSOLE_ALL)),
+            ("console-program", Grant::Client(Server::Console, CONSOLE_PROGRAM)),
+            ("control", Grant::Control),
+        ],
+        mounts: &[("/", Server::Ext), ("/.boot", Server::Bootfs)],
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn holders(wanted: impl Fn(&Grant) -> bool) -> Vec<Server> {
+        let holds = |one: &&Specification| one.grants.iter().any(|(_, grant)| wanted(grant));
+        SERVERS.iter().filter(holds).map(|one| one.server).collect()
+    }
+
+    #[test]
+    fn the_table_is_in_the_order_of_its_numbers_and_names_are_unique() {
+        for (index, one) in SERVERS.iter().enumerate() {
+            assert_eq!(one.server as usize, index);
+            assert!(SERVERS[..index].iter().all(|other| other.name != one.name));
+            for (index, (name, _)) in one.grants.iter().enumerate() {
+                assert!(one.grants[..index].iter().all(|(other, _)| other != name), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn authority_is_where_it_is_needed_and_nowhere_else() {
+        assert_eq!(holders(|grant| matches!(grant, Grant::DmaAuthority)), [Server::Block]);
+        assert_eq!(holders(|grant| matches!(grant, Grant::PciMemory)), [Server::Block]);
+        assert_eq!(holders(|grant| matches!(grant, Grant::Control)), [Server::Shell]);
+        assert_eq!(holders(|grant| matches!(grant, Grant::Archive)), [Server::Bootfs]);
+        assert_eq!(holders(|grant| matches!(grant, Grant::Ports(..))), [Server::Console, Server::Block]);
+        assert_eq!(holders(|grant| matches!(grant, Grant::Client(Server::Block, _))), [Server::Ext]);
+    }
+
+    #[test]
+    fn whoever_is_called_serves_and_starts_before_its_clients() {
+        let serves = |server: Server| {
+            let grants = SERVERS[server as usize].grants;
+            grants.iter().any(|(name, grant)| *name == "endpoint" && *grant == Grant::OwnEndpoint)
+        };
+        for one in SERVERS {
+            let clients = one.grants.iter().filter_map(|(_, grant)| match grant {
+                Grant::Client(server, _) => Some(*server),
+                _ => None,
+            });
+            for server in clients.chain(one.mounts.iter().map(|&(_, server)| server)) {
+                assert!(serves(server) && server < one.server, "{} calls {server:?}", one.name);
+            }
+        }
+    }
+
+    #[test]
+    fn ports_and_lines_do_not_overlap() {
+        let all: Vec<_> = SERVERS.iter().flat_map(|one| one.grants).map(|(_, grant)| *grant).collect();
+        for (index, one) in all.iter().enumerate() {
+            for other in &all[..index] {
+                match (*one, *other) {
+                    (Grant::Ports(a, m), Grant::Ports(b, n)) => assert!(a + m <= b || b + n <= a),
+                    (Grant::Interrupt(a), Grant::Interrupt(b)) => assert_ne!(a, b),
+                    _ => {}
+                }
+            }
+        }
+    }
+}

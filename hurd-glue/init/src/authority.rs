@@ -1,0 +1,166 @@
+//! Making the capabilities that servers are given: endpoints, hardware, and what came from physmem.
+//!
+//! Every endpoint is made here and stays here: a server that ends leaves its clients' capabilities valid.
+
+use crate::archive::Archive;
+use crate::{Failure, StartError};
+use alloc::format;
+use alloc::vec::Vec;
+use containers_api::control::DmaAuthority;
+use core::fmt;
+use hurd_glue_init_core::servers::{Grant, ROOT_BADGE, SERVERS, Server, Specification};
+use kernel_runtime::containers::{MemoryCallError, create_endpoint};
+use kernel_runtime::ipc::call_for_capability;
+use kernel_runtime::process::Given;
+use kernel_runtime::startup::Startup;
+use kernel_runtime::{Capability, Deadline, Handle, KernelError, Kind, Rights, syscall};
+
+/// Where the windows for PCI devices may start, in frames, larger window first: the first that is not RAM is
+/// taken (QEMU's pc machine puts RAM below 3 GiB, or below 3.5 GiB).
+const PCI_WINDOW_STARTS: [u64; 2] = [0xc_0000, 0xe_0000];
+/// End of the window: the first I/O APIC.
+const PCI_WINDOW_END: u64 = 0xf_ec00;
+
+/// Everything that can be handed out.
+pub struct Authority {
+    hardware: Handle,
+    control: Handle,
+    /// An endpoint for each server that serves.
+    endpoints: Vec<Option<Capability>>,
+}
+
+/// What one server is given.
+pub struct GivenToServer<'a> {
+    /// Capabilities by name, with entries in init's table.
+    pub capabilities: Vec<Given<'a>>,
+    /// Mounts and entries of their roots.
+    pub mounts: Vec<(&'a str, Handle)>,
+    /// What it is told in words.
+    pub arguments: Vec<Vec<u8>>,
+    /// Entries that were made for it and are dropped once it has its own.
+    _made: Vec<Capability>,
+}
+
+/// Why a capability could not be made.
+#[derive(Debug)]
+pub enum GrantError {
+    /// The kernel refused.
+    Kernel(KernelError),
+    /// physmem refused.
+    Memory(MemoryCallError),
+    /// The other server has no endpoint.
+    NoEndpoint,
+}
+
+impl fmt::Display for GrantError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GrantError::Kernel(error) => write!(formatter, "the kernel refused ({error:?})"),
+            GrantError::Memory(error) => error.fmt(formatter),
+            GrantError::NoEndpoint => formatter.write_str("there is no endpoint"),
+        }
+    }
+}
+
+impl Authority {
+    /// What physmem handed over, and an endpoint for each server.
+    pub fn new(startup: &Startup<'_>) -> Result<Authority, Failure> {
+        let named = |name| startup.capability(name).ok_or(Failure::SetUp(name));
+        let endpoints = SERVERS.iter().map(|specification| {
+            let serves = specification.grants.iter().any(|(_, grant)| *grant == Grant::OwnEndpoint);
+            serves.then(create_endpoint).transpose()
+        });
+        let endpoints = endpoints.collect::<Result<_, _>>();
+        Ok(Authority {
+            hardware: named("hardware")?,
+            control: named("control")?,
+            endpoints: endpoints.map_err(|error| Failure::Memory("endpoints", error))?,
+        })
+    }
+
+    fn endpoint(&self, server: Server) -> Result<Handle, GrantError> {
+        let endpoint = self.endpoints.get(server as usize).and_then(Option::as_ref);
+        endpoint.map(Capability::handle).ok_or(GrantError::NoEndpoint)
+    }
+
+    /// Makes what a server is given.
+    pub fn given<'a>(
+        &self,
+        specification: &Specification,
+        archive: &Archive,
+    ) -> Result<GivenToServer<'a>, StartError> {
+        let mut given = GivenToServer {
+            capabilities: Vec::new(),
+            mounts: Vec::new(),
+            arguments: Vec::new(),
+            _made: Vec::new(),
+        };
+        for &(name, grant) in specification.grants {
+            let handle = self
+                .make(name, grant, specification.server, archive, &mut given)
+                .map_err(|error| StartError::Grant(name, error))?;
+            given.capabilities.push(Given { name, handle, rights: grant.rights() });
+        }
+        for &(prefix, server) in specification.mounts {
+            let root = self.client(server, ROOT_BADGE).map_err(|error| StartError::Grant(prefix, error))?;
+            given.mounts.push((prefix, root.handle()));
+            given._made.push(root);
+        }
+        Ok(given)
+    }
+
+    /// The entry to give a copy of.
+    fn make(
+        &self,
+        name: &str,
+        grant: Grant,
+        server: Server,
+        archive: &Archive,
+        given: &mut GivenToServer<'_>,
+    ) -> Result<Handle, GrantError> {
+        let made = match grant {
+            Grant::OwnEndpoint => return self.endpoint(server),
+            Grant::Control => return Ok(self.control),
+            Grant::Archive => {
+                given.arguments.push(format!("archive-bytes={}", archive.bytes()).into_bytes());
+                return Ok(archive.handle());
+            }
+            Grant::Client(server, badge) => self.client(server, badge)?,
+            Grant::Ports(first, count) => self.hardware(Kind::IoPorts, first.into(), count.into())?,
+            Grant::Interrupt(line) => self.hardware(Kind::Interrupt, line.into(), 1)?,
+            Grant::PciMemory => self.pci_memory(name, &mut given.arguments)?,
+            Grant::DmaAuthority => {
+                call_for_capability(self.control, &DmaAuthority {}, &[], Deadline::NEVER)
+                    .map_err(GrantError::Memory)?
+                    .1
+            }
+        };
+        let handle = made.handle();
+        given._made.push(made);
+        Ok(handle)
+    }
+
+    fn client(&self, server: Server, badge: u64) -> Result<Capability, GrantError> {
+        let rights = Rights::SEND | Rights::TRANSFER;
+        Capability::mint(self.endpoint(server)?, rights, badge).map_err(GrantError::Kernel)
+    }
+
+    fn hardware(&self, kind: Kind, first: u64, count: u64) -> Result<Capability, GrantError> {
+        let mint = |entry| syscall::hardware_mint(self.hardware, kind, first, count, entry);
+        Capability::filled(mint).map_err(GrantError::Kernel)
+    }
+
+    fn pci_memory(&self, name: &str, arguments: &mut Vec<Vec<u8>>) -> Result<Capability, GrantError> {
+        let mut result = Err(GrantError::Kernel(KernelError::InvalidArgument));
+        for first in PCI_WINDOW_STARTS {
+            let count = PCI_WINDOW_END - first;
+            result = self.hardware(Kind::DeviceMemory, first, count);
+            if result.is_ok() {
+                arguments.push(format!("{name}-first={first:#x}").into_bytes());
+                arguments.push(format!("{name}-count={count:#x}").into_bytes());
+                break;
+            }
+        }
+        result
+    }
+}

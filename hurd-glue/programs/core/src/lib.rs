@@ -1,0 +1,3 @@
+//! Not written yet.
+#![no_std]
+#![forbid(unsafe_code)]
