@@ -111,7 +111,7 @@ extern "C" fn trap_in_kernel(frame: &mut KernelFrame) {
         }
         NON_MASKABLE => dump_and_exit("non-maskable interrupt in the kernel"),
         vector => {
-            let _ = writeln!(DebugConsole, "backtrace: kernel {:#x}", frame.instruction);
+            let _ = writeln!(DebugConsole, "backtrace: kernel {:#x} fault", frame.instruction);
             panic!(
                 "exception {vector} (code {:#x}) in the kernel at {:#x}, stack {:#x}, address {:#x}",
                 frame.code,

@@ -12,7 +12,7 @@ use kernel_abi::boot::{
     FIRST_STACK_BYTES, FIRST_STACK_END, FIRST_TASK,
 };
 use kernel_abi::pmap::Protection;
-use kernel_abi::{FRAME_BYTES, USER_END};
+use kernel_abi::{FRAME_BYTES, KernelError, USER_END};
 use kernel_arch::clock;
 use kernel_arch::hardware::Hardware;
 use kernel_arch::layout::frame_pointer;
@@ -21,8 +21,10 @@ use kernel_core::bootstrap::FirstFrames;
 use kernel_core::{Kernel, Link};
 use tar_no_std::TarArchiveRef;
 
-/// Frames for page tables beyond those of the boot archive's mapping.
-const STOCK: u32 = 32;
+/// Bytes of physmem's image in memory at most.
+const IMAGE_BYTES_MAX: u64 = 16 << 20;
+
+const DAMAGED: BootError = "physmem's image is damaged";
 
 /// Segments of the image at most.
 const SEGMENTS_MAX: usize = 8;
@@ -43,24 +45,22 @@ pub fn start(kernel: &mut Kernel<Hardware>, memory: &mut Memory, info: &StartInf
         root: memory.take(),
     };
     let (task, thread) = kernel.create_first_task(frames);
-    for _ in 0..STOCK + archive.len() as u32 / 512 {
-        kernel.stock_first_task(task, memory.take());
-    }
     let entry = load(kernel, memory, task, image)?;
     for page in 0..FIRST_STACK_BYTES / FRAME_BYTES {
         let address = FIRST_STACK_END - FIRST_STACK_BYTES + page * FRAME_BYTES;
-        kernel.map_first_task(task, address, memory.take(), Protection::WRITE);
+        let frame = memory.take();
+        map(kernel, memory, task, address, frame, Protection::WRITE)?;
     }
     for (page, frame) in archive.enumerate() {
         let address = BOOT_ARCHIVE_ADDRESS + page as u64 * FRAME_BYTES;
-        kernel.map_first_task(task, address, frame, Protection::empty());
+        map(kernel, memory, task, address, frame, Protection::empty())?;
     }
     // SAFETY: the clock page was taken for this.
     unsafe { frame_pointer::<ClockPage>(memory.clock()).write(clock::page()) };
     let boot_info = memory.take();
-    // SAFETY: the frame was taken for this; the structure fits a frame.
+    map(kernel, memory, task, BOOT_INFO_ADDRESS, boot_info, Protection::empty())?;
+    // SAFETY: the frame was taken for this; the structure fits a frame. Nothing is taken any more.
     unsafe { frame_pointer::<BootInfo>(boot_info).write(describe(memory, info)?) };
-    kernel.map_first_task(task, BOOT_INFO_ADDRESS, boot_info, Protection::empty());
     kernel.start_first_task(thread, entry, FIRST_STACK_END - 8);
     Ok(())
 }
@@ -78,7 +78,6 @@ fn load(
     task: Link,
     image: &[u8],
 ) -> Result<u64, BootError> {
-    const DAMAGED: BootError = "physmem's image is damaged";
     let file = ElfBytes::<LittleEndian>::minimal_parse(image).map_err(|_| DAMAGED)?;
     if file.ehdr.e_type != ET_EXEC || file.ehdr.e_machine != EM_X86_64 {
         return Err("physmem's image is no static x86_64 executable");
@@ -89,7 +88,7 @@ fn load(
     }
     for segment in segments.iter().filter(|segment| segment.p_type == PT_LOAD) {
         let data = file.segment_data(&segment).map_err(|_| DAMAGED)?;
-        load_segment(kernel, memory, task, &segment, data).ok_or(DAMAGED)?;
+        load_segment(kernel, memory, task, &segment, data)?;
     }
     Ok(file.ehdr.e_entry)
 }
@@ -100,10 +99,11 @@ fn load_segment(
     task: Link,
     segment: &ProgramHeader,
     data: &[u8],
-) -> Option<()> {
-    let end = segment.p_vaddr.checked_add(segment.p_memsz).filter(|&end| end <= USER_END)?;
-    if !segment.p_vaddr.is_multiple_of(FRAME_BYTES) || segment.p_filesz > segment.p_memsz {
-        return None;
+) -> Result<(), BootError> {
+    let end = segment.p_vaddr.checked_add(segment.p_memsz).filter(|&end| end <= USER_END).ok_or(DAMAGED)?;
+    let aligned = segment.p_vaddr.is_multiple_of(FRAME_BYTES) && segment.p_filesz <= segment.p_memsz;
+    if !aligned || segment.p_memsz > IMAGE_BYTES_MAX {
+        return Err(DAMAGED);
     }
     let mut protection = Protection::empty();
     protection.set(Protection::WRITE, segment.p_flags & PF_W != 0);
@@ -114,9 +114,28 @@ fn load_segment(
         let page = pages.next().unwrap_or(&[]);
         // SAFETY: the frame was just taken and is zero; the page has at most a frame's bytes.
         unsafe { core::ptr::copy_nonoverlapping(page.as_ptr(), frame_pointer::<u8>(frame), page.len()) };
-        kernel.map_first_task(task, address, frame, protection);
+        map(kernel, memory, task, address, frame, protection)?;
     }
-    Some(())
+    Ok(())
+}
+
+/// Maps a frame, supplying page tables as they are needed.
+fn map(
+    kernel: &mut Kernel<Hardware>,
+    memory: &mut Memory,
+    task: Link,
+    address: u64,
+    frame: u32,
+    protection: Protection,
+) -> Result<(), BootError> {
+    loop {
+        match kernel.map_first_task(task, address, frame, protection) {
+            Ok(()) => return Ok(()),
+            Err(KernelError::NeedTables) => kernel.stock_first_task(task, memory.take()),
+            Err(KernelError::Busy) => return Err("parts of physmem overlap"),
+            Err(_) => return Err("physmem cannot be mapped"),
+        }
+    }
 }
 
 fn describe(memory: &Memory, info: &StartInfo) -> Result<BootInfo, BootError> {

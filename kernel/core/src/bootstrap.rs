@@ -10,7 +10,7 @@ use crate::page_table;
 use kernel_abi::boot;
 use kernel_abi::capability::{CAPABILITIES_PER_FRAME, Kind};
 use kernel_abi::pmap::Protection;
-use kernel_abi::{Handle, PRIORITY_MAX};
+use kernel_abi::{Handle, KernelError, PRIORITY_MAX};
 
 /// Frames for the first task's kernel objects: plain, distinct, not frame 0.
 #[derive(Clone, Copy, Debug)]
@@ -77,13 +77,23 @@ impl<M: Machine> Kernel<M> {
         self.push_stock(task, frame);
     }
 
-    /// Maps a plain frame in the first task, whose stock must suffice.
-    pub fn map_first_task(&mut self, task: Link, address: u64, frame: u32, protection: Protection) {
-        let place = self.make_place(task, address, 1).expect("the boot code stocks enough page tables");
-        let entry = self.machine.frame(frame).expect("the boot code maps RAM");
-        entry.check_map().expect("the boot code maps plain frames");
+    /// Maps a plain frame in the first task. Errors: `NeedTables` (its stock is used up), `Busy` (something is mapped there).
+    pub fn map_first_task(
+        &mut self,
+        task: Link,
+        address: u64,
+        frame: u32,
+        protection: Protection,
+    ) -> Result<(), KernelError> {
+        let place = self.make_place(task, address, 1)?;
+        if place.entry & page_table::PRESENT != 0 {
+            return Err(KernelError::Busy);
+        }
+        let entry = self.machine.frame(frame).ok_or(KernelError::WrongFrame)?;
+        entry.check_map()?;
         entry.add_mapping();
         self.replace(place, page_table::page_entry(u64::from(frame), protection));
+        Ok(())
     }
 
     fn take(&mut self, frame: u32, kind: FrameKind) {

@@ -1,0 +1,104 @@
+//! The books: all frames by state, and what each contract holds. Two looks at different times are compared.
+
+use crate::Failed;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use containers_api::control::{ContractEntry, ContractList, SystemStat, SystemStatus};
+use filesystems_api::file::FsysStat;
+use kernel_runtime::ipc::call;
+use kernel_runtime::startup::Startup;
+use kernel_runtime::{Deadline, Handle};
+
+/// Contracts that a look can list.
+const CONTRACTS_MAX: usize = 1000;
+
+/// Name of the contract whose pages are the file cache.
+const CACHE_OWNER: &str = "ext";
+
+/// A look at all frames.
+#[derive(Clone, Debug)]
+pub struct Books {
+    /// All frames.
+    pub system: SystemStatus,
+    /// All contracts.
+    pub contracts: Vec<ContractEntry>,
+    /// Pages that the file server at `/` caches.
+    pub cached_pages: u64,
+}
+
+impl Books {
+    /// Takes a look.
+    pub fn look(startup: &Startup<'_>) -> Result<Books, Failed> {
+        let control = startup.capability("control").ok_or(Failed("no control capability".to_string()))?;
+        let never = Deadline::NEVER;
+        let system = call(control, &SystemStat {}, &[], never).map_err(|error| ("system status", error))?;
+        let mut contracts = Vec::new();
+        let mut cursor = 0;
+        loop {
+            let entry =
+                call(control, &ContractList { cursor }, &[], never).map_err(|error| ("contracts", error))?;
+            cursor = entry.next;
+            contracts.push(entry);
+            if cursor == 0 {
+                break;
+            }
+            if contracts.len() == CONTRACTS_MAX {
+                return Err(Failed("the list of contracts does not end".to_string()));
+            }
+        }
+        let root = startup.mounts.iter().find(|(prefix, _)| *prefix == "/");
+        let status = root.and_then(|&(_, root)| call(Handle(root), &FsysStat {}, &[], never).ok());
+        Ok(Books { system, contracts, cached_pages: status.map_or(0, |status| status.cached_pages) })
+    }
+
+    /// Checks that the states of all frames add up (law 2).
+    pub fn check_sum(&self) -> Result<(), Failed> {
+        let SystemStatus { frames, kernel, free_zero, free_dirty, held, quarantined, .. } = self.system;
+        let sum = kernel + free_zero + free_dirty + held + quarantined;
+        if sum == frames {
+            Ok(())
+        } else {
+            Err(Failed(format!("{frames} frames, but the states add up to {sum}")))
+        }
+    }
+
+    /// Checks that nothing has grown or shrunk since an earlier look, but for the contract of this name and the file cache.
+    pub fn check_same(&self, before: &Books, except: &str) -> Result<(), Failed> {
+        self.check_sum()?;
+        if self.system.kernel != before.system.kernel {
+            let (was, is) = (before.system.kernel, self.system.kernel);
+            return Err(Failed(format!("physmem's and the kernel's frames were {was}, are {is}")));
+        }
+        for was in before.contracts.iter().filter(|contract| contract.name.as_str() != except) {
+            let Some(is) = self.contracts.iter().find(|contract| contract.principal == was.principal) else {
+                return Err(Failed(format!("contract {} is gone", was.name)));
+            };
+            let cache = |contract: &ContractEntry, pages| {
+                if contract.name.as_str() == CACHE_OWNER { contract.pages - pages } else { contract.pages }
+            };
+            let (was_pages, is_pages) = (cache(was, before.cached_pages), cache(is, self.cached_pages));
+            let was_held = (was_pages, records(was, before), was.kernel);
+            let is_held = (is_pages, records(is, self), is.kernel);
+            if was_held != is_held {
+                return Err(Failed(format!(
+                    "contract {} held (pages, records, kernel frames) {was_held:?}, holds {is_held:?}",
+                    was.name
+                )));
+            }
+        }
+        let new = self
+            .contracts
+            .iter()
+            .filter(|is| !before.contracts.iter().any(|was| was.principal == is.principal));
+        match new.map(|contract| contract.name.as_str().to_string()).collect::<Vec<String>>() {
+            names if names.is_empty() => Ok(()),
+            names => Err(Failed(format!("contracts left over: {names:?}"))),
+        }
+    }
+}
+
+/// Record frames, without what the page array of the cache needs for its pages.
+fn records(contract: &ContractEntry, books: &Books) -> u64 {
+    if contract.name.as_str() == CACHE_OWNER && books.cached_pages != 0 { 0 } else { contract.records }
+}
