@@ -30,6 +30,8 @@ error_codes! {
         TimedOut = 8, System, "the disk did not answer";
         /// The peer does not keep to the protocol.
         Protocol = 9, Peer, "the peer does not keep to the protocol";
+        /// There is no disk, or none that the driver can drive.
+        NoDisk = 10, System, "there is no disk";
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Completion {
     pub slot: Slot,
     /// What the client is told.
     pub result: Result<BlockDone, Refusal<BlockError>>,
+    /// Bytes of the locked range, from its start without a gap, that the device has written.
+    pub written: u64,
     /// The device has let go of its frames.
     pub frames_safe: bool,
 }
@@ -153,7 +155,7 @@ impl<R: Registers, M: QueueMemory> Disk<R, M> {
             Some(failure) => Err(failure),
             None => Ok(BlockDone { bytes: request.done }),
         };
-        Some(Completion { slot, result, frames_safe: !self.holds_frames })
+        Some(Completion { slot, result, written: request.prefix(), frames_safe: !self.holds_frames })
     }
 
     /// Books what the device has used. An error: it broke the rules.

@@ -75,6 +75,18 @@ impl Request {
         }
     }
 
+    /// Bytes of the locked range, from its start without a gap, that are written once the request is done.
+    pub fn prefix(&self) -> u64 {
+        let mut end = 0;
+        for extent in self.extents.as_slice().iter().filter(|_| self.failure.is_none()) {
+            if u64::from(extent.offset) != end {
+                break;
+            }
+            end += u64::from(extent.bytes);
+        }
+        end
+    }
+
     /// Whether nothing of it is with the device and nothing is left to give.
     pub fn is_over(&self) -> bool {
         self.in_flight == 0 && self.rest().is_none()

@@ -71,6 +71,7 @@ fn scattered_reads_arrive_where_they_belong() {
             }
         };
         assert_eq!((completion.slot, completion.frames_safe), (slot, true));
+        assert_eq!(completion.written, 0, "there is a gap at the front");
         assert_eq!(
             completion.result.unwrap().bytes,
             wanted.as_slice().iter().map(|e| u64::from(e.bytes)).sum()
@@ -101,7 +102,7 @@ fn many_requests_are_in_flight_and_the_table_is_bounded() {
     device.0.borrow_mut().run();
     let mut done = Vec::new();
     while let Some(completion) = disk.next_completion(5) {
-        assert!(completion.result.is_ok());
+        assert!(completion.result.is_ok() && completion.written == 8192);
         done.push(completion.slot);
     }
     done.sort();
@@ -160,7 +161,7 @@ fn faults_of_the_device_are_errors_of_the_request() {
     ] {
         let (device, mut disk, completion) = with_fault(fault);
         assert_eq!(completion.result.map(|done| done.bytes), expected, "{fault:?}");
-        assert!(completion.frames_safe, "{fault:?}");
+        assert!(completion.frames_safe && completion.written == 0, "{fault:?}");
         // The disk goes on once the device behaves.
         device.0.borrow_mut().fault = Fault::None;
         let list = [(200, 2)];

@@ -1,0 +1,89 @@
+//! Finding the disk and bringing it up, once, at the start.
+
+use crate::configuration::ConfigurationPorts;
+use crate::queue_memory::{DeviceShared, QueueMemoryError};
+use crate::registers::{DeviceMemory, MappedRegisters, RegistersError};
+use core::fmt;
+use filesystems_block_core::{Disk, PciDisk, PciError, Transport, TransportError, find_disk};
+use kernel_runtime::startup::Startup;
+use kernel_runtime::{Handle, KernelError, syscall};
+
+/// Interrupt lines that the driver may be given, and under which names.
+const LINES: [(u8, &str); 3] = [(9, "interrupt-9"), (10, "interrupt-10"), (11, "interrupt-11")];
+
+/// A disk that runs.
+pub struct Hardware {
+    /// The disk.
+    pub disk: Disk<MappedRegisters, DeviceShared>,
+    /// Its interrupt line.
+    pub interrupt: Handle,
+}
+
+/// Why there is no disk.
+#[derive(Debug)]
+pub enum BringUpError {
+    /// The driver lacks something that init should have given it.
+    NotGiven(&'static str),
+    /// There is none on the bus, or it is too old.
+    Pci(PciError),
+    /// Its interrupt line is none of those that the driver was given.
+    Line(u8),
+    /// Its registers cannot be reached.
+    Registers(RegistersError),
+    /// There is no memory for the queue.
+    Memory(QueueMemoryError),
+    /// It does not come up.
+    Transport(TransportError),
+    /// The kernel refused the interrupt.
+    Interrupt(KernelError),
+}
+
+impl fmt::Display for BringUpError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BringUpError::NotGiven(name) => write!(formatter, "`{name}` was not given"),
+            BringUpError::Pci(PciError::NotFound) => formatter.write_str("no virtio disk on the PCI bus"),
+            BringUpError::Pci(PciError::NotModern) => {
+                formatter.write_str("the disk is not a modern virtio device")
+            }
+            BringUpError::Line(line) => {
+                write!(formatter, "the disk interrupts on line {line}, which was not given")
+            }
+            BringUpError::Registers(error) => write!(formatter, "its registers: {error}"),
+            BringUpError::Memory(error) => write!(formatter, "memory for its queue: {error}"),
+            BringUpError::Transport(error) => write!(formatter, "it does not come up ({error:?})"),
+            BringUpError::Interrupt(error) => write!(formatter, "its interrupt: {error:?}"),
+        }
+    }
+}
+
+/// Brings the disk up; its interrupt signals through `signaller`.
+pub fn bring_up(startup: &Startup<'_>, dma: Handle, signaller: Handle) -> Result<Hardware, BringUpError> {
+    let named = |name| startup.capability(name).ok_or(BringUpError::NotGiven(name));
+    let number = |name| startup.number(name).ok_or(BringUpError::NotGiven(name));
+    let mut ports = ConfigurationPorts(named("pci-ports")?);
+    let index = startup.number("disk").unwrap_or(0);
+    let found =
+        find_disk(&mut ports, usize::try_from(index).unwrap_or(usize::MAX)).map_err(BringUpError::Pci)?;
+    let interrupt = named(line_name(found)?)?;
+    let memory = DeviceMemory {
+        handle: named("pci-memory")?,
+        first_frame: number("pci-memory-first")?,
+        frames: number("pci-memory-count")?,
+    };
+    let (registers, places) = MappedRegisters::map(memory, found.places).map_err(BringUpError::Registers)?;
+    let shared = DeviceShared::new(dma).map_err(BringUpError::Memory)?;
+    let transport = Transport::new(registers, places).map_err(BringUpError::Transport)?;
+    let disk = Disk::start(transport, shared).map_err(BringUpError::Transport)?;
+    syscall::interrupt_bind(interrupt, signaller).map_err(BringUpError::Interrupt)?;
+    match disk.status() {
+        Ok(status) => log::info!("disk {index} on line {}: {} sectors", found.interrupt_line, status.sectors),
+        Err(_) => log::warn!("disk {index} does not tell its size"),
+    }
+    Ok(Hardware { disk, interrupt })
+}
+
+fn line_name(found: PciDisk) -> Result<&'static str, BringUpError> {
+    let known = LINES.iter().find(|(line, _)| *line == found.interrupt_line);
+    known.map(|(_, name)| *name).ok_or(BringUpError::Line(found.interrupt_line))
+}
