@@ -54,6 +54,19 @@ error_codes! {
         NoMemory = 16, System, "the file server is out of memory";
         /// The peer does not keep to the protocol.
         Protocol = 17, Peer, "the peer does not keep to the protocol";
+        /// The node's capability does not allow this.
+        MissingRight = 18, Caller, "the capability does not allow this";
+        /// There is no disk.
+        NoDisk = 19, System, "there is no disk";
+        /// The disk holds no file system that the server knows.
+        UnknownFormat = 20, System, "no ext2, ext3 or ext4 file system on the disk";
+        /// The journal holds changes that are not in their places. Remedy: the command.
+        NeedsRecovery = 21, System, "the journal needs recovery: run 'e2fsck -p IMAGE' on the host";
+        /// The file system uses incompatible features that the server does not know (detail: their bits; the log names
+        /// them).
+        UnknownFeatures = 22, System, "the file system uses unsupported features, see the log";
+        /// The file system is larger than its disk.
+        Truncated = 23, System, "the file system is larger than its disk: run 'e2fsck -f IMAGE' on the host";
     }
 }
 

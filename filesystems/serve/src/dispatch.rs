@@ -1,0 +1,206 @@
+//! From a request to the file system and back, without a system call.
+
+use crate::badge::{NodeBadge, NodeRights};
+use filesystems_api::directory::Entries;
+use filesystems_api::file::{
+    FileError, FileSystemStatus, IoReadContainer, Looked, NodeKind, NodeStatus, PATH_BYTES, ReadDone,
+    Request, SMALL_READ_BYTES, SmallContents,
+};
+use kernel_protocol::{Bytes, Refusal};
+
+/// What a file system answers.
+pub type Result<T> = core::result::Result<T, Refusal<FileError>>;
+
+/// Where a lookup ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// At a node.
+    Node {
+        /// Its number.
+        inode: u32,
+        /// Its generation.
+        generation: u32,
+        /// What it is.
+        kind: NodeKind,
+        /// Its size.
+        size: u64,
+    },
+    /// At an absolute link: the client goes on with this path.
+    Retry(Bytes<PATH_BYTES>),
+}
+
+/// A file system. Nodes come as badges that were made for it; those that exist no longer are `Stale`.
+pub trait FileSystem {
+    /// A client's container, made sure of.
+    type Client;
+
+    /// See [`filesystems_api::file::DirLookup`].
+    fn look_up(&self, directory: NodeBadge, path: &[u8], follow: bool) -> Result<Found>;
+    /// See [`filesystems_api::file::DirReaddir`].
+    fn read_directory(&self, directory: NodeBadge, cookie: u64) -> Result<Entries>;
+    /// See [`filesystems_api::file::IoStat`].
+    fn status(&self, node: NodeBadge) -> Result<NodeStatus>;
+    /// See [`IoReadContainer`]. Offset and length do not overflow, in the file or in the container.
+    fn read_container(
+        &self,
+        node: NodeBadge,
+        read: &IoReadContainer,
+        client: Self::Client,
+    ) -> Result<ReadDone>;
+    /// See [`filesystems_api::file::IoRead`]. At most [`SMALL_READ_BYTES`] are asked for.
+    fn read_small(&self, node: NodeBadge, offset: u64, bytes: usize) -> Result<SmallContents>;
+    /// See [`filesystems_api::file::FsysStat`].
+    fn file_system(&self) -> Result<FileSystemStatus>;
+}
+
+/// A successful answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack until it is sent")]
+pub enum Answer {
+    /// With the node's badge, unless it is a path to retry.
+    Looked(Looked, Option<NodeBadge>),
+    /// Directory entries.
+    Entries(Entries),
+    /// What a node is.
+    Status(NodeStatus),
+    /// What was read.
+    Read(ReadDone),
+    /// Small contents.
+    Small(SmallContents),
+    /// What the file system is.
+    FileSystem(FileSystemStatus),
+}
+
+/// Carries a request out. `client` makes sure of the container that came along, where the request needs one.
+pub fn dispatch<F: FileSystem>(
+    file_system: &F,
+    badge: u64,
+    request: &Request,
+    client: impl FnOnce() -> Result<F::Client>,
+) -> Result<Answer> {
+    let node = NodeBadge::decode(badge).ok_or(FileError::Stale)?;
+    let reads = !matches!(request, Request::IoStat(_) | Request::FsysStat(_));
+    if reads && !node.rights().contains(NodeRights::READ) {
+        return Err(FileError::MissingRight.into());
+    }
+    Ok(match request {
+        Request::DirLookup(lookup) => {
+            looked(node, file_system.look_up(node, lookup.path.as_slice(), lookup.follow)?)
+        }
+        Request::DirReaddir(readdir) => Answer::Entries(file_system.read_directory(node, readdir.cookie)?),
+        Request::IoStat(_) => Answer::Status(file_system.status(node)?),
+        Request::IoReadContainer(read) => {
+            let fits = |start: u64| start.checked_add(read.bytes).is_some();
+            if !fits(read.offset) || !fits(read.container_offset) {
+                return Err(FileError::OutOfRange.into());
+            }
+            Answer::Read(file_system.read_container(node, read, client()?)?)
+        }
+        Request::IoRead(read) => {
+            let bytes = usize::try_from(read.bytes).unwrap_or(usize::MAX).min(SMALL_READ_BYTES);
+            Answer::Small(file_system.read_small(node, read.offset, bytes)?)
+        }
+        Request::FsysStat(_) => Answer::FileSystem(file_system.file_system()?),
+    })
+}
+
+fn looked(from: NodeBadge, found: Found) -> Answer {
+    let empty = Bytes::new(&[]).expect("nothing fits");
+    match found {
+        Found::Node { inode, generation, kind, size } => {
+            let badge = NodeBadge::node(inode, generation, from.rights());
+            Answer::Looked(Looked { kind, size, retry: empty }, Some(badge))
+        }
+        Found::Retry(retry) => Answer::Looked(Looked { kind: NodeKind::Link, size: 0, retry }, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use filesystems_api::directory::EntriesBuilder;
+
+    /// Answers anything with something.
+    struct Sample;
+
+    impl FileSystem for Sample {
+        type Client = ();
+
+        fn look_up(&self, _: NodeBadge, path: &[u8], _: bool) -> Result<Found> {
+            match Bytes::new(path) {
+                Some(path) if path.as_slice().first() == Some(&b'/') => Ok(Found::Retry(path)),
+                _ => Ok(Found::Node { inode: 7, generation: 3, kind: NodeKind::File, size: 9 }),
+            }
+        }
+        fn read_directory(&self, _: NodeBadge, _: u64) -> Result<Entries> {
+            Ok(EntriesBuilder::new().finish())
+        }
+        fn status(&self, _: NodeBadge) -> Result<NodeStatus> {
+            Err(Refusal::with_detail(FileError::Io, 5))
+        }
+        fn read_container(&self, _: NodeBadge, read: &IoReadContainer, (): ()) -> Result<ReadDone> {
+            assert!(read.offset.checked_add(read.bytes).is_some());
+            Ok(ReadDone { bytes: 0, error: 0, moved_bytes: 0, dma_bytes: 0 })
+        }
+        fn read_small(&self, _: NodeBadge, _: u64, bytes: usize) -> Result<SmallContents> {
+            Ok(SmallContents { bytes: Bytes::new(&[1; SMALL_READ_BYTES][..bytes]).unwrap() })
+        }
+        fn file_system(&self) -> Result<FileSystemStatus> {
+            Err(FileError::NoDisk.into())
+        }
+    }
+
+    fn ask(badge: u64, request: &Request) -> Result<Answer> {
+        dispatch(&Sample, badge, request, || Ok(()))
+    }
+
+    #[test]
+    fn a_lookup_hands_rights_on() {
+        use filesystems_api::file::DirLookup;
+        let lookup =
+            |path: &[u8]| Request::DirLookup(DirLookup { path: Bytes::new(path).unwrap(), follow: true });
+        let Ok(Answer::Looked(looked, Some(badge))) = ask(0, &lookup(b"x")) else { panic!() };
+        assert_eq!((looked.size, badge), (9, NodeBadge::node(7, 3, NodeRights::READ)));
+        let Ok(Answer::Looked(looked, None)) = ask(badge.encode(), &lookup(b"/etc")) else { panic!() };
+        assert_eq!(looked.retry.as_slice(), b"/etc");
+        let without = NodeBadge::node(7, 3, NodeRights::empty()).encode();
+        assert_eq!(ask(without, &lookup(b"x")), Err(FileError::MissingRight.into()));
+    }
+
+    #[test]
+    fn ranges_that_overflow_are_refused() {
+        for (offset, container_offset) in [(u64::MAX, 0), (0, u64::MAX)] {
+            let read = Request::IoReadContainer(IoReadContainer { offset, bytes: 1, container_offset });
+            assert_eq!(ask(0, &read), Err(FileError::OutOfRange.into()));
+        }
+        let read = Request::IoRead(filesystems_api::file::IoRead { offset: 0, bytes: u32::MAX });
+        let Ok(Answer::Small(small)) = ask(0, &read) else { panic!() };
+        assert_eq!(small.bytes.as_slice().len(), SMALL_READ_BYTES);
+    }
+
+    #[test]
+    fn random_messages_are_answered_or_refused() {
+        let mut random = 88_172_645_463_325_252_u64;
+        let mut next = || {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random
+        };
+        let mut decoded = 0;
+        for _ in 0..200_000 {
+            let mut words = [0; 64];
+            let count = (next() % 65) as usize;
+            let bits = next() % 64;
+            words.iter_mut().for_each(|word| *word = next() >> bits);
+            words[0] = if next() % 2 == 0 { next() % 500 } else { words[0] };
+            let count = if next() % 2 == 0 { 1 + (words[0] as usize).div_ceil(8) + 1 } else { count }.min(64);
+            let badge = next() >> (next() % 64);
+            if let Ok(request) = Request::decode((next() % 8) as u32, &words[..count]) {
+                decoded += 1;
+                let _ = ask(badge, &request);
+            }
+        }
+        assert!(decoded > 1000, "{decoded}");
+    }
+}

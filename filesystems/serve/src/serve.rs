@@ -1,0 +1,64 @@
+//! The loop of a thread that serves files. Any number of threads may be in it on one endpoint.
+
+use crate::badge::NodeBadge;
+use crate::client::ClientContainer;
+use crate::dispatch::{Answer, FileSystem, Result, dispatch};
+use filesystems_api::file::{FileError, Request};
+use kernel_protocol::Refusal;
+use kernel_runtime::server::{Incoming, Outgoing, receive, reply_receive};
+use kernel_runtime::{Capability, Deadline, Handle, KernelError, Rights};
+
+/// Answers requests until the endpoint is gone. `endpoint`: with the rights to receive and to make capabilities.
+pub fn serve<F>(endpoint: Handle, file_system: &F) -> KernelError
+where
+    F: FileSystem<Client = ClientContainer>,
+{
+    let mut incoming = receive(endpoint, Deadline::NEVER);
+    loop {
+        let message = match incoming {
+            Ok(message) => message,
+            Err(error) => return error,
+        };
+        let outgoing = answer(endpoint, file_system, &message);
+        // A reply that the kernel refuses is dropped by the next receive, and its caller's call fails.
+        incoming = reply_receive(endpoint, outgoing, Deadline::NEVER).or_else(|error| {
+            log::error!("a reply was refused ({error:?})");
+            receive(endpoint, Deadline::NEVER)
+        });
+    }
+}
+
+fn answer<F>(endpoint: Handle, file_system: &F, message: &Incoming) -> Outgoing
+where
+    F: FileSystem<Client = ClientContainer>,
+{
+    let Ok(request) = message.decode(Request::decode) else {
+        return Outgoing::refusal(Refusal::new(FileError::Malformed));
+    };
+    let client = || ClientContainer::receive(message.received);
+    let result = dispatch(file_system, message.badge, &request, client);
+    match result.and_then(|answer| outgoing(endpoint, &answer)) {
+        Ok(outgoing) => outgoing,
+        Err(refusal) => Outgoing::refusal(refusal),
+    }
+}
+
+/// The reply; a node's capability is made for it and dropped once it is sent.
+fn outgoing(endpoint: Handle, answer: &Answer) -> Result<Outgoing> {
+    Ok(match answer {
+        Answer::Looked(looked, None) => Outgoing::reply(looked),
+        Answer::Looked(looked, Some(badge)) => {
+            let node = mint(endpoint, *badge).map_err(|_| FileError::NoMemory)?;
+            Outgoing::reply(looked).with_capability(node)
+        }
+        Answer::Entries(entries) => Outgoing::reply(entries),
+        Answer::Status(status) => Outgoing::reply(status),
+        Answer::Read(done) => Outgoing::reply(done),
+        Answer::Small(contents) => Outgoing::reply(contents),
+        Answer::FileSystem(status) => Outgoing::reply(status),
+    })
+}
+
+fn mint(endpoint: Handle, badge: NodeBadge) -> core::result::Result<Capability, KernelError> {
+    Capability::mint(endpoint, Rights::SEND | Rights::TRANSFER, badge.encode())
+}
