@@ -188,15 +188,17 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// Has the timer fire for the next deadline, or for the end of a slice where an equal waits. Arming again only ever
+    /// brings the interrupt forward: one that comes for nothing does no harm.
     fn arm_timer(&mut self, running: Option<u8>) {
-        let event = self.timers.next_event();
-        let rival = running.is_some_and(|priority| self.scheduler.has_rival(priority));
-        if event >= self.armed_until && !(rival && self.armed_until == u64::MAX) {
-            return;
+        let mut wanted = self.timers.next_event();
+        if running.is_some_and(|priority| self.scheduler.has_rival(priority)) {
+            wanted = wanted.min(self.machine.now() + SLICE_NS);
         }
-        let slice = if rival { self.machine.now() + SLICE_NS } else { u64::MAX };
-        self.armed_until = self.armed_until.min(event).min(slice);
-        self.machine.set_timer(self.armed_until);
+        if wanted < self.armed_until {
+            self.armed_until = wanted;
+            self.machine.set_timer(wanted);
+        }
     }
 
     /// Makes a blocked thread run again.
