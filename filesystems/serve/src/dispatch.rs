@@ -12,6 +12,7 @@ use kernel_protocol::{Bytes, Refusal};
 pub type Result<T> = core::result::Result<T, Refusal<FileError>>;
 
 /// Where a lookup ended.
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack until it is sent")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Found {
     /// At a node.
@@ -55,7 +56,6 @@ pub trait FileSystem {
 
 /// A successful answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(clippy::large_enum_variant, reason = "it lives on the stack until it is sent")]
 pub enum Answer {
     /// With the node's badge, unless it is a path to retry.
     Looked(Looked, Option<NodeBadge>),
