@@ -252,6 +252,11 @@ pub fn contract_status(contract: Handle) -> Result<ContractStatus> {
     call(contract, &ContractStat {}, &[], NEVER)
 }
 
+/// What a capability from somebody else is, before it is called or sent along with a call.
+pub fn examine(capability: Handle) -> Result<Examined> {
+    call(CONTRACT, &Examine {}, &[capability], NEVER)
+}
+
 /// An endpoint with all rights, paid for by the task's own contract.
 pub fn create_endpoint() -> Result<Capability> {
     call_for_capability(CONTRACT, &EndpointCreate {}, &[], NEVER).map(|(_, capability)| capability)

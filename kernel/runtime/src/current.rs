@@ -102,7 +102,7 @@ impl ThreadBlock {
     }
 
     /// Puts the capabilities to send.
-    pub(crate) fn put_capabilities(&self, handles: &[Handle]) {
+    pub fn put_capabilities(&self, handles: &[Handle]) {
         // SAFETY: as above.
         let buffer = unsafe { &mut *self.buffer.get() };
         for (slot, handle) in buffer.capabilities.iter_mut().zip(handles) {

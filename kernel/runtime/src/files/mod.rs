@@ -58,6 +58,11 @@ impl Node {
         call(self.handle(), &IoStat {}, &[], deadline())
     }
 
+    /// A node in this directory, a symbolic link being itself.
+    pub fn child(&self, name: &[u8]) -> Result<Node, FileCallError> {
+        names::child(self.handle(), name)
+    }
+
     /// The file system that it belongs to.
     pub fn file_system(&self) -> Result<FileSystemStatus, FileCallError> {
         call(self.handle(), &FsysStat {}, &[], deadline())

@@ -128,6 +128,14 @@ fn walk(root: Handle, path: &[u8], follow: bool) -> Result<Step, LookupError> {
     }
 }
 
+/// A node in a directory, a symbolic link being itself.
+pub(super) fn child(directory: Handle, name: &[u8]) -> Result<Node, LookupError> {
+    match step(directory, name, false)? {
+        Step::Found(node, ..) => Ok(node),
+        Step::Retry(_) => Err(CallError::Violation),
+    }
+}
+
 fn step(from: Handle, path: &[u8], follow: bool) -> Result<Step, LookupError> {
     let path = Bytes::new(path).ok_or(NameTooLong)?;
     let Answer { reply, received } = call_for_answer(from, &DirLookup { path, follow }, &[], deadline())?;

@@ -48,7 +48,8 @@ pub struct Given<'a> {
 /// What is started, and with what.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Program<'a> {
-    /// What it calls itself.
+    /// Where it comes from, such as `bin/ls`: what log lines and backtraces call it. The part after the last `/`
+    /// names its contract and address space.
     pub name: &'a str,
     /// Its arguments.
     pub arguments: &'a [&'a [u8]],
@@ -134,8 +135,9 @@ impl Process {
     ) -> Result<Process, SpawnError> {
         let head = source.head()?;
         let image = image::parse(&head, source.bytes())?;
-        let contract = OwnContract::split(CONTRACT, &program.allowance, program.name)?;
-        let NewSpace { task, space } = contract.create_space(program.name)?;
+        let short = program.name.rsplit('/').next().unwrap_or(program.name);
+        let contract = OwnContract::split(CONTRACT, &program.allowance, short)?;
+        let NewSpace { task, space } = contract.create_space(short)?;
         let thread = space.create_thread()?;
         for segment in &image.segments {
             load(source, segment, &contract, &space)?;

@@ -1,0 +1,167 @@
+//! Running programs: one in the foreground, which Ctrl-C ends, and some in the background.
+//!
+//! Everything that can happen meanwhile is a bit of one notification: bit 0 is Ctrl-C, bit 1 the end of the
+//! foreground program, the others the ends of background programs.
+
+use crate::programs::LaunchError;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Display;
+use kernel_runtime::console::Console;
+use kernel_runtime::containers::MemoryCallError;
+use kernel_runtime::notification::Notification;
+use kernel_runtime::process::{ExitStatus, Process};
+use kernel_runtime::{Capability, Deadline, KernelError};
+
+const INTERRUPT: u64 = 1 << 0;
+const FOREGROUND: u64 = 1 << 1;
+const FIRST_BACKGROUND: usize = 2;
+
+/// Programs that can run in the background.
+const BACKGROUND_MAX: usize = 16;
+
+/// Status of a program that Ctrl-C ended: 128 and the number of the signal that Unix has for it.
+const INTERRUPTED: u32 = 130;
+
+/// A background program.
+struct Job {
+    name: String,
+    process: Process,
+}
+
+/// A background program that ended.
+pub struct EndedJob {
+    /// Its number.
+    pub number: usize,
+    /// Its name.
+    pub name: String,
+    /// How it ended.
+    pub status: ExitStatus,
+}
+
+/// How a foreground program ended.
+pub struct End {
+    /// Its status.
+    pub status: ExitStatus,
+    interrupted: bool,
+}
+
+impl End {
+    /// What a person should be told, if anything: programs that exit have said it themselves.
+    pub fn in_words(&self) -> Option<impl Display> {
+        match self.status {
+            ExitStatus::Exited(_) => None,
+            ExitStatus::Killed(_) if self.interrupted => None,
+            status => Some(status),
+        }
+    }
+}
+
+/// All programs of the shell.
+pub struct Jobs {
+    console: Console,
+    events: Notification,
+    interrupt: Capability,
+    is_armed: bool,
+    background: [Option<Job>; BACKGROUND_MAX],
+    /// Bits that came while something else was waited for.
+    pending: u64,
+}
+
+/// Why the shell cannot run programs.
+pub enum SetUpError {
+    /// physmem refused.
+    Memory(MemoryCallError),
+    /// The kernel refused.
+    Kernel(KernelError),
+}
+
+impl From<SetUpError> for crate::shell::StartError {
+    fn from(error: SetUpError) -> Self {
+        match error {
+            SetUpError::Memory(error) => error.into(),
+            SetUpError::Kernel(error) => error.into(),
+        }
+    }
+}
+
+impl Jobs {
+    /// No programs.
+    pub fn new(console: Console) -> Result<Jobs, SetUpError> {
+        let events = Notification::new().map_err(SetUpError::Memory)?;
+        let interrupt = events.signaller(INTERRUPT).map_err(SetUpError::Kernel)?;
+        let background = [const { None }; BACKGROUND_MAX];
+        Ok(Jobs { console, events, interrupt, is_armed: false, background, pending: 0 })
+    }
+
+    /// Ctrl-C ends the foreground program from now on. Without a console there is no Ctrl-C either.
+    fn arm(&mut self) {
+        if !self.is_armed {
+            self.is_armed = self.console.foreground(Some(self.interrupt.handle())).is_ok();
+        }
+        // One that came between two programs is nobody's.
+        self.pending |= self.events.poll().unwrap_or(0);
+        self.pending &= !INTERRUPT;
+    }
+
+    /// Ctrl-C is input from now on.
+    pub fn disarm(&mut self) {
+        if self.is_armed {
+            self.is_armed = self.console.foreground(None).is_err();
+        }
+    }
+
+    /// Runs a program to its end.
+    pub fn run_foreground(
+        &mut self,
+        launch: impl FnOnce(&Notification, u64) -> Result<Process, LaunchError>,
+    ) -> Result<End, LaunchError> {
+        self.arm();
+        let process = launch(&self.events, FOREGROUND)?;
+        let mut interrupted = false;
+        loop {
+            let bits = self.events.wait(Deadline::NEVER)?;
+            self.pending |= bits & !(INTERRUPT | FOREGROUND);
+            if bits & FOREGROUND != 0 {
+                let status = process.exit_status().unwrap_or(ExitStatus::Killed(0));
+                return Ok(End { status, interrupted });
+            }
+            if bits & INTERRUPT != 0 {
+                interrupted = true;
+                // It may have ended by itself in the same moment.
+                let _ = process.kill(INTERRUPTED);
+            }
+        }
+    }
+
+    /// Starts a program and leaves it running. Its number.
+    pub fn start_background(
+        &mut self,
+        name: &[u8],
+        launch: impl FnOnce(&Notification, u64) -> Result<Process, LaunchError>,
+    ) -> Result<usize, LaunchError> {
+        let free = self.background.iter().position(Option::is_none);
+        let index = free.ok_or(LaunchError::TooManyPrograms)?;
+        let process = launch(&self.events, 1 << (FIRST_BACKGROUND + index))?;
+        let name = String::from_utf8_lossy(name).into_owned();
+        self.background[index] = Some(Job { name, process });
+        Ok(index + 1)
+    }
+
+    /// Background programs that ended since the last time.
+    pub fn take_ended(&mut self) -> Vec<EndedJob> {
+        self.pending |= self.events.poll().unwrap_or(0);
+        let mut ended = Vec::new();
+        for (index, slot) in self.background.iter_mut().enumerate() {
+            if self.pending >> (FIRST_BACKGROUND + index) & 1 == 0 {
+                continue;
+            }
+            if let Some(Job { name, process }) = slot.take() {
+                let status = process.exit_status().unwrap_or(ExitStatus::Killed(0));
+                ended.push(EndedJob { number: index + 1, name, status });
+            }
+        }
+        self.pending = 0;
+        ended
+    }
+}
