@@ -1,6 +1,9 @@
 //! Requests to a container, or to a grant on part of one.
 //!
-//! Through a grant, page 0 is the first page granted and nothing beyond its range exists.
+//! Through a grant, page 0 is the first page granted and nothing beyond its range exists. A grant with LOCK is to be
+//! used under locks: mapped through it, a page can be touched only while a lock taken through it covers the page.
+//!
+//! A request on more than 16384 pages (allocate, lock, copy, move) is refused with `Limit`.
 
 use crate::{ContainerRights, LockMode, MemoryError, Version};
 use kernel_protocol::{Empty, message, protocol};
@@ -95,7 +98,8 @@ protocol! {
 
     /// Copies to the container sent along (FILL; page ranges not locked by somebody else): logical where both sides
     /// are page-aligned, bytes at the edges. COPY_OUT. A destination page that was there is given up first.
-    /// Errors: `ContractExhausted`, `Locked`, `Sealed`, `Limit`.
+    /// Errors: `ContractExhausted`, `NoRecord`, `Locked`, `Sealed`, `Limit`, `OutOfRange` (also: ranges of one container
+    /// that have a page in common).
     36 Copy {
         /// First byte in this container.
         source_offset: u64,
@@ -139,8 +143,8 @@ protocol! {
     /// meanwhile). GRANT.
     41 Revoke { /** Break locks instead of waiting. */ break_locks: bool } => Changed;
 
-    /// Locks a range. LOCK for stable, LOCK and FILL for fill and dma. Absent pages are allocated; shared pages are
-    /// unshared for fill and dma, their old contents given up. Errors: `Locked`, `RevokePending`,
+    /// Locks a range. LOCK for stable, LOCK and FILL for fill and dma. For fill and dma, absent pages are allocated and
+    /// shared ones unshared, their old contents given up. A term of 0 is `OutOfRange`. Errors: `Locked`, `RevokePending`,
     /// `ContractExhausted`, `PinLimit`, `NoRecord`, `Sealed`.
     42 Lock {
         /// First page.
@@ -153,8 +157,9 @@ protocol! {
         term_ns: u64,
     } => Locked;
 
-    /// Ends a lock. Bytes of the locked range beyond `filled` are zeroed unless the mode is stable.
-    /// Errors: `LockGone`.
+    /// Ends a lock. Bytes of the locked range beyond `filled_bytes` are zeroed unless the mode is stable; of a dma lock
+    /// also what no driver said was written. A device that was not released yet keeps its frames: the owner gets
+    /// others, zeroed. Errors: `LockGone`, `OutOfRange`.
     43 Unlock {
         /// From [`Locked`].
         lock: u64,
@@ -178,7 +183,8 @@ protocol! {
     } => Changed;
 
     /// Passes a lock on, for a shorter term, as a capability of its own (see [`crate::lock`]); fill or dma may be passed
-    /// as dma. Out: the lock's capability. Errors: `LockGone`, `Locked` (passed on already), `PinLimit`, `NoRecord`.
+    /// as dma. Out: the lock's capability. Errors: `LockGone`, `Locked` (passed on already), `ModeRaised`, `PinLimit`,
+    /// `ContractExhausted`, `NoRecord`.
     46 LockPass {
         /// From [`Locked`].
         lock: u64,

@@ -151,7 +151,8 @@ protocol! {
     /// Another capability of this kind, that can only look. Out: capability.
     69 ControlShare {} => Empty;
 
-    /// The authority that a driver shows to be told physical addresses. Out: capability. Not by a capability that can only
-    /// look.
+    /// The authority that a driver shows to be told physical addresses. With the driver's contract: it answers for the
+    /// frames that a device keeps too long, within its pin limit and guarantee; without it the root contract does.
+    /// Out: capability. Not by a capability that can only look. Errors: `WrongObject`, `Stale`.
     70 DmaAuthority {} => Empty;
 }

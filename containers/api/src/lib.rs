@@ -14,10 +14,12 @@ pub mod container;
 pub mod contract;
 pub mod control;
 pub mod error;
+pub mod fault_reason;
 pub mod lock;
 pub mod space;
 
 pub use error::MemoryError;
+pub use fault_reason::FaultReason;
 
 use bitflags::bitflags;
 use kernel_protocol::{word_enum, word_flags};

@@ -41,7 +41,7 @@ impl Message for Runs {
     fn decode(words: &[u64]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(words);
         let range_pages = u64::take(&mut reader)?;
-        let count = words.len() - 1;
+        let count = words.len().saturating_sub(1);
         let mut runs = [Run::default(); RUNS_PER_ANSWER];
         for run in runs.get_mut(..count).ok_or(Malformed)? {
             let word = reader.word()?;
@@ -55,10 +55,11 @@ protocol! {
     error MemoryError;
 
     /// The physical frames of the range, from a page on, as many as fit the answer. With the driver's authority
-    /// for physical addresses ([`crate::control`]). Mode dma only. Errors: `LockGone`, `NotTrusted`.
+    /// for physical addresses ([`crate::control`]) sent along, whose contract answers for the frames from now on. Errors:
+    /// `LockGone`, `NotTrusted`, `OutOfRange`, `PinLimit`, `NoRecord`.
     48 LockRuns { /** First page wanted. */ first_page: u64 } => Runs;
 
     /// The device has let go of every frame. Ends the passed lock, also a broken one: frames in quarantine
-    /// are free again.
+    /// are free again. Only what was written is kept. Errors: `LockGone`, `OutOfRange`.
     49 LockRelease { /** Bytes that the device wrote. */ written_bytes: u64 } => Empty;
 }

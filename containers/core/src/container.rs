@@ -140,15 +140,10 @@ pub fn begin_destroy(frames: &mut impl Frames, this: Name<Container>) {
     frames.wake(this);
 }
 
-/// Gives back up to `budget` pages of a dying container; with the last one goes its record.
-pub fn destroy_step(frames: &mut impl Frames, this: Name<Container>, budget: u64) -> Step {
+/// Gives back up to `budget` pages of a dying container. Done: nothing is left but its record.
+pub fn empty_step(frames: &mut impl Frames, this: Name<Container>, budget: u64) -> Step {
     let all = whole(frames, this);
-    if drop_pages(frames, this, all, budget) == Step::More {
-        return Step::More;
-    }
-    let payer = frames.get(this, container::CONTRACT);
-    frames.delete(payer, this);
-    Step::Done
+    drop_pages(frames, this, all, budget)
 }
 
 /// The frame of a page that is about to be mapped, and whether it may be written. Makes the page present, and for a

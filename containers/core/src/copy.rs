@@ -9,7 +9,8 @@
 //! ```
 //!
 //! A source page without a frame leaves the destination's page without one. A frame that has as many holders as it
-//! can have is copied instead of shared. Overlapping ranges of one container are refused.
+//! can have is copied instead of shared. Ranges of one
+//! container that have a page in common are refused.
 
 use crate::access::{Access, Intent, changed};
 use crate::container::{require_bounded, unshare, whole_frame};
@@ -84,8 +85,7 @@ pub fn copy(
         container: destination.container,
         offset: to_span.first * FRAME_BYTES + destination_offset % FRAME_BYTES,
     };
-    let distance = from.offset.abs_diff(to.offset);
-    if from.container == to.container && distance < bytes {
+    if from.container == to.container && from_span.intersection(to_span).is_some() {
         return Err(MemoryError::OutOfRange);
     }
     let plan = Plan::new(from, to, bytes);

@@ -309,7 +309,7 @@ pub trait Records {
         let name = Name::<R>::claimed(word);
         let live = word >> NAME_BITS == 0
             && name.generation() != 0
-            && name.slot() % R::SIZE.units() == 0
+            && name.slot().is_multiple_of(R::SIZE.units())
             && self.holds_records(name.frame(), R::SIZE)
             && self.words(name.frame())[name.offset()] == header(R::KIND, name.generation());
         live.then_some(name)

@@ -1,0 +1,94 @@
+//! What physmem needs of the kernel, as a trait: mappings, frames' contents, kernel objects, late answers.
+//!
+//! An implementation carries each operation through to its end (a preempted call is taken up again). Where this
+//! crate has checked what the kernel checks too, there is no error to return.
+
+use kernel_abi::pmap::{FrameRange, FrameSpan, Mapping, PageRange};
+use kernel_abi::{Handle, KernelError};
+
+/// Why mappings were not entered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EnterError {
+    /// So many page-table frames are missing. Nothing was entered.
+    NeedTables(u64),
+    /// Something else.
+    Refused(KernelError),
+}
+
+/// A kernel object to make.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NewObject {
+    /// An endpoint.
+    Endpoint,
+    /// A notification.
+    Notification,
+    /// A task; its faults carry the badge.
+    Task {
+        /// Frame for the top page table.
+        root: u32,
+        /// Badge of its faults.
+        fault_badge: u64,
+    },
+    /// A thread of a task.
+    Thread {
+        /// The task.
+        task: Handle,
+    },
+}
+
+/// The kernel.
+pub trait Pmap {
+    /// Enters mappings.
+    fn enter(&mut self, task: Handle, mappings: &[Mapping]) -> Result<(), EnterError>;
+    /// Removes mappings, everywhere and at once. `WrongState`: the task has ended.
+    fn remove(&mut self, task: Handle, ranges: &[PageRange]) -> Result<(), KernelError>;
+    /// Changes protections. `WrongState`: the task has ended.
+    fn protect(&mut self, task: Handle, ranges: &[PageRange]) -> Result<(), KernelError>;
+    /// Maps device memory.
+    fn enter_device(
+        &mut self,
+        task: Handle,
+        device: Handle,
+        address: u64,
+        first_page: u64,
+        pages: u64,
+    ) -> Result<(), EnterError>;
+    /// Adds page-table frames.
+    fn stock(&mut self, task: Handle, frames: &[u32]) -> Result<(), KernelError>;
+    /// Takes page-table frames back, of an ended task all of them in the end; how many.
+    fn unstock(&mut self, task: Handle, frames: &mut [u32]) -> usize;
+    /// Clears parts of frames.
+    fn zero(&mut self, ranges: &[FrameRange]);
+    /// Copies between frames.
+    fn copy(&mut self, spans: &[FrameSpan]);
+    /// Makes an object in a slot of a frame, with a capability at `destination`.
+    fn create(
+        &mut self,
+        object: NewObject,
+        frame: u32,
+        slot: u32,
+        destination: Handle,
+    ) -> Result<(), KernelError>;
+    /// Adds a frame to a task's capability table; the first new handle.
+    fn add_table(&mut self, task: Handle, frame: u32) -> Result<u32, KernelError>;
+    /// Makes a kernel frame plain again.
+    fn reclaim(&mut self, frame: u32) -> Result<(), KernelError>;
+    /// Ends a task.
+    fn kill(&mut self, task: Handle);
+    /// Empties an entry of physmem's table.
+    fn drop_handle(&mut self, handle: Handle);
+    /// Answers a call that was saved at `reply`, which is empty afterwards. The caller may be gone.
+    fn answer(&mut self, reply: Handle, label: u32, words: &[u64]);
+}
+
+/// The memory in which records are kept.
+pub trait RecordMemory {
+    /// Makes a frame accessible, all zero. It fails where the memory's own page tables do not suffice.
+    fn open(&mut self, frame: u32) -> Result<(), KernelError>;
+    /// The reverse: the frame is mapped nowhere afterwards.
+    fn close(&mut self, frame: u32);
+    /// The words of an open frame.
+    fn words(&self, frame: u32) -> &containers_core::record::RecordFrame;
+    /// The same, to be changed.
+    fn words_mut(&mut self, frame: u32) -> &mut containers_core::record::RecordFrame;
+}

@@ -1,0 +1,157 @@
+//! What containers ask of physmem: [`Frames`] for [`Physmem`].
+
+use crate::contract::Charge;
+use crate::database::{NO_FRAME, NOBODY, State};
+use crate::layout::{HOLDS, contract};
+use crate::limits::FRAME_HOLDERS_MAX;
+use crate::machine::Physmem;
+use crate::pmap::{Pmap, RecordMemory};
+use containers_api::MemoryError;
+use containers_core::frames::{Contents, Count, Frames, Roots, Span, Whose};
+use containers_core::layout::hold;
+use containers_core::record::{Container, Contract, Grant, Hold, Name, Records};
+use kernel_abi::pmap::FrameSpan;
+
+impl<P: Pmap, M: RecordMemory> Frames for Physmem<'_, P, M> {
+    fn roots(&self) -> Roots {
+        self.roots
+    }
+
+    fn set_roots(&mut self, roots: Roots) {
+        self.roots = roots;
+    }
+
+    fn charge_pages(&mut self, payer: Name<Contract>, pages: u64) -> Result<(), MemoryError> {
+        self.charge(payer, Charge::Page, pages)
+    }
+
+    fn return_pages(&mut self, payer: Name<Contract>, pages: u64) {
+        self.discharge(payer, Charge::Page, pages);
+    }
+
+    fn take(&mut self, payer: Name<Contract>, contents: Contents) -> u32 {
+        let principal = self.get(payer, contract::PRINCIPAL);
+        self.take_frame(principal, contents)
+    }
+
+    fn holders(&self, frame: u32) -> u32 {
+        self.database.holders(frame)
+    }
+
+    fn join(&mut self, frame: u32, payer: Name<Contract>) -> Result<(), MemoryError> {
+        let holders = self.database.holders(frame);
+        if holders >= FRAME_HOLDERS_MAX {
+            return Err(MemoryError::Limit);
+        }
+        self.database.set_holders(frame, holders + 1);
+        if self.database.principal(frame) != self.get(payer, contract::PRINCIPAL) {
+            self.database.set_principal(frame, NOBODY);
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self, frame: u32) {
+        match self.database.holders(frame) {
+            1 => {
+                let principal = self.database.principal(frame);
+                self.database.free(frame, State::Held, false, principal);
+            }
+            holders => self.database.set_holders(frame, holders - 1),
+        }
+    }
+
+    fn hand_over(&mut self, frame: u32, payer: Name<Contract>) {
+        let alone = self.database.holders(frame) == 1;
+        let principal = if alone { self.get(payer, contract::PRINCIPAL) } else { NOBODY };
+        self.database.set_principal(frame, principal);
+    }
+
+    fn pin(&mut self, payer: Name<Contract>, pages: u64) -> Result<(), MemoryError> {
+        self.pin_pages(payer, pages)
+    }
+
+    fn unpin(&mut self, payer: Name<Contract>, pages: u64) {
+        self.lower(payer, contract::PINNED, pages);
+    }
+
+    fn set_aside(&mut self, payer: Name<Contract>, pages: u64) -> Result<(), MemoryError> {
+        self.pin_pages(payer, pages)?;
+        // What is set aside counts as pinned already, so it is checked as a page, not as something firm.
+        if self.charge(payer, Charge::Page, pages).is_err() {
+            self.unpin(payer, pages);
+            return Err(MemoryError::PinLimit);
+        }
+        self.lower(payer, contract::PAGES, pages);
+        self.raise(payer, contract::SET_ASIDE, pages);
+        Ok(())
+    }
+
+    fn give_back(&mut self, payer: Name<Contract>, pages: u64) {
+        self.discharge(payer, Charge::SetAside, pages);
+        self.unpin(payer, pages);
+    }
+
+    fn hold_made(&mut self, this: Name<Hold>) {
+        let owner = self.get(this, hold::CONTRACT);
+        HOLDS.push(self, owner, this);
+    }
+
+    fn hold_ended(&mut self, this: Name<Hold>) {
+        let owner = self.get(this, hold::CONTRACT);
+        HOLDS.remove(self, owner, this);
+    }
+
+    fn quarantine(&mut self, this: Name<Hold>, frame: u32) {
+        assert!(self.database.holders(frame) == 1, "a device writes to a shared frame");
+        self.database.change(frame, State::Held, State::Quarantined);
+        self.database.set_next_quarantined(frame, self.get(this, hold::FRAMES));
+        self.set(this, hold::FRAMES, frame);
+    }
+
+    fn release(&mut self, this: Name<Hold>) {
+        let mut frame = self.get(this, hold::FRAMES);
+        while frame != NO_FRAME {
+            let next = self.database.next_quarantined(frame);
+            self.database.free(frame, State::Quarantined, false, NOBODY);
+            frame = next;
+        }
+        self.set(this, hold::FRAMES, NO_FRAME);
+    }
+
+    fn unmap(&mut self, container: Name<Container>, span: Span, whose: Whose) {
+        self.remove_pages(container, span, whose);
+    }
+
+    fn write_protect(&mut self, container: Name<Container>, span: Span) {
+        self.protect_pages(container, span);
+    }
+
+    fn end_mappings(&mut self, container: Name<Container>, whose: Whose) {
+        self.delete_mappings(container, whose);
+    }
+
+    fn zero(&mut self, frame: u32, offset: u64, bytes: u64) {
+        self.queue_zero(frame, offset, bytes);
+    }
+
+    fn copy(&mut self, span: FrameSpan) {
+        self.flush();
+        self.pmap.copy(&[span]);
+    }
+
+    fn wake(&mut self, container: Name<Container>) {
+        self.resume_waiters(container);
+    }
+
+    fn revoked(&mut self, grant: Name<Grant>) {
+        self.answer_revoke(grant);
+    }
+
+    fn count(&mut self, what: Count, number: u64) {
+        match what {
+            Count::MovedBytes => self.counters.moved_bytes += number,
+            Count::SharedPages => self.counters.shared_pages += number,
+            Count::DmaBytes => self.counters.dma_bytes += number,
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Requests: from a badge and words to an operation, and from its result to an answer.
+//!
+//! An answer is a value: label, words, and what capabilities to hand out (a badge to be minted, or an entry of
+//! physmem's table). Errors of container operations carry the container's version as detail.
+
+mod container;
+mod contract;
+mod control;
+mod space;
+
+use crate::badge::{Badge, BadgeKind};
+use crate::machine::Physmem;
+use crate::pmap::{Pmap, RecordMemory};
+use containers_api::{ContainerRights, MemoryError};
+use containers_core::Access;
+use containers_core::layout::container as fields;
+use containers_core::record::{Container, Contract, Grant, Name, Records, Space};
+use kernel_abi::Handle;
+use kernel_abi::message::{MESSAGE_CAPABILITIES, MESSAGE_WORDS};
+use kernel_protocol::{ErrorCode, Message, Refusal};
+
+/// A capability that came with a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sent {
+    /// One of physmem's own: its badge.
+    Badge(u64),
+    /// Another, in this entry of physmem's table until the answer.
+    Handle(Handle),
+}
+
+/// A request as it arrived.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Incoming<'a> {
+    /// Whom it is for.
+    pub badge: u64,
+    /// What is asked.
+    pub label: u32,
+    /// Arguments.
+    pub words: &'a [u64],
+    /// Capabilities that came along.
+    pub sent: &'a [Sent],
+}
+
+/// A capability to hand out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Handed {
+    /// To physmem's endpoint, with this badge.
+    Badge(Badge),
+    /// A copy of this entry of physmem's table.
+    Handle(Handle),
+}
+
+/// An answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Answer {
+    /// 0, or the error's number.
+    pub label: u32,
+    words: [u64; MESSAGE_WORDS],
+    used: usize,
+    handed: [Option<Handed>; MESSAGE_CAPABILITIES],
+}
+
+impl Answer {
+    /// The words.
+    pub fn words(&self) -> &[u64] {
+        &self.words[..self.used]
+    }
+
+    /// The capabilities, in order.
+    pub fn handed(&self) -> impl Iterator<Item = Handed> + '_ {
+        self.handed.iter().flatten().copied()
+    }
+
+    fn new(reply: &impl Message) -> Answer {
+        let mut words = [0; MESSAGE_WORDS];
+        let used = reply.encode(&mut words);
+        Answer { label: 0, words, used, handed: [None; MESSAGE_CAPABILITIES] }
+    }
+
+    fn refused(refusal: Refusal<MemoryError>) -> Answer {
+        let mut words = [0; MESSAGE_WORDS];
+        words[0] = refusal.detail;
+        Answer { label: refusal.error.code(), words, used: 1, handed: [None; MESSAGE_CAPABILITIES] }
+    }
+
+    fn with(mut self, index: usize, handed: Handed) -> Answer {
+        self.handed[index] = Some(handed);
+        self
+    }
+}
+
+/// What has come of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// Answer it.
+    Answered(Answer),
+    /// Save the reply here; it is answered later.
+    Later(Handle),
+}
+
+/// An answer, or why there is none.
+type Answered = Result<Outcome, Refusal<MemoryError>>;
+
+fn answered(reply: &impl Message) -> Answered {
+    Ok(Outcome::Answered(Answer::new(reply)))
+}
+
+fn handing(reply: &impl Message, handed: Handed) -> Answered {
+    Ok(Outcome::Answered(Answer::new(reply).with(0, handed)))
+}
+
+/// Entries of physmem's table that an answer's new objects may use: empty when a request begins.
+pub const SCRATCH_HANDLES: usize = 2;
+
+impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
+    /// Serves a request that arrived at a moment. New kernel objects are put at `scratch`. What expired before is over.
+    pub fn request(&mut self, now: u64, incoming: Incoming<'_>, scratch: Handle) -> Outcome {
+        self.advance(now);
+        let outcome = self.dispatch(now, incoming, scratch);
+        self.flush();
+        self.counters.requests += 1;
+        outcome.unwrap_or_else(|refusal| Outcome::Answered(Answer::refused(refusal)))
+    }
+
+    fn dispatch(&mut self, now: u64, incoming: Incoming<'_>, scratch: Handle) -> Answered {
+        let badge = Badge(incoming.badge);
+        match badge.kind() {
+            Some(BadgeKind::Contract) => self.contract_request(badge, incoming, scratch),
+            Some(BadgeKind::Container | BadgeKind::Grant) => self.container_request(now, badge, incoming),
+            Some(BadgeKind::Lock) => self.lock_request(badge, incoming),
+            Some(BadgeKind::Space) => self.space_request(badge, incoming, scratch),
+            Some(BadgeKind::Control) => self.control_request(badge, incoming),
+            Some(BadgeKind::Dma) | None => Err(MemoryError::Malformed.into()),
+        }
+    }
+
+    /// Ends what has expired by a moment.
+    pub fn advance(&mut self, now: u64) {
+        containers_core::lock::expire(self, now);
+        self.flush();
+    }
+
+    /// The moment at which something expires next.
+    pub fn next_deadline(&self) -> Option<u64> {
+        containers_core::lock::next_deadline(self)
+    }
+
+    /// The living contract that a badge names.
+    fn contract_of(&self, badge: Badge) -> Result<Name<Contract>, MemoryError> {
+        let found = self.resolve::<Contract>(badge.name()).ok_or(MemoryError::Stale)?;
+        let is_alive = self.get(found, crate::layout::contract::ENDING) == crate::destroy::ending::ALIVE;
+        if is_alive { Ok(found) } else { Err(MemoryError::Stale) }
+    }
+
+    /// What a badge allows on a container.
+    fn access_of(&self, badge: Badge) -> Result<Access, MemoryError> {
+        let rights = ContainerRights::from_bits(u16::from(badge.rights())).ok_or(MemoryError::WrongObject)?;
+        match badge.kind() {
+            Some(BadgeKind::Container) => {
+                let found = self.resolve::<Container>(badge.name()).ok_or(MemoryError::Stale)?;
+                Access::direct(self, found, rights)
+            }
+            Some(BadgeKind::Grant) => {
+                let found = self.resolve::<Grant>(badge.name()).ok_or(MemoryError::Stale)?;
+                Access::granted(self, found, rights)
+            }
+            _ => Err(MemoryError::WrongObject),
+        }
+    }
+
+    fn space_of(&self, badge: Badge) -> Result<Name<Space>, MemoryError> {
+        self.resolve::<Space>(badge.name()).ok_or(MemoryError::Stale)
+    }
+
+    fn version(&self, container: Name<Container>) -> u64 {
+        self.get(container, fields::VERSION)
+    }
+
+    /// The badge for a container or grant with rights.
+    fn access_badge(access: &Access, rights: ContainerRights) -> Badge {
+        let rights = rights.bits() as u8;
+        match access.via {
+            None => Badge::new(BadgeKind::Container, rights, access.container.word()),
+            Some(via) => Badge::new(BadgeKind::Grant, rights, via.word()),
+        }
+    }
+
+    /// The badge for a contract.
+    pub fn contract_badge(this: Name<Contract>) -> Badge {
+        Badge::new(BadgeKind::Contract, 0, this.word())
+    }
+
+    /// The badge for a space.
+    pub fn space_badge(this: Name<Space>) -> Badge {
+        Badge::new(BadgeKind::Space, 0, this.word())
+    }
+
+    /// The badge for a container with rights.
+    pub fn container_badge(this: Name<Container>, rights: ContainerRights) -> Badge {
+        Badge::new(BadgeKind::Container, rights.bits() as u8, this.word())
+    }
+}
+
+/// The badge of one of physmem's own capabilities that came along.
+fn sent_badge(incoming: &Incoming<'_>, index: usize) -> Result<Badge, MemoryError> {
+    match incoming.sent.get(index) {
+        Some(&Sent::Badge(badge)) => Ok(Badge(badge)),
+        _ => Err(MemoryError::WrongObject),
+    }
+}
+
+/// The entry of a capability that came along and is not physmem's own.
+fn sent_handle(incoming: &Incoming<'_>, index: usize) -> Result<Handle, MemoryError> {
+    match incoming.sent.get(index) {
+        Some(&Sent::Handle(handle)) => Ok(handle),
+        _ => Err(MemoryError::WrongObject),
+    }
+}
