@@ -29,6 +29,9 @@ use power::Power;
 
 kernel_runtime::program!(main);
 
+/// Member with commands that the shell runs instead of talking to a person.
+const EXEC_MEMBER: &str = "exec";
+
 /// Why a server was not started.
 #[derive(Debug)]
 enum StartError {
@@ -144,7 +147,10 @@ fn start(
     let mut source = archive.program(specification.name).map_err(StartError::Archive)?;
     let Share { guaranteed, extra_limit, pin_limit } =
         share(specification.server, all).ok_or(StartError::TooLittleMemory)?;
-    let given = authority.given(specification, archive)?;
+    let mut given = authority.given(specification, archive)?;
+    if specification.server == Server::Shell && archive.program(EXEC_MEMBER).is_ok() {
+        given.arguments.push(b"exec".to_vec());
+    }
     let program = Program {
         name: specification.name,
         arguments: &given.arguments.iter().map(Vec::as_slice).collect::<Vec<_>>(),

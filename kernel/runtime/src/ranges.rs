@@ -89,6 +89,15 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "given back twice")]
+    fn giving_back_the_end_of_a_free_range_is_noticed() {
+        let mut ranges = FreeRanges::new(0..0x4000);
+        ranges.take(0x4000).unwrap();
+        ranges.give(0..0x2000);
+        ranges.give(0x1000..0x3000);
+    }
+
+    #[test]
+    #[should_panic(expected = "given back twice")]
     fn giving_back_twice_is_noticed() {
         let mut ranges = FreeRanges::new(0..0x4000);
         let start = ranges.take(0x1000).unwrap();

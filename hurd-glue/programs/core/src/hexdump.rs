@@ -112,5 +112,7 @@ mod tests {
         let text = dump(&[&[0; 64], b"x"]);
         assert_eq!(text.lines().count(), 4);
         assert!(text.contains("|\n*\n00000040  78"));
+        let text = dump(&[&[0; 48], &[1; 48]]);
+        assert_eq!(text.matches('*').count(), 2, "{text}");
     }
 }

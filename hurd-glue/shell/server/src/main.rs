@@ -16,13 +16,14 @@ mod shell;
 
 use alloc::vec::Vec;
 use kernel_runtime::files::{Names, ReadError, Window};
-use kernel_runtime::ipc::CallError;
 use kernel_runtime::startup::Startup;
 use shell::Shell;
 
 kernel_runtime::program!(main);
 
-/// Commands to run instead of talking to a person.
+/// Argument by which init says that there are commands to run instead of talking to a person.
+const EXEC_ARGUMENT: &[u8] = b"exec";
+/// Where they are.
 const EXEC: &[u8] = b"/.boot/exec";
 /// Pages that such commands may have at most.
 const EXEC_PAGES: u64 = 16;
@@ -38,18 +39,18 @@ fn main(startup: Startup<'static>) -> i32 {
             return BROKEN;
         }
     };
+    if !startup.arguments.contains(&EXEC_ARGUMENT) {
+        return interactive::run(&mut shell);
+    }
+    log_boot_time();
     match exec(shell.names()) {
-        Ok(Some(commands)) => {
-            log_boot_time();
-            shell.run_lines(&commands);
-            shell.finish()
-        }
-        Ok(None) => interactive::run(&mut shell),
+        Ok(commands) => shell.run_lines(&commands),
         Err(error) => {
-            log::error!("/.boot/exec: {error}");
-            interactive::run(&mut shell)
+            let status = shell.complain(EXEC, error, BROKEN as u8);
+            shell.end(status);
         }
     }
+    shell.finish()
 }
 
 /// Says how long booting took, so that it can be counted.
@@ -58,14 +59,9 @@ fn log_boot_time() {
     kernel_runtime::logging::write_line(format_args!("boot: prompt after {ticks} ticks"));
 }
 
-/// The commands to run without a person, if there are any.
-fn exec(names: &Names) -> Result<Option<Vec<u8>>, ReadError> {
-    use filesystems_api::file::FileError;
-    let node = match names.lookup(EXEC, true) {
-        Ok(node) => node,
-        Err(CallError::Refused(refusal)) if refusal.error == FileError::NotFound => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
+/// The commands to run without a person.
+fn exec(names: &Names) -> Result<Vec<u8>, ReadError> {
+    let node = names.lookup(EXEC, true)?;
     let mut window = Window::new(EXEC_PAGES)?;
-    Ok(Some(window.read(&node, 0)?.to_vec()))
+    Ok(window.read(&node, 0)?.to_vec())
 }

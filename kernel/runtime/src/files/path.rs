@@ -120,6 +120,8 @@ mod tests {
         assert_eq!([first, rest].join(&b'/'), long);
         let exact = [&[b'x'; 199][..], &[b'y'; 200][..]].join(&b'/');
         assert_eq!(first_part(&exact), Ok((&exact[..], &b""[..])));
+        let full = [&exact[..], b"z"].join(&b'/');
+        assert_eq!(first_part(&full), Ok((&exact[..], &b"z"[..])), "as much as fits");
         assert_eq!(first_part(&[b'/'; 1000]).map(|(_, rest)| rest), Ok(&b""[..]));
         assert_eq!(first_part(&[b'x'; 256]), Err(NameTooLong));
         assert!(first_part(&[b'x'; 255]).is_ok());

@@ -1,5 +1,6 @@
 //! How a program ended, for its parent and for people.
 
+use containers_api::fault_reason::FaultReason;
 use core::fmt;
 use kernel_abi::task::TaskStatus;
 
@@ -45,7 +46,10 @@ impl fmt::Display for ExitStatus {
             ExitStatus::Exception(vector) => {
                 write!(formatter, "ended by processor exception {vector} ({})", exception_name(*vector))
             }
-            ExitStatus::Fault(reason) => write!(formatter, "ended by a page fault (reason {reason})"),
+            ExitStatus::Fault(reason) => match FaultReason::from_label(*reason) {
+                Some(reason) => write!(formatter, "ended by a page fault ({reason})"),
+                None => write!(formatter, "ended by a page fault (reason {reason})"),
+            },
         }
     }
 }
@@ -84,5 +88,7 @@ mod tests {
         let fault = ExitStatus::from_task(TaskStatus::Exception(13)).unwrap();
         assert_eq!(fault.code(), 139);
         assert_eq!(fault.to_string(), "ended by processor exception 13 (general protection)");
+        let fault = ExitStatus::from_task(TaskStatus::Fault(FaultReason::NotMapped.label())).unwrap();
+        assert_eq!(fault.to_string(), "ended by a page fault (nothing is mapped there)");
     }
 }
