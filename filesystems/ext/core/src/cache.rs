@@ -26,6 +26,9 @@ pub struct FileKey {
 
 const NONE: u32 = u32::MAX;
 
+/// Places that the index goes on with at least, and by which it grows again after [`PageIndex::exhausted`].
+const PROBE_PLACES: u32 = 64;
+
 #[derive(Clone, Copy)]
 struct Place {
     key: Option<(FileKey, u64)>,
@@ -61,6 +64,8 @@ pub struct PageIndex {
     places: Vec<Place>,
     chains: Vec<u32>,
     hand: u32,
+    /// Places before this one are given out.
+    limit: u32,
     cached: u64,
     hits: u64,
     misses: u64,
@@ -74,6 +79,7 @@ impl PageIndex {
             places: vec![empty; capacity as usize],
             chains: vec![NONE; capacity.next_power_of_two() as usize],
             hand: 0,
+            limit: capacity,
             cached: 0,
             hits: 0,
             misses: 0,
@@ -126,12 +132,16 @@ impl PageIndex {
 
     /// Up to `most` successive places for new pages; what was in them is forgotten. `None`: all are in use.
     pub fn reserve(&mut self, most: u32) -> Option<Reservation> {
-        let capacity = self.capacity();
         let (mut first, mut pages) = (0, 0);
         // Twice round takes every reference away; what is left then is in use.
-        for _ in 0..2 * capacity {
+        for _ in 0..2 * self.limit {
             let place = self.hand;
-            self.hand = (place + 1) % capacity;
+            self.hand = place + 1;
+            if self.hand >= self.limit {
+                self.hand = 0;
+                // Perhaps there is memory for more by now.
+                self.limit = (self.limit + PROBE_PLACES).min(self.capacity());
+            }
             let entry = &mut self.places[place as usize];
             if entry.users == 0 && !core::mem::take(&mut entry.referenced) {
                 if pages == 0 {
@@ -173,6 +183,15 @@ impl PageIndex {
         for place in self.range(reservation.place, reservation.pages) {
             place.users = 0;
         }
+    }
+
+    /// There is no memory for the places: they and those behind them are left alone for a while.
+    pub fn exhausted(&mut self, reservation: Reservation) {
+        self.limit = reservation.place.max(PROBE_PLACES).min(self.capacity());
+        if self.hand >= self.limit {
+            self.hand = 0;
+        }
+        self.cancel(reservation);
     }
 
     fn range(&mut self, place: u32, pages: u32) -> &mut [Place] {
@@ -267,6 +286,22 @@ mod tests {
         index.publish(two, FILE, 7);
         assert_eq!(index.counts().0, 1);
         assert_eq!(index.find(FILE, 7, 1).map(|run| run.place), Some(0));
+    }
+
+    #[test]
+    fn an_index_without_memory_goes_on_with_what_it_has() {
+        let mut index = PageIndex::new(1000);
+        assert_eq!(fill(&mut index, FILE, 0, 200), 200);
+        let reservation = index.reserve(100).unwrap();
+        index.exhausted(reservation);
+        for round in 1..4 {
+            for page in (0..400).step_by(50) {
+                assert_eq!(fill(&mut index, FILE, round * 1000 + page, 50), 50);
+            }
+            let more = index.reserve(10).unwrap();
+            assert!(more.place >= 200, "it tries again after a round: {}", more.place);
+            index.exhausted(more);
+        }
     }
 
     #[test]

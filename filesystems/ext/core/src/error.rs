@@ -53,6 +53,21 @@ impl fmt::Display for MountError {
     }
 }
 
+impl MountError {
+    /// As the file protocol says it, with the detail word.
+    pub fn file_error(self) -> (FileError, u64) {
+        match self {
+            MountError::Source(SourceError::Io { sector }) => (FileError::Io, sector),
+            MountError::Source(SourceError::TimedOut) => (FileError::TimedOut, 0),
+            MountError::Source(SourceError::Beyond) | MountError::NotExt => (FileError::UnknownFormat, 0),
+            MountError::NeedsRecovery => (FileError::NeedsRecovery, 0),
+            MountError::Features(names) => (FileError::UnknownFeatures, u64::from(names.0)),
+            MountError::Truncated { file_system_bytes, .. } => (FileError::Truncated, file_system_bytes),
+            MountError::Damaged(_) => (FileError::Damaged, 0),
+        }
+    }
+}
+
 impl From<SourceError> for MountError {
     fn from(error: SourceError) -> Self {
         MountError::Source(error)

@@ -19,8 +19,12 @@ use crate::map::Backing;
 use crate::{Inode, PAGE_BYTES, Source, Volume, VolumeError};
 use filesystems_api::block::{Extent, Extents, SECTOR_BYTES};
 
-/// Pages of one step at most: the longest lock and the longest disk request.
-pub const STEP_PAGES: u64 = 256;
+/// Pages that a step locks and has the disk fill at most. All threads of the server together must stay within the pages
+/// that the driver may answer for at a time.
+pub const STEP_PAGES: u64 = 64;
+
+/// Pages that a step copies at most.
+pub const COPY_PAGES: u64 = 4096;
 
 /// A read, as asked for. `offset + bytes` and `container_offset + bytes` do not overflow.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +39,8 @@ pub struct Read {
     pub container_offset: u64,
     /// The disk may write into the container; without it everything goes through the cache.
     pub direct: bool,
+    /// Pages that the disk fills in one step, at most [`STEP_PAGES`]; 1 to find out how far a bad disk can be read.
+    pub disk_pages: u64,
 }
 
 /// One step. `valid` counts the bytes of the file that are in their place when the step is done.
@@ -139,7 +145,7 @@ impl Read {
         let destination_offset = self.container_offset + done;
         let (page, within) = (position / PAGE_BYTES, position % PAGE_BYTES);
         let whole = self.whole_pages(position, destination_offset);
-        let wanted = (end - page * PAGE_BYTES).div_ceil(PAGE_BYTES).min(STEP_PAGES);
+        let wanted = (end - page * PAGE_BYTES).div_ceil(PAGE_BYTES).min(COPY_PAGES);
         // Bytes to copy and valid bytes among them, where `pages` pages are at hand.
         let extent = |pages: u64| {
             let valid = (pages * PAGE_BYTES - within).min(end - position);
@@ -152,10 +158,11 @@ impl Read {
             return Ok(Step::Copy { run, source_offset, destination_offset, bytes, valid });
         }
         let direct = self.direct && whole > 0;
-        let most = if direct { wanted.min(whole) } else { wanted };
+        let zeros = if whole > 0 { wanted.min(whole) } else { wanted };
+        let most = self.disk_pages.clamp(1, STEP_PAGES).min(if direct { zeros } else { wanted });
         let uncached =
             (1..most).take_while(|pages| !index.contains(self.key(), page + pages)).count() as u64 + 1;
-        Ok(match gather(volume, &self.inode, page, uncached)? {
+        Ok(match gather(volume, &self.inode, page, uncached, zeros)? {
             Gathered::Zero { pages } => {
                 let (bytes, valid) = extent(pages);
                 Step::Zero { destination_offset, bytes, valid }
@@ -180,22 +187,23 @@ impl Read {
     }
 }
 
-/// What backs up to `most` pages from `page` on.
+/// What backs the pages from `page` on, up to so many of the disk or of zeros.
 fn gather<S: Source>(
     volume: &mut Volume<S>,
     inode: &Inode,
     page: u64,
     most: u64,
+    most_zeros: u64,
 ) -> Result<Gathered, VolumeError> {
     let block_bytes = u64::from(volume.geometry().block_bytes);
     let start = page * PAGE_BYTES;
-    let end = inode.size.min(start + most * PAGE_BYTES);
+    let is_zero = volume.run(inode, start / block_bytes)?.backing == Backing::Zero;
+    let end = inode.size.min(start + if is_zero { most_zeros } else { most } * PAGE_BYTES);
     let mut extents = Extents::EMPTY;
     let mut cursor = start;
-    let mut zero = None;
     while cursor < end {
         let run = volume.run(inode, cursor / block_bytes)?;
-        if *zero.get_or_insert(run.backing == Backing::Zero) != (run.backing == Backing::Zero) {
+        if is_zero != (run.backing == Backing::Zero) {
             break;
         }
         let bytes = run.blocks.saturating_mul(block_bytes).min(end - cursor);
@@ -214,7 +222,7 @@ fn gather<S: Source>(
     if pages == 0 {
         return Ok(Gathered::Mixed);
     }
-    if zero == Some(true) {
+    if is_zero {
         return Ok(Gathered::Zero { pages });
     }
     let bytes = (pages * PAGE_BYTES).min(end - start);

@@ -65,7 +65,14 @@ fn read_some(volume: &mut Volume<Counting>, index: &mut PageIndex, inode: &Inode
     for (offset, direct) in
         [(0, true), (100, false), (70 << 20, true), (4 << 30, true), (inode.size / 2, true)]
     {
-        let read = Read { inode: *inode, offset, bytes: 100_000, container_offset: offset % 4096, direct };
+        let read = Read {
+            inode: *inode,
+            offset,
+            bytes: 100_000,
+            container_offset: offset % 4096,
+            direct,
+            disk_pages: 64,
+        };
         let mut done = 0;
         for _ in 0..30 {
             let (extents, valid) = match read.next(volume, index, done)? {

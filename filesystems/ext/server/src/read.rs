@@ -1,0 +1,275 @@
+//! Carrying out the steps of a read. Locks, copies and disk requests happen outside the gate; what they rely on is kept
+//! in place by the page index (pages in use) and by locks (the client's range).
+
+use crate::disk::LOCK_TERM_NS;
+use crate::files::{Worker, volume_refusal};
+use crate::mount::{Mounted, State};
+use containers_api::container::Locked;
+use containers_api::{ContainerRights, LockMode, MemoryError};
+use filesystems_api::block::Extents;
+use filesystems_api::file::{FileError, IoReadContainer, ReadDone};
+use filesystems_ext_core::cache::{FileKey, Reservation};
+use filesystems_ext_core::plan::{Read, STEP_PAGES, Step};
+use filesystems_ext_core::{Inode, PAGE_BYTES};
+use filesystems_serve::{ClientContainer, Result, memory_refusal};
+use kernel_protocol::ErrorCode;
+
+/// A read in progress.
+struct Reading<'a> {
+    worker: &'a Worker,
+    mounted: &'static Mounted,
+    client: &'a ClientContainer,
+    read: Read,
+    key: FileKey,
+    done: ReadDone,
+    /// How often it may still be tried to make do with the places that the cache has memory for.
+    memory_attempts: u32,
+}
+
+/// Attempts until a read is refused for lack of memory for the cache.
+const MEMORY_ATTEMPTS: u32 = 4;
+
+/// Successive pages of a client's container that were read from the disk.
+struct Filled {
+    first_page: u64,
+    pages: u64,
+    valid: u64,
+    file_page: u64,
+}
+
+impl Worker {
+    /// Reads into a client's container. An error after some bytes are in their places comes with the count of those.
+    pub fn read(
+        &self,
+        inode: Inode,
+        request: &IoReadContainer,
+        client: &ClientContainer,
+    ) -> Result<ReadDone> {
+        let direct = client.rights.contains(ContainerRights::LOCK | ContainerRights::FILL);
+        let &IoReadContainer { offset, bytes, container_offset } = request;
+        let mut reading = Reading {
+            worker: self,
+            mounted: self.mounted()?,
+            client,
+            read: Read { inode, offset, bytes, container_offset, direct, disk_pages: STEP_PAGES },
+            key: FileKey { inode: inode.number, generation: inode.generation },
+            done: ReadDone { bytes: 0, error: 0, moved_bytes: 0, dma_bytes: 0 },
+            memory_attempts: MEMORY_ATTEMPTS,
+        };
+        loop {
+            let refusal = match reading.step() {
+                Ok(true) => return Ok(reading.done),
+                Ok(false) => continue,
+                Err(refusal) => refusal,
+            };
+            if refusal.error == FileError::Io && reading.read.disk_pages > 1 {
+                // Page by page from here, to find the last one that can be read.
+                reading.read.disk_pages = 1;
+            } else if reading.done.bytes == 0 {
+                return Err(refusal);
+            } else {
+                return Ok(ReadDone { error: refusal.error.code(), ..reading.done });
+            }
+        }
+    }
+}
+
+impl Reading<'_> {
+    fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        work(&mut self.mounted.state.enter(self.worker.index))
+    }
+
+    /// Takes one step; true: there is nothing left to do.
+    fn step(&mut self) -> Result<bool> {
+        let done = self.done.bytes;
+        let next = self.with(|state| self.read.next(&mut state.volume, &mut state.index, done));
+        match next.map_err(volume_refusal)? {
+            Step::Done => return Ok(true),
+            Step::NoPlace => return Err(FileError::Busy.into()),
+            Step::Copy { run, source_offset, destination_offset, bytes, valid } => {
+                let copied = self.copy(source_offset, destination_offset, bytes, valid);
+                self.with(|state| state.index.release(run));
+                copied?;
+            }
+            Step::Zero { destination_offset, bytes, valid } => {
+                let source = self.mounted.zeros_offset + destination_offset % PAGE_BYTES;
+                self.copy(source, destination_offset, bytes, valid)?;
+            }
+            Step::Direct { first_page, pages, extents, valid, file_page } => {
+                self.direct(&Filled { first_page, pages, valid, file_page }, &extents)?;
+            }
+            Step::Fill { reservation, extents, filled, file_page } => {
+                self.fill(reservation, &extents, filled, file_page)?;
+            }
+            Step::Assemble { reservation, file_page } => self.assemble(reservation, file_page)?,
+        }
+        Ok(false)
+    }
+
+    /// Copies from the cache container to the client.
+    fn copy(&mut self, source: u64, destination: u64, bytes: u64, valid: u64) -> Result<()> {
+        let copied = self
+            .mounted
+            .cache
+            .copy_to(source, &self.client.container, destination, bytes)
+            .map_err(memory_refusal)?;
+        self.done.moved_bytes += copied.moved_bytes;
+        self.done.bytes += valid;
+        Ok(())
+    }
+
+    /// Has the disk write into the client's own frames, and caches what it wrote before the client gets at it again.
+    fn direct(&mut self, filled: &Filled, extents: &Extents) -> Result<()> {
+        let client = &self.client.container;
+        let range = filled.first_page..filled.first_page + filled.pages;
+        let locked = match client.lock(range, LockMode::Dma, LOCK_TERM_NS) {
+            Ok(locked) => locked,
+            // Not so many pinned pages: through the cache, then.
+            Err(error) if error.refusal() == Some(MemoryError::PinLimit) => {
+                self.read.direct = false;
+                return Ok(());
+            }
+            Err(error) => return Err(memory_refusal(error)),
+        };
+        if let Err(error) = self.mounted.disk.fill(client, locked.lock, extents) {
+            // Whatever the disk wrote is not shown; a lock that is gone by now needs no ending.
+            let _ = client.unlock(locked.lock, 0);
+            return Err(error.file_refusal());
+        }
+        self.publish(filled, locked)?;
+        self.done.bytes += filled.valid;
+        self.done.dma_bytes += filled.valid;
+        Ok(())
+    }
+
+    /// Ends a lock on pages that the disk has filled. Where the client allows it they are copied, logically, to the cache
+    /// while nobody can write to them; that counts only if the container did not change until the lock ended.
+    fn publish(&self, filled: &Filled, locked: Locked) -> Result<()> {
+        let client = &self.client.container;
+        self.with(|state| state.index.count_misses(filled.pages));
+        if !self.client.rights.contains(ContainerRights::COPY_OUT) {
+            return client.unlock(locked.lock, filled.valid).map(drop).map_err(memory_refusal);
+        }
+        let version = match client.lock_change(locked.lock, LockMode::Stable, filled.valid) {
+            Ok(version) => version,
+            Err(error) => {
+                let _ = client.unlock(locked.lock, 0);
+                return Err(memory_refusal(error));
+            }
+        };
+        let cached = self.copy_in(filled);
+        let unlocked = client.unlock(locked.lock, filled.valid);
+        let is_current = matches!(unlocked, Ok(after) if after == version);
+        self.with(|state| {
+            for (reservation, page) in cached.into_iter().flatten() {
+                if is_current {
+                    state.index.publish(reservation, self.key, page);
+                } else {
+                    state.index.cancel(reservation);
+                }
+            }
+        });
+        unlocked.map(drop).map_err(memory_refusal)
+    }
+
+    /// Copies the pages to places in the cache, in at most two parts, since places do not always lie one after the
+    /// other. Returns what was copied, with the page of the file.
+    fn copy_in(&self, filled: &Filled) -> [Option<(Reservation, u64)>; 2] {
+        let mut cached = [None, None];
+        let mut copied = 0;
+        for part in &mut cached {
+            let left = (filled.pages - copied) as u32;
+            let Some(reservation) =
+                self.with(|state| if left > 0 { state.index.reserve(left) } else { None })
+            else {
+                break;
+            };
+            let pages = u64::from(reservation.pages);
+            let source = (filled.first_page + copied) * PAGE_BYTES;
+            let destination = u64::from(reservation.place) * PAGE_BYTES;
+            let result =
+                self.client.container.copy_to(source, &self.mounted.cache, destination, pages * PAGE_BYTES);
+            if let Err(error) = result {
+                self.with(|state| match error.refusal() {
+                    Some(MemoryError::ContractExhausted) => state.index.exhausted(reservation),
+                    _ => state.index.cancel(reservation),
+                });
+                break;
+            }
+            *part = Some((reservation, filled.file_page + copied));
+            copied += pages;
+        }
+        cached
+    }
+
+    /// Has the disk write into the cache.
+    fn fill(
+        &mut self,
+        reservation: Reservation,
+        extents: &Extents,
+        filled: u64,
+        file_page: u64,
+    ) -> Result<()> {
+        let cache = &self.mounted.cache;
+        let (first, pages) = (u64::from(reservation.place), u64::from(reservation.pages));
+        let locked = match cache.lock(first..first + pages, LockMode::Dma, LOCK_TERM_NS) {
+            Ok(locked) => locked,
+            Err(error) => return self.no_memory(reservation, error.refusal()),
+        };
+        let result = self.mounted.disk.fill(cache, locked.lock, extents);
+        let valid = if result.is_ok() { filled } else { 0 };
+        let unlocked = cache.unlock(locked.lock, valid);
+        self.with(|state| {
+            if result.is_ok() && unlocked.is_ok() {
+                state.index.count_misses(pages);
+                state.index.publish(reservation, self.key, file_page);
+            } else {
+                state.index.cancel(reservation);
+            }
+        });
+        result.map_err(|error| error.file_refusal())?;
+        unlocked.map(drop).map_err(memory_refusal)
+    }
+
+    /// Puts a page together that is partly on the disk and partly a hole.
+    fn assemble(&mut self, reservation: Reservation, file_page: u64) -> Result<()> {
+        let destination = u64::from(reservation.place) * PAGE_BYTES;
+        let read = self.with(|state| {
+            let page = state.assembly.mapping.as_mut_slice();
+            page.fill(0);
+            let read =
+                state.volume.read(&self.read.inode, file_page * PAGE_BYTES, page).map_err(volume_refusal)?;
+            let copied = state.assembly.container.copy_to(0, &self.mounted.cache, destination, PAGE_BYTES);
+            Ok(copied.map(|_| read))
+        });
+        match read {
+            Ok(Ok(bytes)) => {
+                self.done.moved_bytes += bytes as u64;
+                self.with(|state| {
+                    state.index.count_misses(1);
+                    state.index.publish(reservation, self.key, file_page);
+                });
+                Ok(())
+            }
+            Ok(Err(error)) => self.no_memory(reservation, error.refusal()),
+            Err(refusal) => {
+                self.with(|state| state.index.cancel(reservation));
+                Err(refusal)
+            }
+        }
+    }
+
+    /// The cache could not take the pages. Where memory is short the read goes on with places that have some.
+    fn no_memory(&mut self, reservation: Reservation, error: Option<MemoryError>) -> Result<()> {
+        let is_short = error == Some(MemoryError::ContractExhausted);
+        self.with(|state| match is_short {
+            true => state.index.exhausted(reservation),
+            false => state.index.cancel(reservation),
+        });
+        if is_short && self.memory_attempts > 0 {
+            self.memory_attempts -= 1;
+            return Ok(());
+        }
+        Err(if error == Some(MemoryError::PinLimit) { FileError::Busy } else { FileError::NoMemory }.into())
+    }
+}
