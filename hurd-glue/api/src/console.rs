@@ -55,4 +55,8 @@ protocol! {
     /// From now on Ctrl-C signals the notification sent along (SEND) instead of being input; without a notification
     /// it is input again. FOREGROUND.
     3 ConsoleForeground { /** Whether a notification comes along. */ armed: bool } => Empty;
+
+    /// Waits until everything written so far has left the machine. WRITE. Errors: `Busy` (somebody waits for
+    /// that already).
+    4 ConsoleDrain {} => Empty;
 }

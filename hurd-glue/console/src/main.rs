@@ -9,6 +9,7 @@
 
 mod uart;
 
+use core::time::Duration;
 use hurd_glue_api::console::{CHUNK_BYTES, ConsoleError, ConsoleRights, Input as InputReply, Request};
 use hurd_glue_console_core::{Arrived, Input, Output, Reader, Refused, Waiting};
 use kernel_protocol::{Bytes, Empty, Refusal};
@@ -21,7 +22,11 @@ use uart::{QUEUE_BYTES, Uart};
 kernel_runtime::program!(main);
 
 /// Bit of the notification that the line's interrupt sets.
-const INTERRUPT_BIT: u64 = 1;
+const INTERRUPT_BIT: u64 = 1 << 0;
+/// Bit that the timer sets: see whether the last byte has left, for which there is no interrupt.
+const TIMER_BIT: u64 = 1 << 1;
+/// Until then.
+const DRAIN_CHECK: Duration = Duration::from_millis(1);
 
 /// A writer's bytes, as they came.
 struct Chunk(Bytes<CHUNK_BYTES>);
@@ -39,6 +44,9 @@ struct Console {
     output: Output<SavedReply, Chunk>,
     /// Signalled at Ctrl-C.
     foreground: Option<Capability>,
+    /// Waits until all output has left.
+    drainer: Option<SavedReply>,
+    notification: Notification,
 }
 
 /// How a request is answered.
@@ -67,7 +75,8 @@ fn serve(startup: &Startup<'_>) -> Result<core::convert::Infallible, Failure> {
     let signaller = notification.signaller(INTERRUPT_BIT)?;
     syscall::interrupt_bind(interrupt, signaller.handle())?;
     let (input, output) = (Input::new(), Output::new());
-    let mut console = Console { uart, interrupt, input, output, foreground: None };
+    let mut console =
+        Console { uart, interrupt, input, output, foreground: None, drainer: None, notification };
     let mut answer = Answer::Later;
     loop {
         let incoming = match answer {
@@ -108,9 +117,11 @@ fn refuse(error: ConsoleError) -> Answer {
 
 impl Console {
     fn handle(&mut self, incoming: &Incoming) -> Result<Answer, KernelError> {
-        if incoming.notification().is_some() {
-            self.take_input()?;
-            syscall::interrupt_acknowledge(self.interrupt)?;
+        if let Some(bits) = incoming.notification() {
+            if bits & INTERRUPT_BIT != 0 {
+                self.take_input()?;
+                syscall::interrupt_acknowledge(self.interrupt)?;
+            }
             return Ok(Answer::Later);
         }
         let rights = ConsoleRights::from_bits_truncate(incoming.badge);
@@ -118,7 +129,7 @@ impl Console {
             return Ok(refuse(ConsoleError::Malformed));
         };
         let needed = match request {
-            Request::ConsoleWrite(_) => ConsoleRights::WRITE,
+            Request::ConsoleWrite(_) | Request::ConsoleDrain(_) => ConsoleRights::WRITE,
             Request::ConsoleRead(_) => ConsoleRights::READ,
             Request::ConsoleForeground(_) => ConsoleRights::FOREGROUND,
         };
@@ -128,6 +139,7 @@ impl Console {
         Ok(match request {
             Request::ConsoleWrite(write) => self.write(write.bytes),
             Request::ConsoleRead(_) => self.read(rights.contains(ConsoleRights::FOREGROUND)),
+            Request::ConsoleDrain(_) => self.drain(),
             Request::ConsoleForeground(foreground) => self.set_foreground(foreground.armed, incoming),
         })
     }
@@ -145,6 +157,15 @@ impl Console {
         // There is a place; were there none, dropping the reply would fail the call.
         let _ = self.output.wait(Waiting { caller, bytes: Chunk(bytes) });
         Answer::Later
+    }
+
+    fn drain(&mut self) -> Answer {
+        if self.drainer.is_some() {
+            return refuse(ConsoleError::Busy);
+        }
+        // `send_output` answers it, maybe at once.
+        self.drainer = save_reply().ok();
+        if self.drainer.is_some() { Answer::Later } else { refuse(ConsoleError::Busy) }
     }
 
     fn read(&mut self, is_foreground: bool) -> Answer {
@@ -219,7 +240,15 @@ impl Console {
                 let _ = writer.send(Outgoing::reply(&Empty));
             }
         }
-        self.uart.interrupt_when_sent(!self.output.is_empty())
+        self.uart.interrupt_when_sent(!self.output.is_empty())?;
+        if self.output.is_idle() && self.drainer.is_some() {
+            if !self.uart.is_idle()? {
+                return self.notification.set_timer(Deadline::after(DRAIN_CHECK), TIMER_BIT);
+            }
+            let drainer = self.drainer.take();
+            drainer.map(|drainer| drainer.send(Outgoing::reply(&Empty)));
+        }
+        Ok(())
     }
 }
 

@@ -22,6 +22,7 @@ const RECEIVE_INTERRUPT: u32 = 0x01;
 const TRANSMIT_INTERRUPT: u32 = 0x02;
 const DATA_READY: u32 = 0x01;
 const TRANSMIT_EMPTY: u32 = 0x20;
+const TRANSMITTER_IDLE: u32 = 0x40;
 
 /// Bytes that fit the transmit queue when it is empty.
 pub const QUEUE_BYTES: usize = 16;
@@ -58,6 +59,11 @@ impl Uart {
     /// Whether the transmit queue is empty: [`QUEUE_BYTES`] may be written.
     pub fn can_send(&self) -> Result<bool, KernelError> {
         self.read(LINE_STATUS).map(|status| status & TRANSMIT_EMPTY != 0)
+    }
+
+    /// Whether the last byte has left.
+    pub fn is_idle(&self) -> Result<bool, KernelError> {
+        self.read(LINE_STATUS).map(|status| status & TRANSMITTER_IDLE != 0)
     }
 
     /// Sends a byte; after [`Uart::can_send`] only.

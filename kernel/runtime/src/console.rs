@@ -29,6 +29,11 @@ impl Console {
         Ok(())
     }
 
+    /// Waits until everything written so far has left the machine.
+    pub fn drain(self, deadline: Deadline) -> Result<(), ConsoleCallError> {
+        call(self.0, &ConsoleDrain {}, &[], deadline).map(drop)
+    }
+
     /// Waits for input.
     pub fn read(self) -> Result<Vec<u8>, ConsoleCallError> {
         call(self.0, &ConsoleRead {}, &[], Deadline::NEVER).map(|input| input.bytes.as_slice().to_vec())

@@ -77,9 +77,14 @@ impl<C, B: AsRef<[u8]>> Output<C, B> {
         byte
     }
 
-    /// Whether nothing is on its way.
+    /// Whether nothing is on its way; writers may wait all the same.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
+    }
+
+    /// Whether nothing is on its way and nobody waits.
+    pub fn is_idle(&self) -> bool {
+        self.bytes.is_empty() && self.count == 0
     }
 }
 
@@ -105,6 +110,7 @@ mod tests {
         assert!(output.take_in(&[b'a'; OUTPUT_BYTES - 1]));
         assert!(!output.take_in(b"bb"), "it does not fit whole");
         output.wait(Waiting { caller: 1, bytes: b"bb".to_vec() }).unwrap();
+        assert!(!output.is_idle());
         assert!(!output.take_in(b"c"), "it would overtake");
         output.wait(Waiting { caller: 2, bytes: b"c".to_vec() }).unwrap();
         assert_eq!(output.admit(), None);
@@ -112,7 +118,7 @@ mod tests {
         assert_eq!((output.admit(), output.admit()), (Some(1), Some(2)));
         drain(&mut output, OUTPUT_BYTES - 3);
         assert_eq!(drain(&mut output, 9), b"bbc");
-        assert!(output.is_empty() && output.next_byte().is_none());
+        assert!(output.is_empty() && output.is_idle() && output.next_byte().is_none());
     }
 
     #[test]

@@ -5,13 +5,17 @@ use crate::jobs::Jobs;
 use crate::programs::Launcher;
 use alloc::vec::Vec;
 use core::fmt::{Display, Write};
+use core::time::Duration;
 use hurd_glue_shell_core::editor::Editor;
 use hurd_glue_shell_core::script::{Command, commands};
 use kernel_runtime::console::{Console, Output};
 use kernel_runtime::containers::MemoryCallError;
 use kernel_runtime::files::Names;
 use kernel_runtime::startup::Startup;
-use kernel_runtime::{Handle, KernelError};
+use kernel_runtime::{Deadline, Handle, KernelError};
+
+/// How long the last output may take.
+const DRAIN_TIME: Duration = Duration::from_secs(10);
 
 /// Status of a line that makes no sense.
 const SYNTAX: u8 = 2;
@@ -130,9 +134,11 @@ impl Shell {
         self.ended.is_some()
     }
 
-    /// The status for init.
+    /// Sees the last output off. The status for init.
     pub fn finish(&mut self) -> i32 {
         self.out.flush();
+        // Whoever has stopped looking at the output must not keep the machine from ending.
+        let _ = self.console.drain(Deadline::after(DRAIN_TIME));
         i32::from(self.ended.unwrap_or(self.status))
     }
 
