@@ -1,4 +1,5 @@
 //! The driver against a device made here, well-behaved and not.
+#![forbid(unsafe_code)]
 
 mod support;
 

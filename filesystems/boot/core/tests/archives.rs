@@ -1,4 +1,5 @@
 //! Archives made by the `tar` crate, whole and damaged.
+#![forbid(unsafe_code)]
 
 use filesystems_api::file::{FileError, NodeKind};
 use filesystems_boot_core::{ArchiveError, BootTree, MEMBERS_MAX, ROOT};

@@ -1,4 +1,5 @@
 //! Damaged images: whatever the bytes say, every answer is a value or a typed error, and comes soon.
+#![forbid(unsafe_code)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Images made by `mke2fs` read as what went into them, and as an independent reader sees them.
+#![forbid(unsafe_code)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Reads as the server performs them: each step carried out on bytes, DMA by copying from the image.
+#![forbid(unsafe_code)]
 
 mod support;
 
