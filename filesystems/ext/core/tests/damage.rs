@@ -147,7 +147,7 @@ fn flipped_bytes_never_panic_or_hang() {
     let (mut mounted, mut damaged) = (0, 0);
     for (number, image) in images().iter().enumerate() {
         let places = places(image);
-        for seed in 0..120 {
+        for seed in 0..60 {
             let mut random = Random(1 + seed * 8 + number as u64);
             let mut damage = BTreeMap::new();
             for _ in 0..1 + random.below(12) {

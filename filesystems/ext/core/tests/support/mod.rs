@@ -212,6 +212,14 @@ fn names(tree: &Path) {
     for number in 0..1500 {
         fs::write(many.join(format!("entry-{number}-{}", "n".repeat(number % 40))), []).unwrap();
     }
+    // Names enough for two levels of index where blocks are small; links, so that they need no inodes.
+    let linked = tree.join("linked");
+    fs::create_dir(&linked).unwrap();
+    fs::write(linked.join("first"), "linked").unwrap();
+    for number in 0..5000 {
+        let name = format!("{number}-{}", "l".repeat(40 + number % 30));
+        fs::hard_link(linked.join("first"), linked.join(name)).unwrap();
+    }
     let odd = tree.join("odd");
     fs::create_dir(&odd).unwrap();
     for name in ["with space", "grüße", "日本語", "..."] {
