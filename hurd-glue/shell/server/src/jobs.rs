@@ -23,6 +23,9 @@ const BACKGROUND_MAX: usize = 16;
 /// Status of a program that Ctrl-C ended: 128 and the number of the signal that Unix has for it.
 const INTERRUPTED: u32 = 130;
 
+/// End of a program whose contract somebody destroyed, and its status with it: 128 and the number of SIGKILL.
+const DESTROYED: ExitStatus = ExitStatus::Killed(137);
+
 /// A background program.
 struct Job {
     name: String,
@@ -123,7 +126,7 @@ impl Jobs {
             let bits = self.events.wait(Deadline::NEVER)?;
             self.pending |= bits & !(INTERRUPT | FOREGROUND);
             if bits & FOREGROUND != 0 {
-                let status = process.exit_status().unwrap_or(ExitStatus::Killed(0));
+                let status = process.exit_status().unwrap_or(DESTROYED);
                 return Ok(End { status, interrupted });
             }
             if bits & INTERRUPT != 0 {
@@ -157,7 +160,7 @@ impl Jobs {
                 continue;
             }
             if let Some(Job { name, process }) = slot.take() {
-                let status = process.exit_status().unwrap_or(ExitStatus::Killed(0));
+                let status = process.exit_status().unwrap_or(DESTROYED);
                 ended.push(EndedJob { number: index + 1, name, status });
             }
         }

@@ -15,7 +15,10 @@ mod programs;
 mod shell;
 
 use alloc::vec::Vec;
+use filesystems_api::file::FileError;
+use kernel_protocol::Refusal;
 use kernel_runtime::files::{Names, ReadError, Window};
+use kernel_runtime::ipc::CallError;
 use kernel_runtime::startup::Startup;
 use shell::Shell;
 
@@ -25,8 +28,10 @@ kernel_runtime::program!(main);
 const EXEC_ARGUMENT: &[u8] = b"exec";
 /// Where they are.
 const EXEC: &[u8] = b"/.boot/exec";
-/// Pages that such commands may have at most.
+/// Pages of them that are read at a time.
 const EXEC_PAGES: u64 = 16;
+/// Bytes that they may have at most.
+const EXEC_BYTES_MAX: usize = 1 << 20;
 
 /// Exit status of a shell that cannot do its work.
 const BROKEN: i32 = 1;
@@ -63,5 +68,16 @@ fn log_boot_time() {
 fn exec(names: &Names) -> Result<Vec<u8>, ReadError> {
     let node = names.lookup(EXEC, true)?;
     let mut window = Window::new(EXEC_PAGES)?;
-    Ok(window.read(&node, 0)?.to_vec())
+    let mut commands = Vec::new();
+    loop {
+        let bytes = window.read(&node, commands.len() as u64)?;
+        if bytes.is_empty() {
+            return Ok(commands);
+        }
+        if commands.len() + bytes.len() > EXEC_BYTES_MAX {
+            let too_long = Refusal::new(FileError::OutOfRange);
+            return Err(ReadError::File(CallError::Refused(too_long)));
+        }
+        commands.extend_from_slice(bytes);
+    }
 }
