@@ -148,6 +148,19 @@ impl Outgoing {
         Outgoing::with_words(label, 0, [0; REGISTER_WORDS])
     }
 
+    /// An answer that is words already. More than a message can carry are cut off.
+    pub fn new(label: u32, words: &[u64]) -> Outgoing {
+        let words = &words[..words.len().min(MESSAGE_WORDS)];
+        let mut registers = [0; REGISTER_WORDS];
+        let (first, rest) = words.split_at(words.len().min(REGISTER_WORDS));
+        registers[..first.len()].copy_from_slice(first);
+        if !rest.is_empty() {
+            current().put_words(rest);
+        }
+        let buffered = (!rest.is_empty()).then(|| current().receives());
+        Outgoing { buffered, ..Outgoing::with_words(label, words.len(), registers) }
+    }
+
     fn with_words(label: u32, words: usize, registers: [u64; REGISTER_WORDS]) -> Outgoing {
         let handles = [Handle::NULL; MESSAGE_CAPABILITIES];
         Outgoing { label, words, registers, handles, count: 0, owned: None, buffered: None }
@@ -221,6 +234,11 @@ pub fn resolve_receive(
 /// Answers the current caller, without waiting for anything.
 pub fn reply(outgoing: Outgoing) -> Result<(), KernelError> {
     send(Handle::NULL, &outgoing)
+}
+
+/// Answers a caller whose reply was saved at an entry of the task's table. `Stale`: the caller is gone.
+pub fn reply_to(entry: Handle, outgoing: Outgoing) -> Result<(), KernelError> {
+    send(entry, &outgoing)
 }
 
 /// Keeps the current caller waiting, to be answered later.

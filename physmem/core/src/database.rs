@@ -16,7 +16,7 @@
 use containers_core::record::{GENERATION_MAX, Size};
 
 /// State of a frame.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
 pub enum State {
     /// No RAM, or not physmem's to know.

@@ -2,6 +2,7 @@
 
 use crate::limits::HANDLES_MAX;
 use kernel_abi::Handle;
+use kernel_abi::capability::CAPABILITIES_PER_FRAME;
 
 /// A set of handles.
 pub struct Handles {
@@ -13,7 +14,9 @@ impl Handles {
     /// The handles from `first` on, before `end`.
     pub fn new(first: Handle, end: Handle) -> Handles {
         let mut handles = Handles { free: [0; HANDLES_MAX as usize / 64], left: 0 };
-        (first.0..end.0.min(HANDLES_MAX)).for_each(|handle| handles.give(Handle(handle)));
+        // The first entry of each frame of a table is the kernel's.
+        let usable = |handle: &u32| !handle.is_multiple_of(CAPABILITIES_PER_FRAME);
+        (first.0..end.0.min(HANDLES_MAX)).filter(usable).for_each(|handle| handles.give(Handle(handle)));
         handles
     }
 

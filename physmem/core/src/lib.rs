@@ -9,6 +9,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod adoption;
 pub mod badge;
 pub mod contract;
 pub mod database;

@@ -1,0 +1,153 @@
+//! The books at the start: how many frames there are and what they are used for, and physmem's own share.
+//!
+//! physmem takes, from the first range of free frames that is large enough: the frame database, page tables for the
+//! database and for the window on record frames (all that it can ever need), and the rest of its capability table.
+
+use crate::window::{self, DATABASE};
+use kernel_abi::boot::{BOOT_RANGES, BootInfo, BootRange, FRAMES, RangeUse, TASK};
+use kernel_abi::capability::CAPABILITIES_PER_FRAME;
+use kernel_abi::pmap::{FrameRange, Mapping, Protection};
+use kernel_abi::{FRAME_BYTES, Handle, KernelError};
+use kernel_runtime::syscall;
+use physmem_core::FrameDatabase;
+use physmem_core::database::{ENTRY_BYTES, State};
+use physmem_core::limits::{FRAMES_MAX, table_frames};
+use physmem_core::machine::add_frames;
+
+/// Page tables for other things than database and window: the scratch page and what its neighbours share.
+const OTHER_TABLES: u64 = 8;
+
+/// Why the books could not be made.
+#[derive(Clone, Copy, Debug)]
+pub enum BookError {
+    /// The kernel's description of memory makes no sense.
+    Damaged,
+    /// No range of free frames is large enough for physmem's own needs.
+    TooLittleMemory,
+    /// The kernel refused.
+    Kernel(KernelError),
+}
+
+impl From<KernelError> for BookError {
+    fn from(error: KernelError) -> BookError {
+        BookError::Kernel(error)
+    }
+}
+
+/// The books, and what stands out in them.
+pub struct Books {
+    /// All frames.
+    pub database: FrameDatabase<'static>,
+    /// First frame and number of frames of the boot archive.
+    pub archive: (u32, u64),
+    /// The clock page.
+    pub clock: u32,
+    /// End of physmem's capability table.
+    pub handles_end: Handle,
+}
+
+/// Makes the books.
+pub fn open(info: &BootInfo) -> Result<Books, BookError> {
+    let count = usize::try_from(info.range_count).ok().filter(|&count| count <= BOOT_RANGES);
+    let ranges = &info.ranges[..count.ok_or(BookError::Damaged)?];
+    let frames = info.frame_table_frames;
+    if frames > FRAMES_MAX as u64 {
+        return Err(BookError::Damaged);
+    }
+    let ram: u64 = ranges.iter().map(|range| u64::from(range.frames)).sum();
+    let mut own = OwnFrames::choose(ranges, frames, ram)?;
+    let taken = own.take_all(frames, ram)?;
+    let mut database = FrameDatabase::new(window::database(frames as usize));
+    let mut books = (None, None);
+    for range in ranges {
+        let state = match range.used_as {
+            used if used == RangeUse::Free as u32 => State::FreeDirty,
+            used if used == RangeUse::BootArchive as u32 => {
+                books.0 = Some((range.frame, u64::from(range.frames)));
+                State::Held
+            }
+            used if used == RangeUse::Clock as u32 => {
+                books.1 = Some(range.frame);
+                State::System
+            }
+            _ => State::System,
+        };
+        if range.frame == taken.frame {
+            add_frames(&mut database, taken.frame, taken.frames, State::System);
+            add_frames(&mut database, taken.frame + taken.frames, range.frames - taken.frames, state);
+        } else {
+            add_frames(&mut database, range.frame, range.frames, state);
+        }
+    }
+    let handles_end = Handle(table_frames(ram) as u32 * CAPABILITIES_PER_FRAME);
+    Ok(Books {
+        database,
+        archive: books.0.ok_or(BookError::Damaged)?,
+        clock: books.1.ok_or(BookError::Damaged)?,
+        handles_end,
+    })
+}
+
+/// physmem's own frames, taken one after the other.
+struct OwnFrames {
+    first: u32,
+    next: u32,
+    end: u32,
+}
+
+fn database_frames(frames: u64) -> u64 {
+    (frames * ENTRY_BYTES as u64).div_ceil(FRAME_BYTES)
+}
+
+/// Page tables that map so many successive pages, all levels but the top one.
+fn tables_for(pages: u64) -> u64 {
+    pages.div_ceil(512) + pages.div_ceil(512 * 512) + 3
+}
+
+impl OwnFrames {
+    /// Finds a range of free frames that is large enough.
+    fn choose(ranges: &[BootRange], frames: u64, ram: u64) -> Result<OwnFrames, BookError> {
+        let needed = database_frames(frames)
+            + tables_for(database_frames(frames))
+            + tables_for(frames)
+            + OTHER_TABLES
+            + table_frames(ram);
+        let fits =
+            |range: &&BootRange| range.used_as == RangeUse::Free as u32 && u64::from(range.frames) > needed;
+        let range = ranges.iter().find(fits).ok_or(BookError::TooLittleMemory)?;
+        Ok(OwnFrames { first: range.frame, next: range.frame, end: range.frame + needed as u32 })
+    }
+
+    fn take(&mut self) -> u32 {
+        assert!(self.next < self.end, "physmem takes more frames than it has counted");
+        self.next += 1;
+        self.next - 1
+    }
+
+    /// Takes everything and puts it to use. The frames taken.
+    fn take_all(&mut self, frames: u64, ram: u64) -> Result<BootRange, BookError> {
+        let database = database_frames(frames);
+        let tables = tables_for(database) + tables_for(frames) + OTHER_TABLES;
+        for _ in 0..tables {
+            let frame = self.take();
+            syscall::pmap_stock(FRAMES, TASK, &[frame]).map_err(|stopped| stopped.error)?;
+        }
+        for page in 0..database {
+            let frame = self.take();
+            let whole = FrameRange { frame, offset: 0, bytes: FRAME_BYTES as u16 };
+            syscall::frame_zero(FRAMES, &[whole]).map_err(|stopped| stopped.error)?;
+            let mapping = Mapping::new(DATABASE + page * FRAME_BYTES, Protection::WRITE, frame, 1);
+            syscall::pmap_enter(FRAMES, TASK, &[mapping]).map_err(|stopped| stopped.error)?;
+        }
+        // The kernel gave the first frame of the capability table.
+        for _ in 1..table_frames(ram) {
+            let frame = self.take();
+            syscall::capability_table_add(FRAMES, TASK, frame)?;
+        }
+        Ok(BootRange {
+            frame: self.first,
+            frames: self.next - self.first,
+            used_as: RangeUse::FirstTask as u32,
+        })
+    }
+}

@@ -1,0 +1,304 @@
+//! Starting init, as any client would have it started: by requests to physmem's own logic, under the root contract.
+//!
+//! Its image comes from the boot archive by logical copies; physmem maps nothing of it. What init is given beyond what
+//! every program has: `control`, `hardware`, `archive` with `archive-bytes=N`.
+
+use crate::kernel::KernelCalls;
+use crate::serve::{OBJECTS, mint};
+use crate::window::{self, RecordWindow};
+use containers_api::container::{Allocate, ContainerStat, Copy};
+use containers_api::contract::{ContainerCreate, SpaceCreate};
+use containers_api::space::{Map, MapProtection, ThreadCreate};
+use containers_api::{ContainerRights, MemoryError, Name};
+use containers_core::pages;
+use containers_core::record::{Container, Name as RecordName};
+use elf::ElfBytes;
+use elf::abi::{EM_X86_64, ET_EXEC, PF_W, PF_X, PT_LOAD};
+use elf::endian::LittleEndian;
+use elf::segment::ProgramHeader;
+use kernel_abi::boot::{HARDWARE, LOG};
+use kernel_abi::{FRAME_BYTES, Handle, KernelError};
+use kernel_protocol::{ErrorCode, Malformed, Message, Request};
+use kernel_runtime::layout;
+use kernel_runtime::startup::{StartupFrom, TooLong};
+use kernel_runtime::syscall::{self, ThreadState};
+use kernel_runtime::{Capability, Rights};
+use physmem_core::badge::Badge;
+use physmem_core::{Handed, Incoming, Outcome, Physmem, Sent};
+
+/// Archive member that is started.
+const INIT: &str = "init";
+
+/// Why init does not run.
+#[derive(Debug)]
+pub enum StartError {
+    /// The archive is no ustar file.
+    Archive,
+    /// It has no member `init`.
+    Missing,
+    /// The member is no static x86_64 program.
+    Image,
+    /// physmem's own logic refused.
+    Memory(MemoryError),
+    /// The kernel refused.
+    Kernel(KernelError),
+}
+
+macro_rules! start_errors {
+    ($($source:ty => $variant:expr),* $(,)?) => { $(
+        impl From<$source> for StartError {
+            fn from(error: $source) -> StartError {
+                $variant(error)
+            }
+        }
+    )* };
+}
+
+start_errors!(
+    MemoryError => StartError::Memory,
+    KernelError => StartError::Kernel,
+    TooLong => |_| StartError::Image,
+    elf::ParseError => |_| StartError::Image,
+    Malformed => |_| StartError::Memory(MemoryError::Protocol),
+);
+
+impl core::fmt::Display for StartError {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            StartError::Archive => formatter.write_str("the boot archive is damaged"),
+            StartError::Missing => formatter.write_str("the boot archive holds no init"),
+            StartError::Image => formatter.write_str("init is no program, or is damaged"),
+            StartError::Memory(error) => write!(formatter, "init cannot be given memory: {error}"),
+            StartError::Kernel(error) => write!(formatter, "the kernel refused to start init: {error:?}"),
+        }
+    }
+}
+
+type Logic = Physmem<'static, KernelCalls, RecordWindow>;
+
+/// A client of physmem inside physmem.
+struct Client<'a> {
+    physmem: &'a mut Logic,
+    archive: Badge,
+}
+
+/// Starts init from the archive, whose frames begin at `archive.0` and are `archive.1` many.
+pub fn start(physmem: &mut Logic, archive: &'static [u8], frames: (u32, u64)) -> Result<(), StartError> {
+    let (offset, image) = find(archive)?;
+    let root = physmem.root();
+    let adopted = physmem.adopt(root, frames.0, frames.1)?;
+    let all = ContainerRights::all();
+    let mut client = Client { physmem, archive: Logic::container_badge(adopted, all) };
+    let contract = Logic::contract_badge(root);
+    let (task, space) = client.create_space(contract)?;
+    let file = ElfBytes::<LittleEndian>::minimal_parse(image)?;
+    if file.ehdr.e_type != ET_EXEC || file.ehdr.e_machine != EM_X86_64 {
+        return Err(StartError::Image);
+    }
+    for segment in file.segments().ok_or(StartError::Image)? {
+        if segment.p_type == PT_LOAD {
+            client.load(contract, space, offset, image.len() as u64, &segment)?;
+        }
+    }
+    let pages = layout::FIRST_STACK_BYTES / FRAME_BYTES;
+    let (stack, _) = client.create_container(contract, pages)?;
+    client.map(
+        space,
+        stack,
+        layout::FIRST_STACK_END - layout::FIRST_STACK_BYTES,
+        pages,
+        MapProtection::WRITE,
+    )?;
+    let rights = ContainerRights::MAP | ContainerRights::COPY_OUT;
+    let readable = Logic::container_badge(adopted, rights);
+    let bytes = client.startup_block(contract, space, archive.len())?;
+    let (_, [thread, _]) = client.ask(space, &ThreadCreate {}, &[])?;
+    let thread = handle_of(thread)?;
+    install(task, thread, space, contract, readable)?;
+    let state = ThreadState {
+        instruction_pointer: file.ehdr.e_entry,
+        stack_pointer: layout::FIRST_STACK_END,
+        arguments: [layout::STARTUP_BLOCK, bytes],
+        priority: layout::PRIORITY_INIT,
+    };
+    syscall::thread_start(thread, &state)?;
+    // The thread's capability was init's to have; physmem keeps none.
+    syscall::capability_drop(thread)?;
+    Ok(())
+}
+
+/// Offset and contents of the member.
+fn find(archive: &'static [u8]) -> Result<(u64, &'static [u8]), StartError> {
+    let parsed = tar_no_std::TarArchiveRef::new(archive).map_err(|_| StartError::Archive)?;
+    let member = parsed.entries().find(|entry| entry.filename().as_str() == Ok(INIT));
+    let data = member.ok_or(StartError::Missing)?.data();
+    Ok((data.as_ptr().addr() as u64 - archive.as_ptr().addr() as u64, data))
+}
+
+fn handle_of(handed: Option<Handed>) -> Result<Handle, MemoryError> {
+    match handed {
+        Some(Handed::Handle(handle)) => Ok(handle),
+        _ => Err(MemoryError::Protocol),
+    }
+}
+
+fn badge_of(handed: Option<Handed>) -> Result<Badge, MemoryError> {
+    match handed {
+        Some(Handed::Badge(badge)) => Ok(badge),
+        _ => Err(MemoryError::Protocol),
+    }
+}
+
+impl Client<'_> {
+    /// Makes a request; the reply and up to two capabilities.
+    fn ask<R: Request>(
+        &mut self,
+        of: Badge,
+        request: &R,
+        sent: &[Sent],
+    ) -> Result<(R::Reply, [Option<Handed>; 2]), StartError> {
+        let mut words = [0; kernel_protocol::MESSAGE_WORDS];
+        let used = request.encode(&mut words);
+        let incoming = Incoming { badge: of.0, label: R::LABEL, words: &words[..used], sent };
+        let Outcome::Answered(answer) = self.physmem.request(0, incoming, OBJECTS) else {
+            return Err(MemoryError::Protocol.into());
+        };
+        if answer.label != 0 {
+            return Err(MemoryError::from_code(answer.label).into());
+        }
+        let mut handed = answer.handed();
+        Ok((R::Reply::decode(answer.words())?, [handed.next(), handed.next()]))
+    }
+
+    fn create_space(&mut self, contract: Badge) -> Result<(Handle, Badge), StartError> {
+        let (_, [task, space]) = self.ask(contract, &SpaceCreate { name: Name::truncated(INIT) }, &[])?;
+        Ok((handle_of(task)?, badge_of(space)?))
+    }
+
+    fn create_container(&mut self, contract: Badge, pages: u64) -> Result<(Badge, u64), StartError> {
+        let (_, [container, _]) = self.ask(contract, &ContainerCreate { pages }, &[])?;
+        let container = badge_of(container)?;
+        let (status, _) = self.ask(container, &ContainerStat {}, &[])?;
+        Ok((container, status.version))
+    }
+
+    fn map(
+        &mut self,
+        space: Badge,
+        container: Badge,
+        address: u64,
+        pages: u64,
+        protection: MapProtection,
+    ) -> Result<(), StartError> {
+        let request = Map { address, pages, first_page: 0, protection, populate: false };
+        self.ask(space, &request, &[Sent::Badge(container.0)]).map(drop)
+    }
+
+    /// A container with a segment's contents, mapped.
+    fn load(
+        &mut self,
+        contract: Badge,
+        space: Badge,
+        image_offset: u64,
+        image_bytes: u64,
+        segment: &ProgramHeader,
+    ) -> Result<(), StartError> {
+        let in_file = segment.p_offset.checked_add(segment.p_filesz).is_some_and(|end| end <= image_bytes);
+        let aligned = segment.p_vaddr.is_multiple_of(FRAME_BYTES) && segment.p_filesz <= segment.p_memsz;
+        if !in_file || !aligned {
+            return Err(StartError::Image);
+        }
+        let pages = segment.p_memsz.div_ceil(FRAME_BYTES);
+        let (container, _) = self.create_container(contract, pages)?;
+        if segment.p_filesz != 0 {
+            let source_offset = image_offset + segment.p_offset;
+            let copy = Copy { source_offset, destination_offset: 0, bytes: segment.p_filesz };
+            let archive = self.archive;
+            self.ask(archive, &copy, &[Sent::Badge(container.0)])?;
+        }
+        let mut protection = MapProtection::empty();
+        protection.set(MapProtection::WRITE, segment.p_flags & PF_W != 0);
+        protection.set(MapProtection::EXECUTE, segment.p_flags & PF_X != 0);
+        self.map(space, container, segment.p_vaddr, pages, protection)
+    }
+
+    /// The startup block, written and mapped; its bytes.
+    fn startup_block(
+        &mut self,
+        contract: Badge,
+        space: Badge,
+        archive_bytes: usize,
+    ) -> Result<u64, StartError> {
+        let mut argument = [0; 40];
+        let mut text = Writer { bytes: &mut argument, used: 0 };
+        core::fmt::Write::write_fmt(&mut text, format_args!("archive-bytes={archive_bytes}"))
+            .map_err(|_| TooLong)?;
+        let used = text.used;
+        let startup = StartupFrom {
+            name: INIT,
+            arguments: &[&argument[..used]],
+            capabilities: &GIVEN.map(|(name, handle)| (name, handle.0)),
+            mounts: &[],
+            directory: b"/",
+            priority: layout::PRIORITY_INIT,
+        };
+        let mut block = [0; layout::STARTUP_BLOCK_BYTES];
+        let bytes = startup.encode(&mut block)?;
+        let (container, _) = self.create_container(contract, 1)?;
+        self.ask(container, &Allocate { first_page: 0, pages: 1, any_contents: false }, &[])?;
+        let record = RecordName::<Container>::claimed(container.name());
+        let frame = pages::entry(self.physmem, record, 0).frame().ok_or(MemoryError::Internal)?;
+        window::write_frame(frame, bytes)?;
+        self.map(space, container, layout::STARTUP_BLOCK, 1, MapProtection::empty())?;
+        Ok(bytes.len() as u64)
+    }
+}
+
+/// What init has by name, and where.
+const GIVEN: [(&str, Handle); 3] = [
+    ("control", layout::FREE_HANDLES),
+    ("hardware", layout::FREE_HANDLES.offset(1)),
+    ("archive", layout::FREE_HANDLES.offset(2)),
+];
+
+fn install(
+    task: Handle,
+    thread: Handle,
+    space: Badge,
+    contract: Badge,
+    archive: Badge,
+) -> Result<(), KernelError> {
+    let message = Rights::SEND | Rights::TRANSFER;
+    syscall::task_install(task, task, layout::TASK, Rights::INSPECT | Rights::KILL)?;
+    syscall::task_install(task, thread, layout::FIRST_THREAD, Rights::empty())?;
+    syscall::task_install(task, LOG, layout::LOG, Rights::TRANSFER)?;
+    syscall::task_install(task, HARDWARE, GIVEN[1].1, Rights::TRANSFER)?;
+    let minted = [
+        (layout::SPACE, space),
+        (layout::CONTRACT, contract),
+        (GIVEN[0].1, Logic::control_badge(true)),
+        (GIVEN[2].1, archive),
+    ];
+    for (entry, badge) in minted {
+        let capability = Capability::from_handle(OBJECTS.offset(1));
+        mint(capability.handle(), badge)?;
+        syscall::task_install(task, capability.handle(), entry, message)?;
+        syscall::capability_drop(capability.into_handle())?;
+    }
+    Ok(())
+}
+
+/// Formats into bytes on the stack.
+struct Writer<'a> {
+    bytes: &'a mut [u8],
+    used: usize,
+}
+
+impl core::fmt::Write for Writer<'_> {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        let room = self.bytes.get_mut(self.used..self.used + text.len()).ok_or(core::fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.used += text.len();
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! The kernel as physmem's logic wants it: each operation is carried through, however often the kernel is called away.
+
+use kernel_abi::boot::{ENDPOINT, FRAMES};
+use kernel_abi::pmap::{BATCH_ITEMS, FrameRange, FrameSpan, Mapping, PageRange};
+use kernel_abi::{Handle, KernelError};
+use kernel_runtime::server::{self, Outgoing};
+use kernel_runtime::syscall::{self, NewTask, Stopped};
+use physmem_core::pmap::{EnterError, NewObject, Pmap};
+
+/// Code that a task is given which physmem ends.
+const ENDED_BY_PHYSMEM: u32 = 137;
+
+/// The kernel's calls.
+pub struct KernelCalls;
+
+/// Calls with a batch of items until all are done. Errors: what stopped it, other than being preempted.
+fn carry_through<T>(items: &[T], mut call: impl FnMut(&[T]) -> Result<(), Stopped>) -> Result<(), Stopped> {
+    for batch in items.chunks(BATCH_ITEMS) {
+        let mut rest = batch;
+        while let Err(stopped) = call(rest) {
+            match stopped.error {
+                KernelError::Preempted => rest = &rest[stopped.value as usize..],
+                _ => return Err(stopped),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn entered(result: Result<(), Stopped>) -> Result<(), EnterError> {
+    result.map_err(|stopped| match stopped.error {
+        KernelError::NeedTables => EnterError::NeedTables(stopped.value),
+        error => EnterError::Refused(error),
+    })
+}
+
+impl Pmap for KernelCalls {
+    fn enter(&mut self, task: Handle, mappings: &[Mapping]) -> Result<(), EnterError> {
+        entered(carry_through(mappings, |rest| syscall::pmap_enter(FRAMES, task, rest)))
+    }
+
+    fn remove(&mut self, task: Handle, ranges: &[PageRange]) -> Result<(), KernelError> {
+        carry_through(ranges, |rest| syscall::pmap_remove(FRAMES, task, rest).map(drop))
+            .map_err(|stopped| stopped.error)
+    }
+
+    fn protect(&mut self, task: Handle, ranges: &[PageRange]) -> Result<(), KernelError> {
+        carry_through(ranges, |rest| syscall::pmap_protect(FRAMES, task, rest).map(drop))
+            .map_err(|stopped| stopped.error)
+    }
+
+    fn enter_device(
+        &mut self,
+        task: Handle,
+        device: Handle,
+        address: u64,
+        first_page: u64,
+        pages: u64,
+    ) -> Result<(), EnterError> {
+        entered(syscall::pmap_enter_device(FRAMES, task, device, address, first_page, pages))
+    }
+
+    fn stock(&mut self, task: Handle, frames: &[u32]) -> Result<(), KernelError> {
+        syscall::pmap_stock(FRAMES, task, frames).map_err(|stopped| stopped.error)
+    }
+
+    fn unstock(&mut self, task: Handle, frames: &mut [u32]) -> usize {
+        let mut taken = 0;
+        while taken < frames.len() {
+            match syscall::pmap_unstock(FRAMES, task, &mut frames[taken..]) {
+                Ok(more) => return taken + more as usize,
+                Err(stopped) if stopped.error == KernelError::Preempted => taken += stopped.value as usize,
+                Err(_) => return taken,
+            }
+        }
+        taken
+    }
+
+    fn zero(&mut self, ranges: &[FrameRange]) {
+        carry_through(ranges, |rest| syscall::frame_zero(FRAMES, rest))
+            .expect("physmem's own frames can be cleared");
+    }
+
+    fn copy(&mut self, spans: &[FrameSpan]) {
+        carry_through(spans, |rest| syscall::frame_copy(FRAMES, rest))
+            .expect("physmem's own frames can be copied");
+    }
+
+    fn create(
+        &mut self,
+        object: NewObject,
+        frame: u32,
+        slot: u32,
+        destination: Handle,
+    ) -> Result<(), KernelError> {
+        match object {
+            NewObject::Endpoint => syscall::endpoint_create(FRAMES, frame, slot, destination),
+            NewObject::Notification => syscall::notification_create(FRAMES, frame, slot, destination),
+            NewObject::Thread { task } => syscall::thread_create(FRAMES, frame, slot, destination, task),
+            NewObject::Task { root, fault_badge } => {
+                let task = NewTask { frame, slot, destination, root, fault_endpoint: ENDPOINT, fault_badge };
+                syscall::task_create(FRAMES, &task)
+            }
+        }
+    }
+
+    fn add_table(&mut self, task: Handle, frame: u32) -> Result<u32, KernelError> {
+        syscall::capability_table_add(FRAMES, task, frame).map(|first| first.0)
+    }
+
+    fn reclaim(&mut self, frame: u32) -> Result<(), KernelError> {
+        syscall::reclaim(FRAMES, frame)
+    }
+
+    fn kill(&mut self, task: Handle) {
+        // One that has ended already keeps its status.
+        let _ = syscall::task_kill(task, ENDED_BY_PHYSMEM);
+    }
+
+    fn drop_handle(&mut self, handle: Handle) {
+        syscall::capability_drop(handle).expect("physmem's own handles are in its table");
+    }
+
+    fn answer(&mut self, reply: Handle, label: u32, words: &[u64]) {
+        if server::reply_to(reply, Outgoing::new(label, words)).is_err() {
+            // The caller is gone; its entry must be empty all the same.
+            self.drop_handle(reply);
+        }
+    }
+}

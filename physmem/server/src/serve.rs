@@ -1,0 +1,185 @@
+//! The loop: a message comes in, the logic decides, the answer goes out with the next receive.
+//!
+//! physmem's capability table does not grow by serving: new objects and minted capabilities stand at the same few
+//! handles for the time of one answer, and are dropped before the next message is looked at.
+
+use crate::kernel::KernelCalls;
+use crate::window::RecordWindow;
+use kernel_abi::boot::{ENDPOINT, FRAMES, NOTIFICATION};
+use kernel_abi::message::MESSAGE_CAPABILITIES;
+use kernel_abi::pmap::Mapping;
+use kernel_abi::{Handle, KernelError};
+use kernel_runtime::server::{self, Fault, Incoming, Outgoing};
+use kernel_runtime::{Deadline, Rights, clock, syscall};
+use physmem_core::requests::SCRATCH_HANDLES;
+use physmem_core::{Answer, FaultAnswer, Handed, Outcome, Physmem, Sent};
+
+/// Where new kernel objects' capabilities stand until they are handed out.
+pub const OBJECTS: Handle = Handle(16);
+/// Where minted capabilities stand until they are handed out.
+const MINTED: Handle = OBJECTS.offset(SCRATCH_HANDLES as u32);
+/// First handle for the logic to use.
+pub const LOGIC_HANDLES: Handle = MINTED.offset(MESSAGE_CAPABILITIES as u32);
+
+/// Bits by which the timer makes itself known.
+const TIMER: u64 = 1;
+
+/// Makes a capability to physmem's endpoint with a badge.
+pub fn mint(entry: Handle, badge: physmem_core::badge::Badge) -> Result<(), KernelError> {
+    syscall::capability_mint(ENDPOINT, entry, Rights::SEND | Rights::TRANSFER, badge.0)
+}
+
+/// Serves for ever.
+pub struct Server {
+    physmem: Physmem<'static, KernelCalls, RecordWindow>,
+    /// Handles that were used for the last answer.
+    used_objects: bool,
+    used_minted: u32,
+    /// When the timer fires.
+    armed: Option<u64>,
+}
+
+impl Server {
+    /// Ready to serve.
+    pub fn new(physmem: Physmem<'static, KernelCalls, RecordWindow>) -> Server {
+        Server { physmem, used_objects: false, used_minted: 0, armed: None }
+    }
+
+    /// Ends only if the kernel takes physmem's own endpoint away: then there is nothing left to do.
+    pub fn run(mut self) -> KernelError {
+        let mut next = server::receive(ENDPOINT, Deadline::NEVER);
+        loop {
+            match next {
+                Ok(incoming) => {
+                    self.drop_used();
+                    next = self.serve(incoming);
+                }
+                Err(error) => return error,
+            }
+        }
+    }
+
+    fn serve(&mut self, incoming: Incoming) -> Result<Incoming, KernelError> {
+        if incoming.notification().is_some() {
+            self.physmem.advance(clock::now());
+            self.arm();
+            return server::receive(ENDPOINT, Deadline::NEVER);
+        }
+        match incoming.fault() {
+            Some(fault) => self.fault(incoming.badge, fault),
+            None => self.request(incoming),
+        }
+    }
+
+    fn request(&mut self, incoming: Incoming) -> Result<Incoming, KernelError> {
+        let mut sent = [Sent::Handle(Handle::NULL); MESSAGE_CAPABILITIES];
+        let count = incoming.received.count().min(MESSAGE_CAPABILITIES);
+        for (index, slot) in sent[..count].iter_mut().enumerate() {
+            *slot = match (incoming.received.badge(index), incoming.received.handle(index)) {
+                (Some(badge), _) => Sent::Badge(badge),
+                (None, handle) => Sent::Handle(handle.unwrap_or(Handle::NULL)),
+            };
+        }
+        let badge = incoming.badge;
+        let now = clock::now();
+        let outcome = incoming.decode(|label, words| {
+            let request = physmem_core::Incoming { badge, label, words, sent: &sent[..count] };
+            Ok(self.physmem.request(now, request, OBJECTS))
+        });
+        self.arm();
+        match outcome {
+            Ok(Outcome::Answered(answer)) => self.answer(&answer),
+            Ok(Outcome::Later(handle)) => self.save(handle),
+            // More words than a message has: the kernel does not deliver such.
+            Err(_) => server::receive(ENDPOINT, Deadline::NEVER),
+        }
+    }
+
+    fn answer(&mut self, answer: &Answer) -> Result<Incoming, KernelError> {
+        let mut handles = [Handle::NULL; MESSAGE_CAPABILITIES];
+        let mut count = 0;
+        for handed in answer.handed() {
+            handles[count] = match handed {
+                Handed::Badge(badge) => {
+                    let entry = MINTED.offset(self.used_minted);
+                    mint(entry, badge)?;
+                    self.used_minted += 1;
+                    entry
+                }
+                Handed::Handle(handle) => {
+                    self.used_objects |= handle.0 < MINTED.0;
+                    handle
+                }
+            };
+            count += 1;
+        }
+        let mut outgoing = Outgoing::new(answer.label, answer.words());
+        for &handle in &handles[..count] {
+            outgoing = outgoing.with_handle(handle);
+        }
+        server::reply_receive(ENDPOINT, outgoing, Deadline::NEVER)
+    }
+
+    fn fault(&mut self, badge: u64, fault: Fault) -> Result<Incoming, KernelError> {
+        match self.physmem.fault(badge, fault.address, fault.access.bits()) {
+            FaultAnswer::Resolve(cluster) => self.resolve(badge, cluster.items()),
+            FaultAnswer::Retry => {
+                server::reply_receive(ENDPOINT, Outgoing::fault(kernel_abi::fault::RESUME), Deadline::NEVER)
+            }
+            FaultAnswer::Raise(reason) => {
+                server::reply_receive(ENDPOINT, Outgoing::fault(reason as u32), Deadline::NEVER)
+            }
+            FaultAnswer::Wait(handle) => self.save(handle),
+        }
+    }
+
+    /// Enters a fault's mappings and resumes the thread, supplying page tables where they are missing.
+    fn resolve(&mut self, badge: u64, mut items: &[Mapping]) -> Result<Incoming, KernelError> {
+        loop {
+            let stopped = match server::resolve_receive(ENDPOINT, FRAMES, items, Deadline::NEVER) {
+                Ok(incoming) => return Ok(incoming),
+                Err(stopped) => stopped,
+            };
+            let label = match stopped.error {
+                KernelError::Preempted => {
+                    items = &items[stopped.value as usize..];
+                    continue;
+                }
+                KernelError::NeedTables => match self.physmem.fault_needs_tables(badge, stopped.value) {
+                    Ok(()) => continue,
+                    Err(reason) => reason as u32,
+                },
+                // The frame is mapped as often as can be counted, say: the thread cannot have it.
+                _ => containers_api::FaultReason::ContractExhausted as u32,
+            };
+            return server::reply_receive(ENDPOINT, Outgoing::fault(label), Deadline::NEVER);
+        }
+    }
+
+    fn save(&mut self, handle: Handle) -> Result<Incoming, KernelError> {
+        syscall::save_reply(handle)?;
+        server::receive(ENDPOINT, Deadline::NEVER)
+    }
+
+    /// Empties the handles of the last answer.
+    fn drop_used(&mut self) {
+        if core::mem::take(&mut self.used_objects) {
+            for index in 0..SCRATCH_HANDLES as u32 {
+                physmem_core::pmap::Pmap::drop_handle(&mut self.physmem.pmap, OBJECTS.offset(index));
+            }
+        }
+        for index in 0..core::mem::take(&mut self.used_minted) {
+            physmem_core::pmap::Pmap::drop_handle(&mut self.physmem.pmap, MINTED.offset(index));
+        }
+    }
+
+    /// Has the timer fire when the next lock expires.
+    fn arm(&mut self) {
+        let next = self.physmem.next_deadline();
+        if next != self.armed {
+            self.armed = next;
+            // It is physmem's own notification: the kernel cannot refuse.
+            let _ = syscall::timer_set(NOTIFICATION, next.unwrap_or(0), TIMER);
+        }
+    }
+}
