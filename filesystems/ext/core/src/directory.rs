@@ -118,7 +118,8 @@ pub(crate) fn parse(
     let length = usize::from(u16::from_le_bytes([head[4], head[5]]));
     let end = position + length;
     let name_end = position + HEAD_BYTES + usize::from(head[6]);
-    if length < HEAD_BYTES || !length.is_multiple_of(4) || end > bytes.len() || name_end > end {
+    // The name's end is beyond the head's, so that an entry that passes is never empty.
+    if !length.is_multiple_of(4) || end > bytes.len() || name_end > end {
         return Err(DAMAGED);
     }
     let name = &bytes[position + HEAD_BYTES..name_end];

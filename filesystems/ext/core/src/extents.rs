@@ -68,7 +68,7 @@ impl<'a> Node<'a> {
         let Some(index) = low.checked_sub(1) else {
             return Ok(Found::Nothing { next });
         };
-        if next <= u64::from(block) || next > end {
+        if next > end {
             return Err(VolumeError::Damaged("order of an extent node"));
         }
         if self.depth == 0 {

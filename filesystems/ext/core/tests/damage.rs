@@ -10,6 +10,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use support::{Memory, Random, images, run};
 
 /// A disk that counts what is read.
@@ -130,16 +131,47 @@ fn places(image: &support::Image) -> Vec<std::ops::Range<usize>> {
         u32::from_le_bytes(bytes[descriptors + 8..descriptors + 12].try_into().unwrap()) as usize * block;
     let mut places = vec![1024..2048, descriptors..descriptors + 64, table..table + 256 * 60];
     let root = volume.inode(2).unwrap();
-    for (name, length) in [(&b"many"[..], 3), (b"comb", 1), (b"far", 1)] {
+    for (name, length) in [(&b"many"[..], 3), (b".", 1)] {
         let number = volume.find(&root, name).unwrap().unwrap();
         let inode = volume.inode(number).unwrap();
-        // The first block number in the inode's map: a directory block, an extent node or a data block.
-        let run = volume.run(&inode, 0).unwrap();
-        if let filesystems_ext_core::Backing::Disk(place) = run.backing {
+        if let filesystems_ext_core::Backing::Disk(place) = volume.run(&inode, 0).unwrap().backing {
             places.push(place as usize * block..(place as usize + length) * block);
         }
     }
+    places.extend(map_blocks(image).into_iter().map(|place| place * block..(place + 1) * block));
     places
+}
+
+/// Blocks that hold extent nodes (leaves first) or pointers of two files with many parts.
+fn map_blocks(image: &support::Image) -> Vec<usize> {
+    static IMAGES: AtomicU32 = AtomicU32::new(0);
+    let path = support::scratch().join(format!("map-blocks-{}.img", IMAGES.fetch_add(1, Ordering::Relaxed)));
+    std::fs::write(&path, &image.disk.0[..]).unwrap();
+    let target = path.to_str().unwrap();
+    let (mut leaves, mut others) = (Vec::new(), Vec::new());
+    for file in ["/comb", "/far"] {
+        let nodes = run("debugfs", &["-R", &format!("dump_extents -n {file}"), target]);
+        for line in nodes.lines().filter(|line| line.contains('/')) {
+            // Level, depth; entries; first and last block of the file; the block below, its length.
+            let numbers: Vec<usize> =
+                line.split(['/', ' ', '-']).filter_map(|word| word.parse::<usize>().ok()).collect();
+            if let [level, depth, .., block, _] = numbers[..] {
+                if level + 1 == depth {
+                    leaves.push(block)
+                } else if level < depth {
+                    others.push(block)
+                }
+            }
+        }
+        let pointers = run("debugfs", &["-R", &format!("stat {file}"), target]);
+        let words = pointers.split([' ', ',', '\n']);
+        let levels = words.filter_map(|word| word.split_once("IND):").map(|(_, block)| block));
+        others.extend(levels.filter_map(|block| block.parse::<usize>().ok()).take(6));
+    }
+    std::fs::remove_file(path).unwrap();
+    let blocks = [leaves, others].concat();
+    assert!(!blocks.is_empty(), "{:?}", image.kind);
+    blocks
 }
 
 #[test]
@@ -189,6 +221,52 @@ fn superblock_fields_set_to_extremes_are_refused_or_harmless() {
             try_image(image, damage);
         }
     }
+}
+
+/// Runs of a file whose first extent node was changed by `change`, in an image without checksums.
+fn with_node(change: impl Fn(&mut [u8], u32)) -> Result<u64, VolumeError> {
+    let image = images().iter().find(|image| image.kind.options.contains("^metadata_csum")).unwrap();
+    let node = map_blocks(image)[0];
+    let start = node * image.kind.block_bytes as usize;
+    let mut bytes = image.disk.0[start..start + image.kind.block_bytes as usize].to_vec();
+    change(&mut bytes, node as u32);
+    let damage = (start..).zip(bytes).collect();
+    let mut volume = Volume::mount(Memory(image.disk.0.clone(), damage)).unwrap();
+    let root = volume.inode(2).unwrap();
+    let comb = volume.find(&root, b"comb").unwrap().unwrap();
+    let comb = volume.inode(comb).unwrap();
+    (0..40).map(|block| volume.run(&comb, block).map(|run| run.blocks)).sum()
+}
+
+#[test]
+fn extent_nodes_that_contradict_themselves_are_damage() {
+    assert!(with_node(|_, _| ()).is_ok());
+    let circle = |node: &mut [u8], number: u32| {
+        node[6] = 1;
+        for entry in node[12..].chunks_exact_mut(12) {
+            entry[4..8].copy_from_slice(&number.to_le_bytes());
+            entry[8..12].fill(0);
+        }
+    };
+    assert_eq!(with_node(circle), Err(VolumeError::Damaged("depth of an extent node")));
+    let put = |place: usize, value: &'static [u8]| {
+        with_node(move |node, _| node[place..place + value.len()].copy_from_slice(value))
+    };
+    assert_eq!(put(0, &[0]), Err(VolumeError::Damaged("header of an extent node")), "no magic");
+    assert_eq!(
+        put(2, &[0xff, 0xff, 0xff, 0xff]),
+        Err(VolumeError::Damaged("header of an extent node")),
+        "too many"
+    );
+    assert_eq!(put(12 + 4, &[0xff, 0x7f]), Err(VolumeError::Damaged("length of an extent")), "overlap");
+    assert_eq!(put(12 + 4, &[0, 0]), Err(VolumeError::Damaged("length of an extent")), "empty");
+    assert_eq!(put(12 + 8, &[0, 0, 0, 0xff]), Err(VolumeError::Damaged("place of an extent")), "beyond");
+    assert_eq!(put(12 + 8, &[0; 4]), Err(VolumeError::Damaged("place of an extent")), "the boot block");
+    assert_eq!(
+        put(24, &[0; 4]),
+        Err(VolumeError::Damaged("order of an extent node")),
+        "twice the same start"
+    );
 }
 
 #[test]

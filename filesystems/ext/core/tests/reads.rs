@@ -247,6 +247,17 @@ fn an_aligned_read_moves_no_byte_cold_or_cached() {
 }
 
 #[test]
+fn what_is_cached_does_not_come_from_the_disk_again() {
+    for image in images() {
+        let mut server = Server::new(image, 1024);
+        let file = std::fs::File::open(image.tree.join("size-1048576")).unwrap();
+        server.check("size-1048576", &file, 10 << 12, 20 << 12, 0, true);
+        let client = server.check("size-1048576", &file, 0, 1 << 20, 0, true);
+        assert_eq!((client.moved, client.dma), (0, (256 - 20) << 12), "{:?}", image.kind);
+    }
+}
+
+#[test]
 fn the_end_of_a_file_is_whole_if_the_request_covers_the_page() {
     for image in images() {
         let mut server = Server::new(image, 64);

@@ -156,6 +156,28 @@ pub fn long_name() -> Vec<u8> {
     name
 }
 
+/// An image with nothing but a directory of so many names that small blocks need an index of two levels.
+pub fn deep_directory() -> (Memory, Vec<String>) {
+    let tree = scratch().join("deep-tree");
+    fs::create_dir(&tree).unwrap();
+    // Links, so that they need no inodes.
+    fs::write(tree.join("first"), "linked").unwrap();
+    let names: Vec<String> =
+        (0..3000).map(|number| format!("{number}-{}", "l".repeat(70 + number % 30))).collect();
+    for name in &names {
+        fs::hard_link(tree.join("first"), tree.join(name)).unwrap();
+    }
+    let path = scratch().join("deep.img");
+    File::create(&path).unwrap().set_len(8 << 20).unwrap();
+    let target = path.to_str().unwrap();
+    run("mke2fs", &["-q", "-F", "-t", "ext4", "-b", "1024", "-d", tree.to_str().unwrap(), target]);
+    let status = Command::new("e2fsck").args(["-fyD", target]).output().expect(HINT).status;
+    assert!(status.code().is_some_and(|code| code < 4), "e2fsck -fyD: {status}");
+    let shown = run("debugfs", &["-R", "htree_dump /", target]);
+    assert!(shown.contains("Indirect levels: 1"), "{}", &shown[..300]);
+    (load(&path), names)
+}
+
 fn tree() -> &'static Path {
     static TREE: OnceLock<PathBuf> = OnceLock::new();
     TREE.get_or_init(|| {
@@ -211,14 +233,6 @@ fn names(tree: &Path) {
     fs::create_dir(&many).unwrap();
     for number in 0..1500 {
         fs::write(many.join(format!("entry-{number}-{}", "n".repeat(number % 40))), []).unwrap();
-    }
-    // Names enough for two levels of index where blocks are small; links, so that they need no inodes.
-    let linked = tree.join("linked");
-    fs::create_dir(&linked).unwrap();
-    fs::write(linked.join("first"), "linked").unwrap();
-    for number in 0..5000 {
-        let name = format!("{number}-{}", "l".repeat(40 + number % 30));
-        fs::hard_link(linked.join("first"), linked.join(name)).unwrap();
     }
     let odd = tree.join("odd");
     fs::create_dir(&odd).unwrap();
