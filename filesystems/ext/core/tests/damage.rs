@@ -262,11 +262,19 @@ fn extent_nodes_that_contradict_themselves_are_damage() {
     assert_eq!(put(12 + 4, &[0, 0]), Err(VolumeError::Damaged("length of an extent")), "empty");
     assert_eq!(put(12 + 8, &[0, 0, 0, 0xff]), Err(VolumeError::Damaged("place of an extent")), "beyond");
     assert_eq!(put(12 + 8, &[0; 4]), Err(VolumeError::Damaged("place of an extent")), "the boot block");
-    assert_eq!(
-        put(24, &[0; 4]),
-        Err(VolumeError::Damaged("order of an extent node")),
-        "twice the same start"
-    );
+}
+
+#[test]
+fn a_directory_larger_than_its_volume_is_damage() {
+    let image = &images()[0];
+    let descriptors = image.volume().geometry().descriptors_start as usize;
+    let bytes = &image.disk.0;
+    let table = u32::from_le_bytes(bytes[descriptors + 8..descriptors + 12].try_into().unwrap()) as usize;
+    let root = table * image.kind.block_bytes as usize + usize::from(image.volume().geometry().inode_bytes);
+    let damage = (root + 4..).zip(0xffff_fc00_u32.to_le_bytes()).collect();
+    let mut volume = Volume::mount(Memory(image.disk.0.clone(), damage)).unwrap();
+    let root = volume.inode(2).unwrap();
+    assert_eq!(volume.find(&root, b"none"), Err(VolumeError::Damaged("size of a directory")));
 }
 
 #[test]
