@@ -162,10 +162,11 @@ impl Path {
 
     /// The first page that is not below the lowest node that exists, or not in the same hole below it.
     fn next(&self, page: u64) -> u64 {
+        if self.lowest == self.height {
+            return u64::MAX;
+        }
         let shift = NODE_SHIFT as usize * self.lowest.max(1);
-        page.checked_shr(shift as u32)
-            .and_then(|high| (high + 1).checked_shl(shift as u32))
-            .unwrap_or(u64::MAX)
+        ((page >> shift) + 1) << shift
     }
 
     fn branch(&self, records: &impl Records, array: Name<Container>, level: usize) -> Branch {
