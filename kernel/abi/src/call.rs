@@ -31,11 +31,12 @@ system_calls! {
     /// Answers the current caller, if it is still there, and waits for the next message. `endpoint`
     /// (RECEIVE), `info`, words; deadline for the receive. Out: message. The reply's own errors
     /// (`MessageTooLong`, bad capability) are reported before anything is sent, and the caller keeps
-    /// waiting; a caller that is gone is no error. Errors of the receive: `TimedOut`.
+    /// waiting; a caller that is gone is no error. Errors of the receive, when the reply has been sent: `TimedOut`.
     ReplyReceive = 1,
     /// Waits for a message or for the thread's bound notification. `endpoint` (RECEIVE); deadline.
-    /// A current reply that was neither sent nor saved is dropped first: its caller gets `PeerDied`.
-    /// Out: message. Errors: `TimedOut`.
+    /// A current reply that was neither sent nor saved is dropped first: its caller gets `PeerDied`. A message that
+    /// waits is taken even after the deadline, so one that has passed means "do not wait". Out: message. Errors:
+    /// `TimedOut`.
     Receive = 2,
     /// Answers a call. `reply` (a saved reply, or `NULL` for the current one), `info`, words.
     /// Errors: `NoReply`, `Stale` (the caller is gone; the reply is used up all the same).
@@ -88,8 +89,9 @@ system_calls! {
     /// `PriorityTooHigh`.
     ThreadStart = 32,
     /// Sets the calling thread's message buffer and receive window. `address` (0 for none), `window`: the
-    /// first of four successive handles that received capabilities land in. What is there is dropped when
-    /// the thread receives next.
+    /// first of four successive handles that received capabilities land in (0 for none; where the table has no
+    /// entry, a capability is lost). What was received is dropped when the thread receives or is replied to next; what
+    /// else lies in the window is dropped when a capability lands on it.
     ThreadBuffer = 33,
     /// Binds a notification to the calling thread, so that `Receive` answers for it too. `notification`
     /// (RECEIVE), or `NULL` to unbind. Errors: `Busy` (bound to another thread).

@@ -8,7 +8,7 @@
 //! | `rax` | [`SystemCall`] number | status: 0, or a [`KernelError`] |
 //! | `rdi` | first argument (for IPC: capability handle) | badge of the sender (after a receive) |
 //! | `rsi` | second argument (for IPC: [`MessageInfo`]) | [`MessageInfo`] received |
-//! | `rdx`, `r10`, `r8`, `r9`, `r12`, `r13`, `r14`, `r15` | arguments 3 to 10 (for IPC: words 0 to 7) | words 0 to 7; for other calls the value is in `rdx` |
+//! | `rdx`, `r10`, `r8`, `r9`, `r12`, `r13`, `r14`, `r15` | arguments 3 to 10 (for IPC: words 0 to 7) | words 0 to 7, those beyond the message's length zero; for other calls the value is in `rdx` |
 //! | `rbx` | deadline of a blocking call, in nanoseconds since boot; 0 is never | kept |
 //! | `rcx`, `r11` | - | destroyed |
 //!

@@ -33,6 +33,8 @@ impl<M: Machine> Kernel<M> {
     /// Makes the first task with the capabilities that [`kernel_abi::boot`] lists, and its thread, not started. Returns
     /// task and thread.
     pub fn create_first_task(&mut self, frames: FirstFrames) -> (Link, Link) {
+        let frame_zero = self.machine.frame(0).map(|entry| entry.kind());
+        assert!(frame_zero != Some(FrameKind::Plain), "frame 0 stands for none");
         let task = self.first::<Task>(frames.task, |task| task.live = true);
         let endpoint = self.first::<Endpoint>(frames.endpoint, |endpoint| endpoint.live = true);
         let notification =

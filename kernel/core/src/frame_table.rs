@@ -1,7 +1,8 @@
 //! The frame table: 8 bytes a frame, the kernel's only bookkeeping that grows with memory.
 //!
 //! A frame is *plain* (physmem's, may be mapped), holds kernel objects of one kind, or is a page table. Only a
-//! plain frame that nobody maps becomes a kernel frame; a kernel frame is never mapped.
+//! plain frame that nobody maps becomes a kernel frame; a kernel frame is never mapped. Frame 0 is never plain: as
+//! the number of a table or of a frame in stock, 0 is none.
 
 use kernel_abi::KernelError;
 

@@ -1,11 +1,14 @@
 //! A machine in a test process: frames are boxes, user memory is reached by walking the very page tables that the kernel
 //! builds, devices are maps. Simple and slow; every misuse of a frame panics.
+//!
+//! Like the processor it sets accessed and dirty bits and remembers translations: [`HostMachine::check_translations`]
+//! finds what the kernel forgot to shoot down.
 
 use crate::frame_table::{FrameEntry, FrameKind};
 use crate::machine::{Machine, UserFault};
 use crate::name::Link;
 use crate::objects::Object;
-use crate::page_table::{self, LARGE, PRESENT};
+use crate::page_table::{self, ACCESSED, DEVICE, DIRTY, LARGE, PRESENT};
 use core::any::Any;
 use kernel_abi::FRAME_BYTES;
 use kernel_abi::fault::Access;
@@ -15,13 +18,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::vec;
 use std::vec::Vec;
 
+/// The bit of an entry that allows writing (Intel SDM vol. 3, 4.5).
+const WRITABLE: u64 = 1 << 1;
+
 /// See the module.
 pub struct HostMachine {
     entries: Vec<FrameEntry>,
-    objects: BTreeMap<u32, Box<dyn Any>>,
-    tables: BTreeMap<u32, Box<[u64; 512]>>,
+    objects: Vec<Option<Box<dyn Any>>>,
+    tables: Vec<Option<Box<[u64; 512]>>>,
     contents: BTreeMap<u32, Box<[u8; 4096]>>,
     root: u32,
+    translations: BTreeMap<u64, u64>,
     /// Present time in nanoseconds.
     pub time: u64,
     /// Time at which the timer is to fire.
@@ -47,10 +54,11 @@ impl HostMachine {
         entries[0] = FrameEntry::new(FrameKind::Reserved);
         HostMachine {
             entries,
-            objects: BTreeMap::new(),
-            tables: BTreeMap::new(),
+            objects: (0..frames).map(|_| None).collect(),
+            tables: (0..frames).map(|_| None).collect(),
             contents: BTreeMap::new(),
             root: 0,
+            translations: BTreeMap::new(),
             time: 0,
             timer: u64::MAX,
             unmasked: BTreeSet::new(),
@@ -72,6 +80,11 @@ impl HostMachine {
         self.contents.entry(frame).or_insert_with(|| Box::new([0; 4096]))
     }
 
+    /// An access of user code in the active address space, one byte.
+    pub fn touch(&mut self, address: u64, write: bool) -> Result<(), UserFault> {
+        self.translate(address, write).map(drop)
+    }
+
     fn translate(&mut self, address: u64, write: bool) -> Result<(u32, usize), UserFault> {
         let denied = Access::WRITE.bits() * u64::from(write);
         if self.root == 0 {
@@ -80,29 +93,49 @@ impl HostMachine {
         let root = self.root;
         let place = page_table::walk(self, root, address, 1);
         let readable = place.entry & PRESENT != 0;
-        if !readable || write && place.entry & 2 == 0 {
+        if !readable || write && place.entry & WRITABLE == 0 {
             return Err(UserFault { address, access: denied | u64::from(readable) });
         }
-        let beyond = if place.entry & LARGE != 0 { (address >> 12 & 511) as u32 } else { 0 };
-        Ok((page_table::frame_of(place.entry) + beyond, (address % FRAME_BYTES) as usize))
+        let entry = place.entry | ACCESSED | if write { DIRTY } else { 0 };
+        self.table(place.table)[place.index] = entry;
+        let known = self.translations.entry(address / FRAME_BYTES).or_insert(entry);
+        *known = entry | *known & (ACCESSED | DIRTY);
+        let beyond = if entry & LARGE != 0 { (address >> 12 & 511) as u32 } else { 0 };
+        let frame = page_table::frame_of(entry) + beyond;
+        if entry & DEVICE == 0 {
+            let kind = self.entries[frame as usize].kind();
+            assert_eq!(kind, FrameKind::Plain, "user code can reach frame {frame:#x}");
+        }
+        Ok((frame, (address % FRAME_BYTES) as usize))
+    }
+
+    /// Checks that every translation that the processor may still use is one that the page tables give.
+    pub fn check_translations(&mut self) {
+        for (page, known) in self.translations.clone() {
+            let root = self.root;
+            let entry = page_table::walk(self, root, page * FRAME_BYTES, 1).entry;
+            let same =
+                (page_table::frame_of(known), known & LARGE) == (page_table::frame_of(entry), entry & LARGE);
+            let lost = known & !entry & (PRESENT | WRITABLE | ACCESSED | DIRTY);
+            assert!(
+                same && lost == 0,
+                "page {page:#x}: the processor remembers {known:#x}, the tables say {entry:#x}"
+            );
+        }
     }
 }
 
 impl Machine for HostMachine {
     fn object<T: Object>(&mut self, link: Link) -> &mut T {
-        assert_eq!(
-            self.entries[link.frame() as usize].kind(),
-            T::KIND,
-            "frame {:#x} holds other objects",
-            link.frame()
-        );
-        let slots = self.objects.get_mut(&link.frame()).expect("the frame was formatted");
+        let kind = self.entries[link.frame() as usize].kind();
+        assert_eq!(kind, T::KIND, "frame {:#x} holds other objects", link.frame());
+        let slots = self.objects[link.frame() as usize].as_mut().expect("the frame was formatted");
         let slots = slots.downcast_mut::<Vec<T>>().expect("the frame was formatted for this kind");
         &mut slots[link.slot() as usize]
     }
 
     fn format<T: Object>(&mut self, frame: u32) {
-        self.objects.insert(frame, Box::new(vec![T::EMPTY; T::PER_FRAME as usize]));
+        self.objects[frame as usize] = Some(Box::new(vec![T::EMPTY; T::PER_FRAME as usize]));
     }
 
     fn frame(&mut self, frame: u32) -> Option<&mut FrameEntry> {
@@ -110,65 +143,68 @@ impl Machine for HostMachine {
     }
 
     fn table(&mut self, frame: u32) -> &mut [u64; 512] {
-        assert_eq!(
-            self.entries[frame as usize].kind(),
-            FrameKind::PageTable,
-            "frame {frame:#x} is no page table"
-        );
-        self.tables.entry(frame).or_insert_with(|| Box::new([0; 512]))
+        let kind = self.entries[frame as usize].kind();
+        assert_eq!(kind, FrameKind::PageTable, "frame {frame:#x} is no page table");
+        self.tables[frame as usize].get_or_insert_with(|| Box::new([0; 512]))
     }
 
     fn format_root(&mut self, _frame: u32) {}
 
     fn zero(&mut self, frame: u32, offset: usize, bytes: usize) {
         match self.entries[frame as usize].kind() {
-            FrameKind::PageTable => {
-                self.tables.insert(frame, Box::new([0; 512]));
-            }
+            FrameKind::PageTable => self.tables[frame as usize] = Some(Box::new([0; 512])),
             FrameKind::Plain => self.contents(frame)[offset..offset + bytes].fill(0),
             kind => panic!("zero on a frame of kind {kind:?}"),
         }
     }
 
     fn copy(&mut self, source: (u32, usize), destination: (u32, usize), bytes: usize) {
+        for frame in [source.0, destination.0] {
+            assert_eq!(self.entries[frame as usize].kind(), FrameKind::Plain, "copy with frame {frame:#x}");
+        }
         let from = *self.contents(source.0);
         self.contents(destination.0)[destination.1..][..bytes].copy_from_slice(&from[source.1..][..bytes]);
     }
 
     fn read_user(&mut self, address: u64, bytes: &mut [u8]) -> Result<(), UserFault> {
-        for (offset, byte) in bytes.iter_mut().enumerate() {
-            let (frame, at) = self.translate(address + offset as u64, false)?;
-            *byte = self.contents(frame)[at];
+        let mut done = 0;
+        while done < bytes.len() {
+            let (frame, at) = self.translate(address + done as u64, false)?;
+            let part = (FRAME_BYTES as usize - at).min(bytes.len() - done);
+            bytes[done..done + part].copy_from_slice(&self.contents(frame)[at..at + part]);
+            done += part;
         }
         Ok(())
     }
 
     fn write_user(&mut self, address: u64, bytes: &[u8]) -> Result<(), UserFault> {
-        for (offset, &byte) in bytes.iter().enumerate() {
-            let (frame, at) = self.translate(address + offset as u64, true)?;
-            self.contents(frame)[at] = byte;
+        let mut done = 0;
+        while done < bytes.len() {
+            let (frame, at) = self.translate(address + done as u64, true)?;
+            let part = (FRAME_BYTES as usize - at).min(bytes.len() - done);
+            self.contents(frame)[at..at + part].copy_from_slice(&bytes[done..done + part]);
+            done += part;
         }
         Ok(())
     }
 
     fn read_user_words(&mut self, address: u64, words: &mut [u64]) -> Result<(), UserFault> {
-        for (index, word) in words.iter_mut().enumerate() {
-            let mut bytes = [0; 8];
-            self.read_user(address + index as u64 * 8, &mut bytes)?;
-            *word = u64::from_le_bytes(bytes);
+        let mut bytes = vec![0; words.len() * 8];
+        self.read_user(address, &mut bytes)?;
+        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
+            *word = u64::from_le_bytes(*bytes);
         }
         Ok(())
     }
 
     fn write_user_words(&mut self, address: u64, words: &[u64]) -> Result<(), UserFault> {
-        for (index, word) in words.iter().enumerate() {
-            self.write_user(address + index as u64 * 8, &word.to_le_bytes())?;
-        }
-        Ok(())
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        self.write_user(address, &bytes)
     }
 
     fn activate(&mut self, root: u32) {
         self.root = root;
+        self.translations.clear();
     }
 
     fn active_root(&self) -> u32 {
@@ -177,6 +213,10 @@ impl Machine for HostMachine {
 
     fn shoot_down(&mut self, root: u32, address: u64, pages: u64) {
         self.shootdowns.push((root, address, pages));
+        if root == self.root {
+            let first = address / FRAME_BYTES;
+            self.translations.retain(|&page, _| page < first || page - first >= pages);
+        }
     }
 
     fn set_local_base(&mut self, _address: u64) {}

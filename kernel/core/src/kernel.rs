@@ -12,8 +12,8 @@ use kernel_abi::{Handle, KernelError, Kind, Rights, SystemCall, USER_END};
 /// Interrupt lines (of the first I/O APIC).
 pub const INTERRUPT_LINES: usize = 24;
 
-/// Deadlines handled in one kernel entry, so that an entry stays bounded; the rest follow at once in the next.
-const EXPIRIES_PER_ENTRY: u32 = 16;
+/// Steps that the timing wheel takes in one kernel entry, so that an entry stays bounded; the rest follow at once in the next.
+const TIMER_STEPS_PER_ENTRY: u32 = 64;
 
 /// Who is told of an interrupt.
 #[derive(Clone, Copy)]
@@ -33,7 +33,10 @@ pub struct Kernel<M> {
     pub(crate) active_task: Link,
     /// The task whose end is the end of the system.
     pub(crate) first_task: ObjectName,
+    /// Time for which the machine's timer is set.
     armed_until: u64,
+    /// When the running thread must let its equals run; set when there is one.
+    slice_end: u64,
     yields: bool,
 }
 
@@ -81,6 +84,7 @@ impl<M: Machine> Kernel<M> {
             active_task: Link::NONE,
             first_task: ObjectName::NONE,
             armed_until: u64::MAX,
+            slice_end: u64::MAX,
             yields: false,
         }
     }
@@ -104,7 +108,7 @@ impl<M: Machine> Kernel<M> {
             Err(Stop::Fault(fault)) => {
                 // `syscall` is two bytes: the call is made again once the page is there.
                 let context = &mut self.machine.object::<Thread>(current).context;
-                context.rip -= 2;
+                context.rip = context.rip.wrapping_sub(2);
                 self.raise_fault(current, fault);
             }
         }
@@ -128,7 +132,15 @@ impl<M: Machine> Kernel<M> {
     /// Takes the timer's interrupt.
     pub fn timer_interrupt(&mut self) {
         self.armed_until = u64::MAX;
-        self.yields = true;
+        let current = self.scheduler.current;
+        if current.is_none() || self.machine.now() < self.slice_end {
+            return;
+        }
+        let priority = self.machine.object::<Thread>(current).priority;
+        if self.scheduler.has_rival(priority) {
+            self.slice_end = u64::MAX;
+            self.yields = true;
+        }
     }
 
     /// Lets the current thread fall behind its equals.
@@ -159,7 +171,7 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Makes a thread's address space active and completes its message. False: it cannot run now after all.
+    /// Makes a thread's address space active and finishes what it waited for. False: it cannot run now after all.
     fn switch_to(&mut self, link: Link) -> bool {
         let task = self.machine.object::<Thread>(link).task.link;
         if task != self.active_task {
@@ -168,9 +180,9 @@ impl<M: Machine> Kernel<M> {
             self.active_task = task;
         }
         let thread = self.machine.object::<Thread>(link);
-        let (copy_out, base) = (thread.copy_out, thread.context.fs_base);
+        let (unfinished, base) = (thread.unfinished, thread.context.fs_base);
         self.machine.set_local_base(base);
-        !copy_out || self.copy_message_out(link)
+        !unfinished || self.finish_waiting(link)
     }
 
     fn fire_timers(&mut self) {
@@ -182,8 +194,8 @@ impl<M: Machine> Kernel<M> {
         if now < self.timers.next_event() {
             return;
         }
-        for _ in 0..EXPIRIES_PER_ENTRY {
-            let Some(link) = self.timers.expire(&mut self.machine, now) else { return };
+        let mut steps = TIMER_STEPS_PER_ENTRY;
+        while let Some(link) = self.timers.expire(&mut self.machine, now, &mut steps) {
             self.expired(link);
         }
     }
@@ -193,7 +205,11 @@ impl<M: Machine> Kernel<M> {
     fn arm_timer(&mut self, running: Option<u8>) {
         let mut wanted = self.timers.next_event();
         if running.is_some_and(|priority| self.scheduler.has_rival(priority)) {
-            wanted = wanted.min(self.machine.now() + SLICE_NS);
+            // A slice goes on when a better thread has run in between, or those who never let it end would starve equals.
+            if self.slice_end == u64::MAX {
+                self.slice_end = self.machine.now().saturating_add(SLICE_NS);
+            }
+            wanted = wanted.min(self.slice_end);
         }
         if wanted < self.armed_until {
             self.armed_until = wanted;

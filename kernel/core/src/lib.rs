@@ -20,6 +20,8 @@ mod calls;
 pub mod frame_table;
 #[cfg(any(test, feature = "host"))]
 pub mod host;
+#[cfg(any(test, feature = "host"))]
+mod invariants;
 pub mod kernel;
 mod machine;
 mod name;

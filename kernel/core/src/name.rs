@@ -2,7 +2,7 @@
 
 /// Place of an object: frame and slot within it, in one word. Used for links that both ends cut, and inside
 /// [`ObjectName`].
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct Link(u32);
 

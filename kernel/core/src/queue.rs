@@ -21,6 +21,12 @@ impl Queue {
         self.head
     }
 
+    /// The last thread, or none.
+    #[cfg(any(test, feature = "host"))]
+    pub fn last(&self) -> Link {
+        self.tail
+    }
+
     /// Whether nobody waits.
     pub fn is_empty(&self) -> bool {
         self.head.is_none()

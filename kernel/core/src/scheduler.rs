@@ -9,7 +9,7 @@ use crate::objects::Thread;
 use crate::queue::Queue;
 use kernel_abi::PRIORITY_MAX;
 
-const PRIORITIES: usize = PRIORITY_MAX as usize + 1;
+pub(crate) const PRIORITIES: usize = PRIORITY_MAX as usize + 1;
 
 /// Longest time a thread runs while an equal waits, in nanoseconds.
 pub const SLICE_NS: u64 = 5_000_000;
@@ -18,9 +18,9 @@ pub const SLICE_NS: u64 = 5_000_000;
 pub struct Scheduler {
     /// The thread that runs; none while idle.
     pub current: Link,
-    handoff: Link,
-    occupied: u32,
-    queues: [Queue; PRIORITIES],
+    pub(crate) handoff: Link,
+    pub(crate) occupied: u32,
+    pub(crate) queues: [Queue; PRIORITIES],
 }
 
 impl Scheduler {

@@ -14,8 +14,11 @@ use crate::objects::{Notification, Thread};
 pub const TICK_SHIFT: u32 = 16;
 
 const SLOT_BITS: u32 = 6;
-const SLOTS: usize = 1 << SLOT_BITS;
-const LEVELS: usize = 8;
+pub(crate) const SLOTS: usize = 1 << SLOT_BITS;
+pub(crate) const LEVELS: usize = 8;
+
+/// The last tick that the wheel has a place for, in the year 2554: later deadlines count as this one.
+const TICK_MAX: u64 = (1 << (SLOT_BITS * LEVELS as u32)) - 1;
 
 /// A node's place while it is in no list.
 const NOWHERE: u16 = u16::MAX;
@@ -24,10 +27,10 @@ const NOWHERE: u16 = u16::MAX;
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct TimerNode {
-    deadline_tick: u64,
-    next: Link,
-    previous: Link,
-    place: u16,
+    pub(crate) deadline_tick: u64,
+    pub(crate) next: Link,
+    pub(crate) previous: Link,
+    pub(crate) place: u16,
 }
 
 impl TimerNode {
@@ -43,14 +46,14 @@ impl TimerNode {
 
 /// The wheel.
 pub struct TimerWheel {
-    tick: u64,
+    pub(crate) tick: u64,
     /// What [`TimerWheel::next_event`] answers, kept up to date: it is asked at every kernel entry.
     next_event: u64,
-    occupied: [u64; LEVELS],
-    heads: [[Link; SLOTS]; LEVELS],
+    pub(crate) occupied: [u64; LEVELS],
+    pub(crate) heads: [[Link; SLOTS]; LEVELS],
 }
 
-fn node(machine: &mut impl Machine, link: Link) -> &mut TimerNode {
+pub(crate) fn node(machine: &mut impl Machine, link: Link) -> &mut TimerNode {
     let kind = machine.frame(link.frame()).map(|entry| entry.kind());
     if kind == Some(FrameKind::Thread) {
         &mut machine.object::<Thread>(link).timer
@@ -71,6 +74,7 @@ impl TimerWheel {
     /// Sets the deadline of an object, which has none.
     pub fn set(&mut self, machine: &mut impl Machine, link: Link, deadline: u64) {
         let tick = (deadline >> TICK_SHIFT) + u64::from(deadline & ((1 << TICK_SHIFT) - 1) != 0);
+        let tick = tick.min(TICK_MAX);
         node(machine, link).deadline_tick = tick;
         self.insert(machine, link, tick);
     }
@@ -108,14 +112,16 @@ impl TimerWheel {
         self.next_event = first.map_or(u64::MAX, |(level, slot)| self.start_of(level, slot) << TICK_SHIFT);
     }
 
-    /// Takes out an object whose deadline has passed. `None`: no more at this time. Call until then; each call is O(levels).
-    pub fn expire(&mut self, machine: &mut impl Machine, now: u64) -> Option<Link> {
-        let now_tick = now >> TICK_SHIFT;
+    /// Takes out an object whose deadline has passed. `None`: no more at this time, or `steps` are used up; then
+    /// [`TimerWheel::next_event`] is still in the past. Moving an object to a lower level is a step, and so is taking it out.
+    pub fn expire(&mut self, machine: &mut impl Machine, now: u64, steps: &mut u32) -> Option<Link> {
+        let now_tick = (now >> TICK_SHIFT).min(TICK_MAX);
         while let Some((level, slot)) = self.first() {
             let start = self.start_of(level, slot);
             if start > now_tick {
                 break;
             }
+            *steps = steps.checked_sub(1)?;
             self.tick = start.max(self.tick);
             let link = self.heads[level][slot];
             let tick = node(machine, link).deadline_tick;
@@ -174,7 +180,7 @@ mod tests {
     use std::vec::Vec;
 
     fn fire_all(wheel: &mut TimerWheel, machine: &mut HostMachine, now: u64) -> Vec<Link> {
-        core::iter::from_fn(|| wheel.expire(machine, now)).collect()
+        core::iter::from_fn(|| wheel.expire(machine, now, &mut u32::MAX.clone())).collect()
     }
 
     fn machine_with_nodes(count: u32) -> (HostMachine, Vec<Link>) {
@@ -230,10 +236,41 @@ mod tests {
     }
 
     #[test]
+    fn the_last_deadline_has_a_place() {
+        let (mut machine, nodes) = machine_with_nodes(2);
+        let mut wheel = TimerWheel::EMPTY;
+        wheel.set(&mut machine, nodes[0], u64::MAX);
+        wheel.set(&mut machine, nodes[1], u64::MAX - (1 << TICK_SHIFT));
+        assert!(wheel.next_event() > 1 << 60);
+        assert_eq!(fire_all(&mut wheel, &mut machine, 1 << 62), []);
+        assert_eq!(fire_all(&mut wheel, &mut machine, u64::MAX).len(), 2);
+    }
+
+    #[test]
+    fn many_deadlines_at_once_take_bounded_steps() {
+        let (mut machine, nodes) = machine_with_nodes(256);
+        let mut wheel = TimerWheel::EMPTY;
+        for &link in &nodes {
+            wheel.set(&mut machine, link, 1 << 40);
+        }
+        let (mut fired, mut entries) = (0, 0);
+        while wheel.next_event() <= 1 << 41 {
+            let mut steps = 16;
+            while wheel.expire(&mut machine, 1 << 41, &mut steps).is_some() {
+                fired += 1;
+            }
+            entries += 1;
+            assert!(entries < 256, "no headway");
+        }
+        assert_eq!(fired, 256);
+        assert!(entries >= 16, "the steps are not counted");
+    }
+
+    #[test]
     fn a_deadline_in_the_past_fires_at_once() {
         let (mut machine, nodes) = machine_with_nodes(1);
         let mut wheel = TimerWheel::EMPTY;
-        assert_eq!(wheel.expire(&mut machine, 1 << 40), None);
+        assert_eq!(fire_all(&mut wheel, &mut machine, 1 << 40), []);
         wheel.set(&mut machine, nodes[0], 5);
         assert_eq!(fire_all(&mut wheel, &mut machine, 1 << 40), [nodes[0]]);
     }

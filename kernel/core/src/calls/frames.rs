@@ -91,7 +91,6 @@ impl<M: Machine> Kernel<M> {
         let deadline = self.context(current).rbx;
         let (endpoint, _) = self.endpoint(endpoint, Rights::RECEIVE)?;
         self.capability_for(frames, Kind::Frames, Rights::empty())?;
-        self.check_deadline(deadline)?;
         let reply = self.machine.object::<Thread>(current).reply;
         if reply.caller.is_none() {
             return Err(KernelError::NoReply.into());
@@ -109,7 +108,6 @@ impl<M: Machine> Kernel<M> {
         }
         self.machine.object::<Thread>(current).reply = ReplyName::NONE;
         self.clear_window(current);
-        self.wait_for_message(endpoint, deadline);
-        Ok(Done::Handled)
+        self.wait_for_message(endpoint, deadline)
     }
 }

@@ -73,11 +73,9 @@ impl<M: Machine> Kernel<M> {
         let context = self.context(self.scheduler.current);
         let (handle, deadline) = (context.rdi, context.rbx);
         let (endpoint, _) = self.endpoint(handle, Rights::RECEIVE)?;
-        self.check_deadline(deadline)?;
         self.drop_current_reply(self.scheduler.current);
         self.clear_window(self.scheduler.current);
-        self.wait_for_message(endpoint, deadline);
-        Ok(Done::Handled)
+        self.wait_for_message(endpoint, deadline)
     }
 
     pub(super) fn reply_receive(&mut self) -> Outcome {
@@ -86,14 +84,12 @@ impl<M: Machine> Kernel<M> {
         let (handle, info, deadline) = (context.rdi, MessageInfo(context.rsi), context.rbx);
         let (endpoint, _) = self.endpoint(handle, Rights::RECEIVE)?;
         self.load_message(current, info)?;
-        self.check_deadline(deadline)?;
         let reply = core::mem::replace(&mut self.machine.object::<Thread>(current).reply, ReplyName::NONE);
         if let Some(caller) = self.caller_of(reply) {
             self.answer(current, caller, info);
         }
         self.clear_window(current);
-        self.wait_for_message(endpoint, deadline);
-        Ok(Done::Handled)
+        self.wait_for_message(endpoint, deadline)
     }
 
     pub(super) fn reply(&mut self, handle: u64) -> Outcome {
@@ -190,22 +186,25 @@ impl<M: Machine> Kernel<M> {
         self.make_ready(link);
     }
 
-    /// Takes the next message for the current thread, or has it wait.
-    pub(super) fn wait_for_message(&mut self, endpoint: Link, deadline: u64) {
+    /// Takes the next message for the current thread, or has it wait. What waits already is taken even after the deadline.
+    pub(super) fn wait_for_message(&mut self, endpoint: Link, deadline: u64) -> Outcome {
         let current = self.scheduler.current;
         let bound = self.machine.object::<Thread>(current).bound;
         if let Ok(link) = self.live(bound, FrameKind::Notification) {
             let bits = core::mem::take(&mut self.machine.object::<Notification>(link).bits);
             if bits != 0 {
-                return self.deliver_bits(current, bits);
+                self.deliver_bits(current, bits);
+                return Ok(Done::Handled);
             }
         }
         let mut senders = self.machine.object::<Endpoint>(endpoint).senders;
         let sender = senders.pop(&mut self.machine);
         if sender.is_some() {
             self.machine.object::<Endpoint>(endpoint).senders = senders;
-            return self.deliver(sender, current, endpoint);
+            self.deliver(sender, current, endpoint);
+            return Ok(Done::Handled);
         }
+        self.check_deadline(deadline)?;
         if deadline != 0 {
             self.timers.set(&mut self.machine, current, deadline);
         }
@@ -214,6 +213,7 @@ impl<M: Machine> Kernel<M> {
         self.machine.object::<Endpoint>(endpoint).receivers = receivers;
         let thread = self.machine.object::<Thread>(current);
         (thread.state, thread.waits_for) = (ThreadState::Receiving, endpoint);
+        Ok(Done::Handled)
     }
 
     /// Refuses a deadline that has passed.

@@ -62,10 +62,20 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// The pager is gone or dropped the fault.
+    /// The pager is gone or dropped the fault: the thread ends, in its own turn. Here its end could set off that of others
+    /// whose pager it is, and so on without bound.
     pub(super) fn pager_failed(&mut self, link: Link) {
-        self.machine.object::<Thread>(link).is_fault = false;
-        self.end_thread(link, TaskStatus::Fault(PAGER_GONE));
+        self.machine.object::<Thread>(link).unfinished = true;
+        self.make_ready(link);
+    }
+
+    /// Does what is left to do before a thread runs on. False: it does not run on.
+    pub(crate) fn finish_waiting(&mut self, link: Link) -> bool {
+        if self.machine.object::<Thread>(link).is_fault {
+            self.end_thread(link, TaskStatus::Fault(PAGER_GONE));
+            return false;
+        }
+        self.copy_message_out(link)
     }
 
     /// Ends a thread in whatever state. The last one ends its task with `status`.

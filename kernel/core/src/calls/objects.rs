@@ -26,7 +26,7 @@ impl<M: Machine> Kernel<M> {
     ) -> Result<NewPlace, KernelError> {
         self.capability_for(frames, Kind::Frames, Rights::empty())?;
         let frame = self.frame_number(frame)?;
-        if frame == 0 || slot >= u64::from(T::PER_FRAME) {
+        if slot >= u64::from(T::PER_FRAME) {
             return Err(KernelError::InvalidArgument);
         }
         let link = Link::new(frame, slot as u32);
@@ -57,7 +57,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     pub(super) fn endpoint_create(&mut self, arguments: Arguments) -> Outcome {
-        let place = self.new_place::<Endpoint>(arguments, |endpoint| !endpoint.live)?;
+        let vacant = |endpoint: &Endpoint| !endpoint.live && endpoint.is_deserted();
+        let place = self.new_place::<Endpoint>(arguments, vacant)?;
         self.place::<Endpoint>(&place, Kind::Endpoint, |endpoint| endpoint.live = true);
         Ok(Done::Value(0))
     }
@@ -125,7 +126,7 @@ impl<M: Machine> Kernel<M> {
         let task = self.live(capability.name, FrameKind::Task)?;
         let frame = self.frame_number(frame)?;
         let object = self.machine.object::<Task>(task);
-        if !object.is_alive() || frame == 0 {
+        if !object.is_alive() {
             return Err(KernelError::WrongState.into());
         }
         let index = object.table.iter().position(|&frame| frame == 0).ok_or(KernelError::Busy)?;

@@ -22,6 +22,9 @@ const QUERY_PAGES_MAX: u64 = 4096;
 /// Frames that one item of a batch may name.
 const ITEM_FRAMES_MAX: u32 = 1 << 20;
 
+/// Where the first word of a frame in stock holds the number of the next.
+const STOCK_SHIFT: u32 = 12;
+
 /// Missing tables counted at a time.
 const MISSING_MAX: usize = 32;
 
@@ -80,7 +83,13 @@ impl<M: Machine> Kernel<M> {
         let object = self.machine.object::<Task>(task);
         let next = core::mem::replace(&mut object.stock, frame);
         object.stock_frames += 1;
-        self.machine.table(frame)[0] = u64::from(next);
+        // Shifted, so that the word is no present entry for a processor that still remembers the frame as a table.
+        self.machine.table(frame)[0] = u64::from(next) << STOCK_SHIFT;
+    }
+
+    /// The frame behind another in a stock.
+    pub(crate) fn stocked_behind(&mut self, frame: u32) -> u32 {
+        (self.machine.table(frame)[0] >> STOCK_SHIFT) as u32
     }
 
     /// Takes a frame out of a task's stock.
@@ -91,7 +100,7 @@ impl<M: Machine> Kernel<M> {
             return None;
         }
         object.stock_frames -= 1;
-        let next = self.machine.table(frame)[0] as u32;
+        let next = self.stocked_behind(frame);
         self.machine.object::<Task>(task).stock = next;
         Some(frame)
     }

@@ -18,6 +18,9 @@ impl<M: Machine> Kernel<M> {
         self.capability_for(frames, Kind::Frames, Rights::empty())?;
         let frame = self.frame_number(frame)?;
         match self.machine.frame(frame).map(|entry| entry.kind()) {
+            Some(FrameKind::Thread) if frame == self.scheduler.current.frame() => {
+                return Err(KernelError::Busy.into());
+            }
             Some(FrameKind::Thread) => self.reclaim_slots::<Thread>(frame, Self::cut_thread)?,
             Some(FrameKind::Task) => {
                 self.check_tasks(frame)?;
@@ -54,9 +57,6 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn cut_thread(&mut self, link: Link) -> Result<(), Stop> {
-        if link == self.scheduler.current {
-            return Err(KernelError::Busy.into());
-        }
         if !matches!(self.machine.object::<Thread>(link).state, ThreadState::Empty | ThreadState::Ended) {
             self.end_thread(link, TaskStatus::Killed(RECLAIMED));
         }
@@ -84,6 +84,11 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn cut_endpoint(&mut self, link: Link) -> Result<(), Stop> {
+        let endpoint = self.machine.object::<Endpoint>(link);
+        if core::mem::take(&mut endpoint.live) {
+            // From here on no name finds it, so nobody new comes while those who wait are sent away.
+            endpoint.generation += 1;
+        }
         loop {
             let endpoint = *self.machine.object::<Endpoint>(link);
             let (thread, error) = if !endpoint.senders.is_empty() {
@@ -97,7 +102,6 @@ impl<M: Machine> Kernel<M> {
             self.fail(thread, error);
             self.look()?;
         }
-        self.machine.object::<Endpoint>(link).live = false;
         Ok(())
     }
 

@@ -60,7 +60,8 @@ impl<M: Machine> Kernel<M> {
         let from = self.machine.object::<Thread>(sender);
         let (words, info, badge) = (from.context.words(), from.info, from.badge);
         let to = self.machine.object::<Thread>(receiver);
-        to.context.set_words(words);
+        to.context
+            .set_words(core::array::from_fn(|index| if index < info.words() { words[index] } else { 0 }));
         to.context.rax = 0;
         to.context.rdi = if endpoint.is_some() { badge } else { 0 };
         to.context.rsi = info.received(0, MessageFlags::empty()).0;
@@ -79,7 +80,7 @@ impl<M: Machine> Kernel<M> {
         let beyond = if to.buffer == 0 { 0 } else { beyond };
         to.words[..beyond].copy_from_slice(&words[..beyond]);
         to.copy_out_words = beyond as u8;
-        to.copy_out = beyond != 0;
+        to.unfinished = beyond != 0;
         let count = beyond + info.words().min(REGISTER_WORDS);
         let (capabilities, unwrapped) = self.transfer_capabilities(sender, receiver, endpoint);
         let to = self.machine.object::<Thread>(receiver);
@@ -98,8 +99,10 @@ impl<M: Machine> Kernel<M> {
         }
         let (mut unwrapped, mut filled) = (0, 0);
         for (index, &handle) in handles[..count].iter().enumerate() {
-            // Another thread of the sender may have dropped it since it was checked: then it arrives empty.
+            // Another thread of the sender may have changed the entry since it was checked: what must not go arrives empty.
             let capability = self.capability_in(sender_task, u64::from(handle)).unwrap_or(Capability::NULL);
+            let may_go = capability.rights.contains(Rights::TRANSFER);
+            let capability = if may_go { capability } else { Capability::NULL };
             let named_here = endpoint.is_some_and(|endpoint| capability.name.link == endpoint);
             if capability.kind == Kind::Endpoint
                 && named_here
@@ -114,13 +117,15 @@ impl<M: Machine> Kernel<M> {
             if capability.kind == Kind::Reply {
                 self.take_reply(sender_task, handle, task);
             }
+            // What the receiver left in its window goes like everything dropped: a reply there fails its call.
+            self.drop_capability(task, place);
             *self.capability_at(place) = capability;
             filled = index as u8 + 1;
         }
         let to = self.machine.object::<Thread>(receiver);
         to.window_filled = filled;
         to.unwrapped = unwrapped;
-        to.copy_out |= unwrapped != 0;
+        to.unfinished |= unwrapped != 0;
         (count, unwrapped)
     }
 
@@ -162,7 +167,7 @@ impl<M: Machine> Kernel<M> {
         match written {
             Ok(()) => {
                 let thread = self.machine.object::<Thread>(link);
-                (thread.copy_out, thread.copy_out_words, thread.unwrapped) = (false, 0, 0);
+                (thread.unfinished, thread.copy_out_words, thread.unwrapped) = (false, 0, 0);
                 true
             }
             Err(fault) => {

@@ -20,6 +20,13 @@ pub struct Endpoint {
     reserved: [u64; 5],
 }
 
+impl Endpoint {
+    /// Whether nobody waits here.
+    pub fn is_deserted(&self) -> bool {
+        self.senders.is_empty() && self.receivers.is_empty()
+    }
+}
+
 impl Object for Endpoint {
     const KIND: FrameKind = FrameKind::Endpoint;
     const PER_FRAME: u32 = ENDPOINTS_PER_FRAME;

@@ -105,7 +105,7 @@ pub struct Thread {
     pub state: ThreadState,
     /// Its priority.
     pub priority: u8,
-    /// The message that it sends is a page fault.
+    /// The message that it sends is a page fault. If it is ready all the same, its pager is gone and it ends.
     pub is_fault: bool,
     /// It stands in a run queue.
     pub queued: bool,
@@ -129,8 +129,8 @@ pub struct Thread {
     pub unwrapped: u8,
     /// Message words to copy to the buffer before the thread runs on.
     pub copy_out_words: u8,
-    /// Something is to be copied to the buffer before the thread runs on.
-    pub copy_out: bool,
+    /// Something is to be done before the thread runs on: a message copied to its buffer, or its end.
+    pub unfinished: bool,
     /// Descriptor of the message that it sends.
     pub info: MessageInfo,
     /// Badge of the capability that it calls through.
@@ -198,7 +198,7 @@ impl Object for Thread {
         window_filled: 0,
         unwrapped: 0,
         copy_out_words: 0,
-        copy_out: false,
+        unfinished: false,
         info: MessageInfo(0),
         badge: 0,
         sequence: 0,

@@ -1,0 +1,198 @@
+//! Threads: each is in the one queue that its state says, and in its task's list; deadlines belong to who waits.
+
+use crate::host::HostMachine;
+use crate::kernel::Kernel;
+use crate::machine::Machine;
+use crate::name::{Link, ObjectName};
+use crate::objects::{Endpoint, Notification, Task, Thread, ThreadState};
+use crate::queue::Queue;
+use crate::scheduler::PRIORITIES;
+use crate::timer::{LEVELS, SLOTS};
+use std::collections::BTreeSet;
+
+/// Threads on which a walk of a queue gives up: there must be a ring in it.
+const ENDLESS: usize = 1 << 20;
+
+impl Kernel<HostMachine> {
+    pub(super) fn check_threads(&mut self) {
+        let queued = self.check_run_queues();
+        let waiting = self.check_endpoints();
+        assert!(queued.is_disjoint(&waiting), "a thread is in two queues");
+        self.check_notifications();
+        for (link, thread) in self.live_threads() {
+            self.check_thread(link, &thread, &queued, &waiting);
+        }
+        for (link, task) in self.live_tasks() {
+            self.check_task_list(link, &task);
+        }
+        self.check_timers();
+    }
+
+    fn check_queue(&mut self, queue: &Queue, each: impl Fn(Link, &Thread)) -> BTreeSet<Link> {
+        let (mut members, mut previous, mut at) = (BTreeSet::new(), Link::NONE, queue.first());
+        while at.is_some() {
+            let thread = *self.machine.object::<Thread>(at);
+            assert_eq!(thread.previous, previous, "backward link of thread {at:?}");
+            assert!(members.insert(at) && members.len() < ENDLESS, "thread {at:?} is in a queue twice");
+            each(at, &thread);
+            (previous, at) = (at, thread.next);
+        }
+        assert_eq!(queue.last(), previous, "end of a queue");
+        members
+    }
+
+    fn check_run_queues(&mut self) -> BTreeSet<Link> {
+        assert!(self.scheduler.handoff.is_none(), "a thread that was woken is forgotten");
+        let mut queued = BTreeSet::new();
+        for priority in 0..PRIORITIES {
+            let queue = self.scheduler.queues[priority];
+            let members = self.check_queue(&queue, |link, thread| {
+                assert_eq!(usize::from(thread.priority), priority, "priority of thread {link:?}");
+                assert!(
+                    thread.queued && thread.state == ThreadState::Ready,
+                    "thread {link:?} in a run queue"
+                );
+            });
+            let occupied = self.scheduler.occupied >> priority & 1 == 1;
+            assert_eq!(occupied, !members.is_empty(), "note of run queue {priority}");
+            queued.extend(members);
+        }
+        let current = self.scheduler.current;
+        assert!(!queued.contains(&current), "the current thread is in a run queue");
+        let best = 31 - self.scheduler.occupied.leading_zeros() as i32;
+        if current.is_some() {
+            let thread = *self.machine.object::<Thread>(current);
+            assert_eq!(thread.state, ThreadState::Ready, "state of the current thread");
+            assert!(i32::from(thread.priority) >= best, "a better thread than the current one waits");
+            assert_eq!(self.active_task, thread.task.link, "active task");
+            let root = self.machine.object::<Task>(thread.task.link).root;
+            assert_eq!(self.machine.active_root(), root, "active address space");
+        } else {
+            assert_eq!(best, -1, "idle while a thread could run");
+        }
+        queued
+    }
+
+    fn check_endpoints(&mut self) -> BTreeSet<Link> {
+        let mut waiting = BTreeSet::new();
+        for (place, endpoint) in self.all::<Endpoint>() {
+            let both = !endpoint.senders.is_empty() && !endpoint.receivers.is_empty();
+            assert!(!both, "callers and receivers wait for each other at {place:?}");
+            for (queue, state) in
+                [(endpoint.senders, ThreadState::Sending), (endpoint.receivers, ThreadState::Receiving)]
+            {
+                let members = self.check_queue(&queue, |link, thread| {
+                    assert_eq!((thread.state, thread.waits_for), (state, place), "thread {link:?}");
+                });
+                waiting.extend(members);
+            }
+        }
+        waiting
+    }
+
+    fn check_notifications(&mut self) {
+        for (place, notification) in self.all::<Notification>() {
+            if notification.waiter.is_some() {
+                let thread = *self.machine.object::<Thread>(notification.waiter);
+                assert_eq!(
+                    (thread.state, thread.waits_for),
+                    (ThreadState::Waiting, place),
+                    "who waits at {place:?}"
+                );
+                assert_eq!(notification.bits, 0, "bits wait although somebody waits for them at {place:?}");
+            }
+            if !notification.bound.is_none() {
+                let thread = *self.machine.object::<Thread>(notification.bound.link);
+                let name = self.name_of::<Notification>(place);
+                assert_eq!(thread.bound, name, "who is bound to {place:?}");
+                let deaf = thread.state == ThreadState::Receiving && notification.bits != 0;
+                assert!(!deaf, "a bound thread receives although bits wait at {place:?}");
+            }
+            assert!(
+                notification.live || !notification.timer.is_set(),
+                "timer of no notification at {place:?}"
+            );
+        }
+    }
+
+    fn check_thread(
+        &mut self,
+        link: Link,
+        thread: &Thread,
+        queued: &BTreeSet<Link>,
+        waiting: &BTreeSet<Link>,
+    ) {
+        use ThreadState::{AwaitingReply, Created, Empty, Ended, Ready, Receiving, Sending, Waiting};
+        assert_eq!(thread.queued, queued.contains(&link), "thread {link:?} and its run queue");
+        match thread.state {
+            Ready => assert!(thread.queued || link == self.scheduler.current, "thread {link:?} is forgotten"),
+            Sending | Receiving => assert!(waiting.contains(&link), "thread {link:?} waits in no queue"),
+            Waiting => {
+                let waiter = self.machine.object::<Notification>(thread.waits_for).waiter;
+                assert_eq!(waiter, link, "thread {link:?} waits unknown to the notification");
+            }
+            Created | AwaitingReply => {
+                assert!(thread.waits_for.is_none(), "thread {link:?} waits for nothing")
+            }
+            Empty | Ended => unreachable!("left out"),
+        }
+        let may_expire = matches!(thread.state, Sending | Receiving | Waiting | AwaitingReply);
+        assert!(may_expire || !thread.timer.is_set(), "deadline of thread {link:?}, which does not wait");
+        let task = *self.machine.object::<Task>(thread.task.link);
+        assert_eq!(self.name_of::<Task>(thread.task.link), thread.task, "task of thread {link:?}");
+        assert!(task.is_alive(), "thread {link:?} outlives its task");
+        if let ObjectName { link: bound, .. } = thread.bound
+            && bound.is_some()
+        {
+            let name = self.name_of::<Thread>(link);
+            assert_eq!(self.machine.object::<Notification>(bound).bound, name, "binding of thread {link:?}");
+        }
+    }
+
+    fn check_task_list(&mut self, link: Link, task: &Task) {
+        let (mut members, mut previous, mut at) = (BTreeSet::new(), Link::NONE, task.threads);
+        while at.is_some() {
+            let thread = *self.machine.object::<Thread>(at);
+            assert_eq!(thread.task_previous, previous, "backward link of thread {at:?} in task {link:?}");
+            assert_eq!(thread.task.link, link, "task of thread {at:?}");
+            assert!(members.insert(at), "thread {at:?} is in its task's list twice");
+            (previous, at) = (at, thread.task_next);
+        }
+        let threads = self.live_threads();
+        let of_task = threads.into_iter().filter(|(_, thread)| thread.task.link == link);
+        let expected: BTreeSet<Link> = of_task.map(|(link, _)| link).collect();
+        assert_eq!(members, expected, "list of threads of task {link:?}");
+        assert_eq!(task.thread_count as usize, expected.len(), "count of threads of task {link:?}");
+    }
+
+    fn check_timers(&mut self) {
+        let mut listed = BTreeSet::new();
+        for level in 0..LEVELS {
+            for slot in 0..SLOTS {
+                let (mut previous, mut at) = (Link::NONE, self.timers.heads[level][slot]);
+                assert_eq!(
+                    self.timers.occupied[level] >> slot & 1 == 1,
+                    at.is_some(),
+                    "note of slot {level}:{slot}"
+                );
+                while at.is_some() {
+                    let node = *crate::timer::node(&mut self.machine, at);
+                    assert_eq!(usize::from(node.place), level * SLOTS + slot, "place of timer {at:?}");
+                    assert_eq!(node.previous, previous, "backward link of timer {at:?}");
+                    assert!(listed.insert(at), "timer {at:?} is listed twice");
+                    (previous, at) = (at, node.next);
+                }
+            }
+        }
+        let threads = self.all::<Thread>().into_iter().filter(|(_, thread)| thread.timer.is_set());
+        let mut set: BTreeSet<Link> = threads.map(|(link, _)| link).collect();
+        let notifications = self.all::<Notification>().into_iter().filter(|(_, entry)| entry.timer.is_set());
+        set.extend(notifications.map(|(link, _)| link));
+        assert_eq!(listed, set, "deadlines");
+        let earliest =
+            set.iter().map(|&link| crate::timer::node(&mut self.machine, link).deadline_tick).min();
+        let latest_look =
+            earliest.map_or(u64::MAX, |tick| (tick.max(self.timers.tick)) << crate::timer::TICK_SHIFT);
+        assert!(self.timers.next_event() <= latest_look, "a deadline would be missed");
+    }
+}

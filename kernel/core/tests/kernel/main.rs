@@ -1,0 +1,7 @@
+//! The kernel's machine-independent part on the host: every test makes system calls as user code would, and after
+//! every kernel entry all invariants are checked.
+#![forbid(unsafe_code)]
+
+mod capabilities;
+mod harness;
+mod ipc;
