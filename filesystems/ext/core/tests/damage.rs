@@ -265,6 +265,35 @@ fn extent_nodes_that_contradict_themselves_are_damage() {
 }
 
 #[test]
+fn checksums_notice_a_flipped_bit_wherever_it_is() {
+    for image in images().iter().filter(|image| image.volume().geometry().checksums) {
+        let block = image.kind.block_bytes as usize;
+        let geometry = *image.volume().geometry();
+        let descriptors = geometry.descriptors_start as usize;
+        let bytes = &image.disk.0;
+        let table = u32::from_le_bytes(bytes[descriptors + 8..descriptors + 12].try_into().unwrap()) as usize;
+        let root = table * block + usize::from(geometry.inode_bytes);
+        let with = |place: usize| {
+            let damage = BTreeMap::from([(place, bytes[place] ^ 1)]);
+            Volume::mount(Memory(image.disk.0.clone(), damage))
+        };
+        let refused = |place, what| assert_eq!(with(place).map(|_| ()), Err(MountError::Damaged(what)));
+        refused(1024 + 0x78, "checksum");
+        refused(descriptors + 16, "checksum of a group descriptor");
+        refused(root + 12, "checksum of an inode");
+        let mut volume = image.volume();
+        let inode = volume.inode(2).unwrap();
+        let run = volume.run(&inode, 0).unwrap().backing;
+        let filesystems_ext_core::Backing::Disk(place) = run else { panic!("{run:?}") };
+        let found = with(place as usize * block + 8).unwrap().find(&inode, b"far");
+        assert_eq!(found, Err(VolumeError::Damaged("checksum of a directory block")));
+        assert_eq!(volume.inode(0).map(|_| ()), Err(VolumeError::Damaged("inode number")));
+        let beyond = volume.inode(geometry.inodes + 1).map(|_| ());
+        assert_eq!(beyond, Err(VolumeError::Damaged("inode number")));
+    }
+}
+
+#[test]
 fn a_directory_larger_than_its_volume_is_damage() {
     let image = &images()[0];
     let descriptors = image.volume().geometry().descriptors_start as usize;
