@@ -3,4 +3,5 @@
 
 mod basics;
 mod laws;
+mod locks;
 mod support;
