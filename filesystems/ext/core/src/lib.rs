@@ -29,6 +29,7 @@ mod lookup;
 mod map;
 mod metadata;
 pub mod plan;
+mod shares;
 mod source;
 mod volume;
 
@@ -40,6 +41,7 @@ pub use inode::Inode;
 pub use lookup::{LookupError, Resolved};
 pub use map::{Backing, Run};
 pub use metadata::METADATA_PAGES;
+pub use shares::Shares;
 pub use source::{Source, SourceError};
 pub use volume::{ROOT_INODE, Volume};
 

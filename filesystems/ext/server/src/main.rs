@@ -24,7 +24,6 @@ mod files;
 mod gate;
 mod mount;
 mod read;
-mod shares;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

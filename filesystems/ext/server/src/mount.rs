@@ -1,13 +1,13 @@
 //! Mounting, once, at the start.
 
+use crate::WORKERS;
 use crate::disk::{Disk, DiskError, MetadataSource};
 use crate::gate::Gate;
-use crate::shares::Shares;
 use containers_api::space::MapProtection;
 use filesystems_api::file::FileError;
 use filesystems_ext_core::cache::PageIndex;
 use filesystems_ext_core::plan::COPY_PAGES;
-use filesystems_ext_core::{PAGE_BYTES, Volume};
+use filesystems_ext_core::{PAGE_BYTES, Shares, Volume};
 use filesystems_serve::{Result, memory_refusal};
 use kernel_protocol::Refusal;
 use kernel_runtime::Handle;
@@ -29,7 +29,7 @@ pub struct State {
     /// What is cached where.
     pub index: PageIndex,
     /// Who has requests in progress.
-    pub shares: Shares,
+    pub shares: Shares<WORKERS>,
     /// A page that the processor puts together.
     pub assembly: Assembly,
 }
