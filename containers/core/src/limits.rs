@@ -24,5 +24,5 @@ pub const MAPPINGS_PER_CONTAINER: u64 = 1024;
 /// Longest term of a lock, in nanoseconds, whatever a grant allows.
 pub const LOCK_TERM_MAX_NS: u64 = 60_000_000_000;
 
-/// Pages that can hold one frame at most, by logical copies.
-pub const FRAME_HOLDERS_MAX: u32 = 65_535;
+/// Pages that can hold one frame at most, by logical copies; beyond it the bytes are copied.
+pub const FRAME_HOLDERS_MAX: u32 = 4095;

@@ -48,6 +48,8 @@ pub struct Beginning {
     pub guaranteed: u64,
     /// The handles of physmem's table that it may use, first and end.
     pub handles: (Handle, Handle),
+    /// Number of the first principal, the root contract's; not 0.
+    pub first_principal: u64,
 }
 
 /// See the module.
@@ -75,7 +77,8 @@ impl<'a, P: Pmap, M: RecordMemory> Physmem<'a, P, M> {
     /// Begins with a database in which everything that is not free is the system's. The root contract gets all
     /// that may be guaranteed.
     pub fn new(pmap: P, memory: M, database: FrameDatabase<'a>, beginning: Beginning) -> Self {
-        let Beginning { reserve, guaranteed, handles } = beginning;
+        let Beginning { reserve, guaranteed, handles, first_principal } = beginning;
+        assert!(first_principal != NOBODY);
         let managed = managed_frames(&database);
         let spare = managed.checked_sub(reserve + guaranteed);
         let mut this = Physmem {
@@ -88,7 +91,7 @@ impl<'a, P: Pmap, M: RecordMemory> Physmem<'a, P, M> {
             guarantees: guaranteed,
             extra: 0,
             extra_capacity: spare.expect("guarantee and reserve fit into RAM"),
-            last_principal: 1,
+            last_principal: first_principal,
             last_number: 0,
             handles: Handles::new(handles.0, handles.1),
             zero_queue: ZeroQueue::default(),

@@ -51,7 +51,7 @@ fn bring_up() -> Result<Server, Reason> {
         managed.checked_sub(reserve).filter(|&frames| frames > 0).ok_or(Reason::TooLittleMemory)?;
     // A quarter of what can be lent is guaranteed to nobody: extra frames, for caches.
     let guaranteed = lendable - lendable / 4;
-    let beginning = Beginning { reserve, guaranteed, handles: (LOGIC_HANDLES, books.handles_end) };
+    let beginning = Beginning { reserve, guaranteed, handles: (LOGIC_HANDLES, books.handles_end), first_principal: 1 };
     let mut physmem = Physmem::new(KernelCalls, RecordWindow, books.database, beginning);
     physmem.clock_frame = Some(books.clock);
     log::info!("{managed} frames to lend, {guaranteed} guaranteed, {reserve} in reserve");

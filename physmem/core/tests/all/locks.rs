@@ -299,7 +299,10 @@ fn a_device_is_told_frames_only_with_authority_and_within_its_contract() {
     let authority = scene.authority(poor);
     assert_eq!(scene.world.refusal(passed, &ask, &[authority]), MemoryError::PinLimit);
     let authority = scene.authority(scene.server);
-    assert_eq!(scene.world.refusal(passed, &LockRuns { first_page: 8 }, &[authority]), MemoryError::OutOfRange);
+    assert_eq!(
+        scene.world.refusal(passed, &LockRuns { first_page: 8 }, &[authority]),
+        MemoryError::OutOfRange
+    );
     assert_eq!(scene.runs(passed, authority).len(), 8);
     let only_look = Machine::control_badge(false).0;
     assert_eq!(scene.world.refusal(only_look, &DmaAuthority {}, &[]), MemoryError::MissingRight);
@@ -345,7 +348,11 @@ fn modes_only_go_down() {
     let change = LockChange { lock: fill, mode: LockMode::Stable, filled_bytes: 1 };
     scene.world.ask(scene.grant, &change, &[]);
     scene.world.check();
-    assert_eq!(scene.world.charges(scene.owner).0, pages - 2, "pages that nothing was filled into are given up");
+    assert_eq!(
+        scene.world.charges(scene.owner).0,
+        pages - 2,
+        "pages that nothing was filled into are given up"
+    );
     assert_eq!(scene.world.read(scene.owner_space, BASE + PAGE), 40);
     assert_eq!(scene.world.read(scene.owner_space, BASE + PAGE + 1), 0);
     assert_eq!(scene.world.read(scene.server_space, GRANTED + 2 * PAGE), 0, "and read as zeros");

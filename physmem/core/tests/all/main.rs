@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 mod basics;
+mod isolation;
 mod laws;
+mod limits;
 mod locks;
 mod support;

@@ -59,7 +59,6 @@ impl Ram {
 #[derive(Default)]
 pub struct Task {
     pub ended: bool,
-    pub fault_badge: u64,
     pub pages: BTreeMap<u64, (u32, Protection)>,
     pub device_pages: BTreeSet<u64>,
     pub stock: Vec<u32>,
@@ -67,7 +66,6 @@ pub struct Task {
     pub root: u32,
     pub capability_tables: Vec<u32>,
     pub threads: u32,
-    pub frame: u32,
 }
 
 /// The kernel.
@@ -83,8 +81,6 @@ pub struct FakeKernel {
     pub handles: BTreeSet<u32>,
     /// Kernel calls made.
     pub calls: u64,
-    /// Skip the zeroing of frames: for tests of the tests.
-    pub removed_pages: u64,
 }
 
 impl FakeKernel {
@@ -97,7 +93,6 @@ impl FakeKernel {
             answers: Vec::new(),
             handles: BTreeSet::new(),
             calls: 0,
-            removed_pages: 0,
         }
     }
 
@@ -196,7 +191,6 @@ impl Pmap for FakeKernel {
                 .map(|(&page, _)| page)
                 .chain(object.device_pages.range(first..end).copied())
                 .collect();
-            self.removed_pages += found.len() as u64;
             found.into_iter().for_each(|page| assert!(self.forget(task, page)));
         }
         Ok(())
@@ -324,10 +318,10 @@ impl Pmap for FakeKernel {
         if kind != Kind::Objects(code) {
             self.ram.borrow_mut().take(frame, Kind::Objects(code));
         }
-        if let NewObject::Task { root, fault_badge } = object {
+        if let NewObject::Task { root, .. } = object {
             assert!(self.handles.insert(destination.0), "the entry is taken");
             self.ram.borrow_mut().take(root, Kind::PageTable(destination));
-            self.tasks.insert(destination.0, Task { root, fault_badge, frame, ..Task::default() });
+            self.tasks.insert(destination.0, Task { root, ..Task::default() });
             self.owners.insert((frame, slot), destination);
         }
         self.objects.insert((frame, slot), object);
@@ -364,7 +358,9 @@ impl Pmap for FakeKernel {
             Kind::Objects(_) => {
                 let slots: Vec<_> =
                     self.objects.range((frame, 0)..(frame + 1, 0)).map(|(&at, _)| at).collect();
-                slots.into_iter().for_each(|at| drop(self.objects.remove(&at)));
+                for at in slots {
+                    self.objects.remove(&at);
+                }
             }
             Kind::CapabilityTable(task) => {
                 let object =

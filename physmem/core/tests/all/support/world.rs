@@ -6,7 +6,7 @@ use containers_api::{
     ContainerRights, FaultReason, MemoryError, Name as Label, container, contract, control, space,
 };
 use containers_core::pages;
-use containers_core::record::{Container, Contract, Name, Records};
+use containers_core::record::{Container, Name, Records};
 use kernel_abi::Handle;
 use kernel_abi::message::MESSAGE_WORDS;
 use kernel_protocol::{ErrorCode, Message, Refusal, Request};
@@ -61,14 +61,32 @@ impl World {
 
     /// The same, with frames that are guaranteed to nobody.
     pub fn with_extra(frames: usize, extra: u64) -> World {
+        let handles = (Handle(24), Handle(512));
+        World::begin(frames, extra, |_, _| {}, handles, 1)
+    }
+
+    /// The same, where physmem's table has so many handles.
+    pub fn with_handles(frames: usize, count: u32) -> World {
+        World::begin(frames, 0, |_, _| {}, (Handle(24), Handle(24 + count)), 1)
+    }
+
+    /// Anything, with a look at the database before it begins.
+    pub fn begin(
+        frames: usize,
+        extra: u64,
+        prepare: impl Fn(&mut FrameDatabase<'static>, u32),
+        handles: (Handle, Handle),
+        first_principal: u64,
+    ) -> World {
         let ram = Ram::new(frames);
         let entries: &'static mut [FrameEntry] =
             Box::leak(vec![FrameEntry::default(); frames].into_boxed_slice());
         let mut database = FrameDatabase::new(entries);
         add_frames(&mut database, 0, 4, State::System);
         add_frames(&mut database, 4, frames as u32 - 4, State::FreeDirty);
+        (4..frames as u32).for_each(|frame| prepare(&mut database, frame));
         let guaranteed = managed_frames(&database) - 8 - extra;
-        let beginning = Beginning { reserve: 8, guaranteed, handles: (Handle(24), Handle(512)) };
+        let beginning = Beginning { reserve: 8, guaranteed, handles, first_principal };
         let kernel = FakeKernel::new(ram.clone());
         let machine = Physmem::new(kernel, HostRecords::new(ram.clone()), database, beginning);
         World { machine, ram, now: 1 }
@@ -192,11 +210,6 @@ impl World {
         self.ask_badge(container, &request, &[])
     }
 
-    /// A right-hand mask of everything.
-    pub fn all() -> ContainerRights {
-        ContainerRights::all()
-    }
-
     /// Reads or writes memory as a thread would, with the kernel's part in a fault.
     pub fn touch(&mut self, space: Space, address: u64, write: Option<u8>) -> Touch {
         for _ in 0..10 {
@@ -269,10 +282,6 @@ impl World {
     /// The container that a badge names.
     pub fn container_name(&self, badge: u64) -> Name<Container> {
         self.machine.resolve(Badge(badge).name()).expect("the container lives")
-    }
-
-    pub fn contract_name(&self, badge: u64) -> Name<Contract> {
-        self.machine.resolve(Badge(badge).name()).expect("the contract lives")
     }
 
     /// What a page of a container contains; zeros where it is absent.
