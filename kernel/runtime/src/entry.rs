@@ -53,13 +53,16 @@ pub fn run_program(
     main: fn(crate::startup::Startup<'static>) -> i32,
 ) -> i32 {
     use crate::layout;
-    crate::handles::start(layout::FREE_HANDLES);
+    // Reading the block needs the heap, and the heap needs an entry: not one that the block may name.
+    let named = layout::FREE_HANDLES.0..layout::FREE_HANDLES.0 + layout::NAMED_CAPABILITIES_MAX;
+    crate::handles::start(Handle(named.end));
     logging::start(name, layout::LOG);
     let Some(startup) = startup_block(address, bytes).and_then(crate::startup::Startup::decode) else {
         log::error!("there is no startup block at {address:#x}, {bytes} bytes");
         return STATUS_NO_STARTUP as i32;
     };
     logging::rename(startup.name);
+    crate::handles::add_room(layout::FREE_HANDLES, layout::NAMED_CAPABILITIES_MAX);
     for &(_, entry) in startup.capabilities.iter().chain(&startup.mounts) {
         crate::handles::reserve(Handle(entry));
     }

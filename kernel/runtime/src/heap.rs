@@ -5,15 +5,19 @@
 //! with the size asked for in the message; code that must survive that asks with `try_reserve`.
 
 use crate::clock::Deadline;
+use crate::containers::MemoryCallError;
+use crate::ipc::CallError;
 use crate::layout::{CONTRACT, HEAP_BASE, HEAP_END, SPACE};
 use crate::sync::RawMutex;
-use crate::{Capability, ipc};
+use crate::{Capability, Handle, ipc};
+use containers_api::MemoryError;
 use containers_api::container::Allocate;
 use containers_api::contract::ContainerCreate;
 use containers_api::space::{Map, MapProtection};
 use core::alloc::Layout;
 use core::ptr::NonNull;
 use kernel_abi::FRAME_BYTES;
+use kernel_protocol::Refusal;
 use talc::base::Talc;
 use talc::base::binning::Binning;
 use talc::source::Source;
@@ -62,15 +66,15 @@ impl Growth {
         Growth { container: None, pages: 0, end: None }
     }
 
-    /// Adds pages at the end. `None`: the contract has no more.
-    fn add(&mut self, pages: u64) -> Option<()> {
+    /// Adds pages at the end.
+    fn add(&mut self, pages: u64) -> Result<(), MemoryCallError> {
         let first_page = self.pages;
         if pages > HEAP_PAGES - first_page {
-            return None;
+            return Err(CallError::Refused(Refusal::new(MemoryError::OutOfRange)));
         }
         let container = self.container()?;
         let allocate = Allocate { first_page, pages, any_contents: true };
-        ipc::call(container, &allocate, &[], Deadline::NEVER).ok()?;
+        ipc::call(container, &allocate, &[], Deadline::NEVER)?;
         let map = Map {
             address: HEAP_BASE + first_page * FRAME_BYTES,
             pages,
@@ -78,18 +82,19 @@ impl Growth {
             protection: MapProtection::WRITE,
             populate: true,
         };
-        ipc::call(SPACE, &map, &[container], Deadline::NEVER).ok()?;
+        ipc::call(SPACE, &map, &[container], Deadline::NEVER)?;
         self.pages += pages;
-        Some(())
+        Ok(())
     }
 
-    fn container(&mut self) -> Option<crate::Handle> {
-        if self.container.is_none() {
-            let create = ContainerCreate { pages: HEAP_PAGES };
-            let (_, container) = ipc::call_for_capability(CONTRACT, &create, &[], Deadline::NEVER).ok()?;
-            self.container = Some(container);
+    /// The container, made at the first need.
+    fn container(&mut self) -> Result<Handle, MemoryCallError> {
+        if let Some(container) = &self.container {
+            return Ok(container.handle());
         }
-        self.container.as_ref().map(Capability::handle)
+        let create = ContainerCreate { pages: HEAP_PAGES };
+        let (_, container) = ipc::call_for_capability(CONTRACT, &create, &[], Deadline::NEVER)?;
+        Ok(self.container.insert(container).handle())
     }
 }
 
@@ -108,10 +113,11 @@ unsafe impl Source for Growth {
         let start = HEAP_BASE + talc.source.pages * FRAME_BYTES;
         // Where the usual chunk is too much, what is needed may still fit.
         let least = needed.saturating_add(OVERHEAD_BYTES).div_ceil(FRAME_BYTES);
-        let pages = if talc.source.add(pages).is_some() {
+        let pages = if talc.source.add(pages).is_ok() {
             pages
         } else {
-            talc.source.add(least).ok_or(())?;
+            // Logging allocates nothing.
+            talc.source.add(least).map_err(|error| log::warn!("the heap cannot grow: {error}"))?;
             least
         };
         let bytes = (pages * FRAME_BYTES) as usize;

@@ -41,6 +41,8 @@ pub const LOG: Handle = Handle(5);
 pub const FIRST_WINDOW: Handle = Handle(8);
 /// First handle that the task gives out itself, but for those that the startup block names.
 pub const FREE_HANDLES: Handle = Handle(16);
+/// Handles from there on that the startup block can name at most.
+pub const NAMED_CAPABILITIES_MAX: u32 = 64;
 
 /// Priority of init.
 pub const PRIORITY_INIT: u8 = 24;

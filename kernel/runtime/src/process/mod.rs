@@ -31,9 +31,6 @@ use image::{Image, Segment};
 use kernel_abi::FRAME_BYTES;
 use kernel_abi::task::TaskStatus;
 
-/// Handles that a program can be given by name at most.
-const NAMED_CAPABILITIES_MAX: u32 = 64;
-
 /// A capability to give to a program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Given<'a> {
