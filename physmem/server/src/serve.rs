@@ -87,7 +87,6 @@ impl Server {
             Ok(self.physmem.request(now, request, OBJECTS))
         });
         self.arm();
-        if let Ok(Outcome::Answered(answer)) = &outcome { log::info!("DEBUG badge {badge:#x} label {} words {:?} refused {} {:?}", incoming.label(), incoming.registers(), answer.label, answer.words()); }
         match outcome {
             Ok(Outcome::Answered(answer)) => self.answer(&answer),
             Ok(Outcome::Later(handle)) => self.save(handle),
