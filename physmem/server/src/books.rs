@@ -28,6 +28,16 @@ pub enum BookError {
     Kernel(KernelError),
 }
 
+impl core::fmt::Display for BookError {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            BookError::Damaged => formatter.write_str("the kernel's description of memory makes no sense"),
+            BookError::TooLittleMemory => formatter.write_str("the machine has too little memory"),
+            BookError::Kernel(error) => write!(formatter, "the kernel refused ({error:?})"),
+        }
+    }
+}
+
 impl From<KernelError> for BookError {
     fn from(error: KernelError) -> BookError {
         BookError::Kernel(error)

@@ -4,7 +4,7 @@
 //! every program has: `control`, `hardware`, `archive` with `archive-bytes=N`.
 
 use crate::kernel::KernelCalls;
-use crate::serve::{OBJECTS, mint};
+use crate::serve::{INIT_ENDED, OBJECTS, mint};
 use crate::window::{self, RecordWindow};
 use containers_api::container::{Allocate, ContainerStat, Copy};
 use containers_api::contract::{ContainerCreate, SpaceCreate};
@@ -16,7 +16,7 @@ use elf::ElfBytes;
 use elf::abi::{EM_X86_64, ET_EXEC, PF_W, PF_X, PT_LOAD};
 use elf::endian::LittleEndian;
 use elf::segment::ProgramHeader;
-use kernel_abi::boot::{HARDWARE, LOG};
+use kernel_abi::boot::{HARDWARE, LOG, NOTIFICATION};
 use kernel_abi::{FRAME_BYTES, Handle, KernelError};
 use kernel_protocol::{ErrorCode, Malformed, Message, Request};
 use kernel_runtime::layout;
@@ -115,6 +115,10 @@ pub fn start(physmem: &mut Logic, archive: &'static [u8], frames: (u32, u64)) ->
     let (_, [thread, _]) = client.ask(space, &ThreadCreate {}, &[])?;
     let thread = handle_of(thread)?;
     install(task, thread, space, contract, readable)?;
+    let notice = OBJECTS.offset(1);
+    syscall::capability_mint(NOTIFICATION, notice, Rights::SEND, INIT_ENDED)?;
+    syscall::task_death_notice(task, notice)?;
+    syscall::capability_drop(notice)?;
     let state = ThreadState {
         instruction_pointer: file.ehdr.e_entry,
         stack_pointer: layout::FIRST_STACK_END,

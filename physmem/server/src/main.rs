@@ -32,8 +32,8 @@ const EXIT_PORT: u64 = 0xf4;
 fn main() -> i32 {
     match bring_up() {
         Ok(server) => {
-            let error = server.run();
-            log::error!("cannot receive: {error:?}");
+            let ending = server.run();
+            log::error!("{ending}");
         }
         Err(reason) => log::error!("cannot bring the system up: {reason}"),
     }
@@ -51,7 +51,8 @@ fn bring_up() -> Result<Server, Reason> {
         managed.checked_sub(reserve).filter(|&frames| frames > 0).ok_or(Reason::TooLittleMemory)?;
     // A quarter of what can be lent is guaranteed to nobody: extra frames, for caches.
     let guaranteed = lendable - lendable / 4;
-    let beginning = Beginning { reserve, guaranteed, handles: (LOGIC_HANDLES, books.handles_end), first_principal: 1 };
+    let beginning =
+        Beginning { reserve, guaranteed, handles: (LOGIC_HANDLES, books.handles_end), first_principal: 1 };
     let mut physmem = Physmem::new(KernelCalls, RecordWindow, books.database, beginning);
     physmem.clock_frame = Some(books.clock);
     log::info!("{managed} frames to lend, {guaranteed} guaranteed, {reserve} in reserve");
@@ -79,7 +80,7 @@ impl core::fmt::Display for Reason {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Reason::BootInfo => formatter.write_str("the kernel's boot information is of another version"),
-            Reason::Books(error) => write!(formatter, "no books of the frames: {error:?}"),
+            Reason::Books(error) => write!(formatter, "no books of the frames: {error}"),
             Reason::Clock(error) => write!(formatter, "the clock page cannot be mapped: {error:?}"),
             Reason::TooLittleMemory => formatter.write_str("the machine has too little memory"),
             Reason::Init(error) => error.fmt(formatter),

@@ -21,8 +21,33 @@ const MINTED: Handle = OBJECTS.offset(SCRATCH_HANDLES as u32);
 /// First handle for the logic to use.
 pub const LOGIC_HANDLES: Handle = MINTED.offset(MESSAGE_CAPABILITIES as u32);
 
-/// Bits by which the timer makes itself known.
+/// Bit of physmem's notification: a lock has expired.
 const TIMER: u64 = 1;
+/// Bit of physmem's notification: init has ended.
+pub const INIT_ENDED: u64 = 2;
+
+/// Why physmem stops serving.
+pub enum Ending {
+    /// init has ended, and with it the reason for everything.
+    Init,
+    /// The kernel takes physmem's own endpoint away.
+    Endpoint(KernelError),
+}
+
+impl core::fmt::Display for Ending {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Ending::Init => formatter.write_str("init has ended: nothing is left to serve"),
+            Ending::Endpoint(error) => write!(formatter, "cannot receive: {error:?}"),
+        }
+    }
+}
+
+impl From<KernelError> for Ending {
+    fn from(error: KernelError) -> Ending {
+        Ending::Endpoint(error)
+    }
+}
 
 /// Makes a capability to physmem's endpoint with a badge.
 pub fn mint(entry: Handle, badge: physmem_core::badge::Badge) -> Result<(), KernelError> {
@@ -45,30 +70,33 @@ impl Server {
         Server { physmem, used_objects: false, used_minted: 0, armed: None }
     }
 
-    /// Ends only if the kernel takes physmem's own endpoint away: then there is nothing left to do.
-    pub fn run(mut self) -> KernelError {
-        let mut next = server::receive(ENDPOINT, Deadline::NEVER);
+    /// Serves until there is no more sense in it.
+    pub fn run(mut self) -> Ending {
+        let mut next = server::receive(ENDPOINT, Deadline::NEVER).map_err(Ending::from);
         loop {
             match next {
                 Ok(incoming) => {
                     self.drop_used();
                     next = self.serve(incoming);
                 }
-                Err(error) => return error,
+                Err(ending) => return ending,
             }
         }
     }
 
-    fn serve(&mut self, incoming: Incoming) -> Result<Incoming, KernelError> {
-        if incoming.notification().is_some() {
+    fn serve(&mut self, incoming: Incoming) -> Result<Incoming, Ending> {
+        if let Some(bits) = incoming.notification() {
+            if bits & INIT_ENDED != 0 {
+                return Err(Ending::Init);
+            }
             self.physmem.advance(clock::now());
             self.arm();
-            return server::receive(ENDPOINT, Deadline::NEVER);
+            return Ok(server::receive(ENDPOINT, Deadline::NEVER)?);
         }
-        match incoming.fault() {
-            Some(fault) => self.fault(incoming.badge, fault),
-            None => self.request(incoming),
-        }
+        Ok(match incoming.fault() {
+            Some(fault) => self.fault(incoming.badge, fault)?,
+            None => self.request(incoming)?,
+        })
     }
 
     fn request(&mut self, incoming: Incoming) -> Result<Incoming, KernelError> {
