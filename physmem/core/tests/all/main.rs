@@ -6,4 +6,5 @@ mod isolation;
 mod laws;
 mod limits;
 mod locks;
+mod model;
 mod support;
