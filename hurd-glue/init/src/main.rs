@@ -99,8 +99,10 @@ fn run(startup: &Startup<'_>) -> Result<u32, Failure> {
     let authority = Authority::new(startup)?;
     let deaths = Notification::new().map_err(|error| Failure::Memory("notification", error))?;
     let status = contract_status(CONTRACT).map_err(|error| Failure::Memory("own contract", error))?;
+    // The boot archive and init itself stay where they are.
+    let held = status.pages + status.records + status.kernel;
     let all = Share {
-        guaranteed: status.guaranteed - status.handed_on.min(status.guaranteed),
+        guaranteed: status.guaranteed.saturating_sub(held),
         extra_limit: status.extra_limit,
         pin_limit: status.pin_limit,
     };

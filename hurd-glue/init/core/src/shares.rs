@@ -14,8 +14,8 @@ pub struct Share {
     pub pin_limit: u64,
 }
 
-/// Frames that init keeps of its own guarantee, for itself and for records about its children.
-pub const KEPT_FRAMES: u64 = 192;
+/// Frames that init keeps of its own guarantee beside those it holds: to grow, and for records about its children.
+pub const KEPT_FRAMES: u64 = 128;
 
 /// Frames that the shell must have to start anything at all.
 pub const SHELL_FRAMES_MIN: u64 = 1024;
@@ -26,7 +26,7 @@ const fn fixed(server: Server) -> (u64, u64) {
         Server::Console => (128, 0),
         // Its guarantee covers its pin limit: an overdue lock moves to it.
         Server::Block => (640, 256),
-        Server::Ext => (1280, 256),
+        Server::Ext => (1024, 256),
         Server::Bootfs => (192, 0),
         Server::Shell => (0, 0),
     }
@@ -38,7 +38,7 @@ pub const SERVER_FRAMES: u64 = {
     console + block + fixed(Server::Ext).0 + fixed(Server::Bootfs).0
 };
 
-/// A server's share of what init has. `None`: the machine is too small for it.
+/// A server's share of what init has to give. `None`: the machine is too small for it.
 pub fn share(server: Server, all: &Share) -> Option<Share> {
     let left = all.guaranteed.checked_sub(KEPT_FRAMES + SERVER_FRAMES)?;
     let pins_of_others = fixed(Server::Block).1 + fixed(Server::Ext).1;

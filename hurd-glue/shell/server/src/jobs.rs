@@ -46,7 +46,8 @@ pub struct EndedJob {
 pub struct End {
     /// Its status.
     pub status: ExitStatus,
-    interrupted: bool,
+    /// Ctrl-C ended it, or came too late.
+    pub interrupted: bool,
 }
 
 impl End {

@@ -214,6 +214,9 @@ impl Shell {
         }
         match self.jobs.run_foreground(launch) {
             Ok(end) => {
+                if end.interrupted {
+                    self.out.write(b"^C\n");
+                }
                 if let Some(words) = end.in_words() {
                     self.complain(name, words, 0);
                 }
