@@ -146,26 +146,22 @@ pub fn empty_step(frames: &mut impl Frames, this: Name<Container>, budget: u64) 
     drop_pages(frames, this, all, budget)
 }
 
-/// The frame of a page that is about to be mapped, and whether it may be written. Makes the page present, and for a
-/// write its own. Errors: `ContractExhausted`, `NoRecord`. The caller has checked locks and rights.
+/// Prepares a page that is about to be mapped: makes it present, and for a write its own. Errors: `ContractExhausted`,
+/// `NoRecord`. The caller has checked locks and rights.
 pub fn touch(
     frames: &mut impl Frames,
     this: Name<Container>,
     page: u64,
     write: bool,
-) -> Result<(u32, bool), MemoryError> {
+) -> Result<(), MemoryError> {
     let entry = pages::entry(frames, this, page);
-    let Some(frame) = entry.frame() else {
+    if entry == Entry::ABSENT {
         charge_absent(frames, this, Span::page(page))?;
         fill_absent(frames, this, Span::page(page), Contents::Zero);
-        let frame = pages::entry(frames, this, page).frame().expect("the page was filled just now");
-        return Ok((frame, write));
-    };
-    assert!(!entry.is_raw(), "a raw page is out of sight");
-    if !write || !entry.is_shared() {
-        return Ok((frame, !entry.is_shared()));
+    } else if write && entry.is_shared() {
+        unshare(frames, this, page, entry);
     }
-    Ok((unshare(frames, this, page, entry), true))
+    Ok(())
 }
 
 /// Gives a page that takes part in a logical copy a frame of its own with the same contents: the copy-on-write

@@ -126,7 +126,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         match containers::touch(self, container, page, write) {
             Err(MemoryError::NoRecord) => return FaultAnswer::Raise(FaultReason::NoRecord),
             Err(_) => return FaultAnswer::Raise(FaultReason::ContractExhausted),
-            Ok(_) => {}
+            Ok(()) => {}
         }
         let size = FAULT_CLUSTER_PAGES * FRAME_BYTES;
         let start = (address & !(size - 1)).max(self.get(this, mapping::ADDRESS));

@@ -181,7 +181,16 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 if authority.kind() != Some(BadgeKind::Dma) {
                     return Err(MemoryError::NotTrusted.into());
                 }
-                let answers = self.contract_of(authority)?;
+                let answers = match incoming.sent.get(1) {
+                    None => self.contract_of(authority)?,
+                    Some(_) => {
+                        let badge = sent_badge(&incoming, 1)?;
+                        if badge.kind() != Some(BadgeKind::Contract) {
+                            return Err(MemoryError::WrongObject.into());
+                        }
+                        self.contract_of(badge)?
+                    }
+                };
                 answered(&self.runs(badge.name(), asked.first_page, answers)?)
             }
             lock_api::Request::LockRelease(asked) => {

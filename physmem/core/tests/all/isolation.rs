@@ -227,16 +227,54 @@ fn frames_that_several_held_are_nobodys_own() {
     let (one, two) = (world.split(world.root(), 30), world.split(world.root(), 30));
     let (source, target) = (world.container(one, 4), world.container(two, 4));
     world.ask(source, &Allocate { first_page: 0, pages: 1, any_contents: false }, &[]);
-    world.fill(source, 0, 0x33);
     let copy = Copy { source_offset: 0, destination_offset: 0, bytes: PAGE };
     world.ask(source, &copy, &[target]);
     let drop_one = containers_api::container::Deallocate { first_page: 0, pages: 1 };
     world.ask(source, &drop_one, &[]);
+    // The second contract is alone with the frame now, writes its secret and gives the frame up.
+    world.fill(target, 0, 0x33);
     world.ask(target, &drop_one, &[]);
-    for container in [target, source] {
+    for container in [source, target] {
         world.ask(container, &Allocate { first_page: 1, pages: 2, any_contents: true }, &[]);
         (1..3).for_each(|page| assert_eq!(world.contents(container, page), [0; 4096]));
     }
+}
+
+#[test]
+fn what_was_moved_is_the_takers() {
+    let mut world = World::new(100);
+    let (one, two) = (world.split(world.root(), 30), world.split(world.root(), 30));
+    let (source, target) = (world.container(one, 4), world.container(two, 4));
+    world.ask(source, &Allocate { first_page: 0, pages: 1, any_contents: false }, &[]);
+    let moving = containers_api::container::Move { first_page: 0, destination_page: 0, pages: 1 };
+    world.ask(source, &moving, &[target]);
+    world.fill(target, 0, 0x44);
+    world.ask(target, &containers_api::container::Deallocate { first_page: 0, pages: 1 }, &[]);
+    world.ask(source, &Allocate { first_page: 1, pages: 2, any_contents: true }, &[]);
+    (1..3).for_each(|page| assert_eq!(world.contents(source, page), [0; 4096]));
+}
+
+#[test]
+fn what_cannot_be_taken_back_at_once_fits_inside_the_guarantee() {
+    let mut world = World::with_extra(200, 60);
+    let contract = world.split_with(world.root(), 6, 50, 2);
+    let name = Name::new("x").unwrap();
+    let refusal = loop {
+        match world.call(contract, &SpaceCreate { name }, &[]) {
+            Call::Reply(..) => {}
+            Call::Refused(refusal) => break refusal.error,
+            Call::Waits(_) => panic!(),
+        }
+    };
+    assert_eq!(refusal, MemoryError::ContractExhausted);
+    world.check();
+    let pages = world.split_with(world.root(), 6, 50, 6);
+    let container = world.container(pages, 64);
+    world.ask(container, &Allocate { first_page: 0, pages: 40, any_contents: false }, &[]);
+    let lock = |pages| Lock { first_page: 0, pages, mode: LockMode::Dma, term_ns: 9 };
+    assert_eq!(world.refusal(container, &lock(6), &[]), MemoryError::PinLimit, "records take a part of it");
+    world.ask(container, &lock(3), &[]);
+    world.check();
 }
 
 #[test]

@@ -131,6 +131,12 @@ impl FakeKernel {
         Ok(())
     }
 
+    /// Whether a thread could write without a fault.
+    pub fn is_writable(&self, task: Handle, address: u64) -> bool {
+        let page = self.tasks[&task.0].pages.get(&(address / FRAME as u64));
+        page.is_some_and(|(_, protection)| protection.contains(Protection::WRITE))
+    }
+
     /// Reads or writes as a thread of the task would; `None` is a page fault.
     pub fn access(&mut self, task: Handle, address: u64, write: Option<u8>) -> Option<u8> {
         let object = &self.tasks[&task.0];
