@@ -88,7 +88,7 @@ impl core::fmt::Display for Failure {
             Failure::Kernel(what, error) => {
                 write!(formatter, "cannot bring the system up: {what}: {error:?}")
             }
-            Failure::NoShell => formatter.write_str("cannot bring the system up: the shell did not start"),
+            Failure::NoShell => formatter.write_str("there is no shell"),
         }
     }
 }
