@@ -54,9 +54,10 @@ impl Message for Runs {
 protocol! {
     error MemoryError;
 
-    /// The physical frames of the range, from a page on, as many as fit the answer. With the driver's authority
-    /// for physical addresses ([`crate::control`]) sent along, whose contract answers for the frames from now on. Errors:
-    /// `LockGone`, `NotTrusted`, `OutOfRange`, `PinLimit`, `NoRecord`.
+    /// The physical frames of the range, from a page on, as many as fit the answer. With the driver's authority for
+    /// physical addresses ([`crate::control`]) and, second, the contract that answers for the frames should the lock end
+    /// before the device lets go; without it the authority's own. Mode dma only. Errors: `LockGone`, `NotTrusted`, `PinLimit`
+    /// (of that contract), `NoRecord`.
     48 LockRuns { /** First page wanted. */ first_page: u64 } => Runs;
 
     /// The device has let go of every frame. Ends the passed lock, also a broken one: frames in quarantine

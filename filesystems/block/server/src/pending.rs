@@ -61,7 +61,7 @@ pub fn ask_for_runs(lock: Handle, dma: Handle) -> Result<PhysicalRuns, Refusal<B
     let mut runs = PhysicalRuns::new();
     loop {
         let request = LockRuns { first_page: runs.covered() };
-        let answer = call(lock, &request, &[dma], Deadline::NEVER).map_err(bad_lock)?;
+        let answer = call(lock, &request, &[dma, CONTRACT], Deadline::NEVER).map_err(bad_lock)?;
         if runs.extend(&answer).map_err(|_| BlockError::BadLock)? {
             return Ok(runs);
         }
