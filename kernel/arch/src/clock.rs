@@ -7,8 +7,10 @@ use x86_64::instructions::port::Port;
 
 /// Frequency of the 8254 timer in Hz.
 const PIT_HZ: u64 = 1_193_182;
-/// Ticks of the 8254 that the measurement takes: about a millisecond.
-const PIT_TICKS: u16 = 1193;
+/// Ticks of the 8254 that the measurement takes at least: about two milliseconds.
+const PIT_TICKS: u64 = 2400;
+/// Readings of which the quickest counts: one that was interrupted (by an emulator's host, say) is off.
+const READINGS: u32 = 8;
 
 static BOOT: AtomicU64 = AtomicU64::new(0);
 static MULTIPLIER: AtomicU64 = AtomicU64::new(1 << 32);
@@ -34,29 +36,75 @@ pub fn start() {
     BOOT.store(ticks(), Ordering::Relaxed);
 }
 
-/// Measures the time-stamp counter and, with it, another counter that runs down. Returns how much that one lost in a
-/// second.
-pub fn calibrate(read_down_counter: impl Fn() -> u32) -> u64 {
-    let mut control = Port::<u8>::new(0x61);
-    let mut command = Port::<u8>::new(0x43);
-    let mut data = Port::<u8>::new(0x42);
-    let (ticks_before, count_before);
-    // SAFETY: channel 2 of the 8254 and its gate (IBM PC AT Technical Reference) are used by nobody else.
-    unsafe {
-        let gate = control.read() & !3;
-        control.write(gate);
-        command.write(0xb0u8); // channel 2, both bytes, mode 0: output rises when the count ends
-        data.write(PIT_TICKS as u8);
-        data.write((PIT_TICKS >> 8) as u8);
-        control.write(gate | 1);
-        ticks_before = ticks();
-        count_before = read_down_counter();
-        while control.read() & 0x20 == 0 {}
+/// One look at three counters at the same time, as nearly as can be.
+#[derive(Clone, Copy)]
+struct Reading {
+    ticks: u64,
+    pit: u16,
+    down: u32,
+    took: u64,
+}
+
+/// Channel 2 of the 8254, running freely (Intel 8254 data sheet; IBM PC AT Technical Reference for its gate).
+struct FreeRunning {
+    command: Port<u8>,
+    data: Port<u8>,
+}
+
+impl FreeRunning {
+    fn start() -> FreeRunning {
+        let mut this = FreeRunning { command: Port::new(0x43), data: Port::new(0x42) };
+        let mut control = Port::<u8>::new(0x61);
+        // SAFETY: the channel and its gate are used by nobody else.
+        unsafe {
+            let gate = control.read() & !3;
+            control.write(gate);
+            this.command.write(0xb4); // channel 2, both bytes, mode 2: counts down from 65536 again and again
+            this.data.write(0);
+            this.data.write(0);
+            control.write(gate | 1);
+        }
+        this
     }
-    let elapsed = ticks() - ticks_before;
-    let counted = u64::from(count_before - read_down_counter());
-    let nanoseconds = u64::from(PIT_TICKS) * 1_000_000_000 / PIT_HZ;
+
+    fn read_once(&mut self, down_counter: &impl Fn() -> u32) -> Reading {
+        let before = ticks();
+        // SAFETY: latches the count and reads it.
+        let pit = unsafe {
+            self.command.write(0x80);
+            u16::from_le_bytes([self.data.read(), self.data.read()])
+        };
+        let down = down_counter();
+        let took = ticks() - before;
+        Reading { ticks: before + took / 2, pit, down, took }
+    }
+
+    /// The quickest of several readings.
+    fn read(&mut self, down_counter: &impl Fn() -> u32) -> Reading {
+        let mut best = self.read_once(down_counter);
+        for _ in 1..READINGS {
+            let next = self.read_once(down_counter);
+            if next.took < best.took {
+                best = next;
+            }
+        }
+        best
+    }
+}
+
+/// Measures the time-stamp counter and, with it, another counter that runs down. Returns how much that one loses in a
+/// second.
+pub fn calibrate(down_counter: impl Fn() -> u32) -> u64 {
+    let mut pit = FreeRunning::start();
+    let first = pit.read(&down_counter);
+    let mut last = first;
+    let passed = |reading: &Reading| u64::from(first.pit.wrapping_sub(reading.pit));
+    while passed(&last) < PIT_TICKS {
+        last = pit.read(&down_counter);
+    }
+    let nanoseconds = passed(&last) * 1_000_000_000 / PIT_HZ;
+    let elapsed = last.ticks - first.ticks;
     MULTIPLIER
         .store(((u128::from(nanoseconds) << 32) / u128::from(elapsed.max(1))) as u64, Ordering::Relaxed);
-    counted * PIT_HZ / u64::from(PIT_TICKS)
+    u64::from(first.down.wrapping_sub(last.down)) * 1_000_000_000 / nanoseconds
 }
