@@ -122,26 +122,34 @@ system_calls! {
     Reclaim = 45,
 
     /// Gives an address space plain frames for page tables. `frames`, `task`, `array` of `u32` frames, `count`.
+    /// Errors, with nothing changed: `WrongFrame` (also for a frame named twice), `Retired`.
     PmapStock = 48,
-    /// Enters mappings, replacing what is there. `frames`, `task`, `array` of [`crate::pmap::Mapping`],
-    /// `count`. Errors: `NeedTables` (nothing is changed, the value tells how many), `MapCountFull`,
-    /// `WrongFrame`, `Preempted` (value: items done).
+    /// Enters mappings, replacing what is there. `frames`, `task`, `array` of [`crate::pmap::Mapping`] with at
+    /// most [`crate::pmap::BATCH_FRAMES`] frames together, `count`. Items of both page sizes in one array must
+    /// ascend and not overlap. A page that is mapped already keeps its referenced and dirty bits. Errors, with
+    /// nothing changed: `NeedTables` (the value tells how many; it may be more than needed if items do not ascend),
+    /// `LargePage` (a page of the other size lies there), `MapCountFull`, `WrongFrame`. With a part done: `Preempted`
+    /// (the value tells how many items; call again with the rest), `MapCountFull` where the array itself fills the
+    /// count.
     PmapEnter = 49,
     /// Removes mappings; holes are no error. `frames`, `task`, `array` of [`crate::pmap::PageRange`],
-    /// `count`. Complete on every processor when it returns. Value: pages removed. Errors: `Preempted` (value: whole
-    /// items done).
+    /// `count`. Complete on every processor when it returns. Value: pages removed. Errors: `LargePage` (a range ends
+    /// inside a 2 MiB page; nothing is changed), `Preempted` (value: whole items done, of the next one maybe a part;
+    /// call again with the rest).
     PmapRemove = 50,
     /// Changes the protection of what is mapped. Arguments and errors as `PmapRemove`.
     PmapProtect = 51,
     /// Reads and, where `clear` is 1, clears referenced and dirty bits. `frames`, `task`, `address`, `pages`
-    /// (at most 4096), `output` (a byte a page, see [`crate::pmap::QUERY_PRESENT`]), `clear`.
+    /// (at most [`crate::pmap::QUERY_PAGES`]), `output` (a byte a page, see [`crate::pmap::QUERY_PRESENT`]), `clear`.
+    /// A 2 MiB page has one set of bits, told for each of its pages. Errors: `LargePage` (the bits of a part of a
+    /// 2 MiB page were to be cleared).
     PmapQuery = 52,
     /// Takes back frames of the stock: spare ones and page tables that have become empty; of a task that has
     /// ended all page tables, the top one last. `frames`, `task`, `array` of `u32` to fill, `count`. Value: frames
     /// taken, 0 when there are no more. Errors: `Preempted` (call again; the value tells how many were taken).
     PmapUnstock = 53,
-    /// Maps device memory. `frames`, `task`, `device memory`, `address`, `first page` within the range, `pages`.
-    /// Errors: `NeedTables`.
+    /// Maps device memory. `frames`, `task`, `device memory`, `address`, `first page` within the range, `pages` (at
+    /// most [`crate::pmap::DEVICE_PAGES`]). Errors, with nothing changed: `NeedTables`, `LargePage`.
     PmapEnterDevice = 54,
     /// Clears frames or parts. `frames`, `array` of [`crate::pmap::FrameRange`], `count`. Errors: `Preempted`
     /// (value: items done).

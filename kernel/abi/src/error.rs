@@ -65,6 +65,8 @@ kernel_errors! {
     WrongFrame = 13, Caller;
     /// The receiver needs a message buffer (words beyond the eighth, capabilities) and the thread has none.
     NoBuffer = 14, Caller;
+    /// A 2 MiB page is in the way: part of one would be changed, or a page of the other size lies there. Remove that first.
+    LargePage = 15, Caller;
 
     /// The object that the capability names exists no longer.
     Stale = 32, Peer;

@@ -92,6 +92,16 @@ pub struct FrameRange {
 /// Items that one pmap or frame call may carry at most.
 pub const BATCH_ITEMS: usize = 512;
 
+/// Frames (of 4 KiB) that all items of one [`crate::SystemCall::PmapEnter`] may name at most: 1 GiB. A batch whose items
+/// name no more than 512 frames each cannot exceed it.
+pub const BATCH_FRAMES: u64 = BATCH_ITEMS as u64 * 512;
+
+/// Pages of one [`crate::SystemCall::PmapQuery`] at most.
+pub const QUERY_PAGES: u64 = 4096;
+
+/// Pages of one [`crate::SystemCall::PmapEnterDevice`] at most.
+pub const DEVICE_PAGES: u64 = 4096;
+
 /// Bit of a byte that [`crate::SystemCall::PmapQuery`] writes for a page: a mapping is present.
 pub const QUERY_PRESENT: u8 = 1 << 0;
 /// The page was read, written or executed since the bit was cleared last.

@@ -1,7 +1,8 @@
 //! The frame table: 8 bytes a frame, the kernel's only bookkeeping that grows with memory.
 //!
 //! A frame is *plain* (physmem's, may be mapped), holds kernel objects of one kind, or is a page table. Only a
-//! plain frame that nobody maps becomes a kernel frame; a kernel frame is never mapped. Frame 0 is never plain: as
+//! plain frame that nobody maps becomes a kernel frame; a kernel frame is never mapped. A mapping of 2 MiB counts at each of its 512
+//! frames, so that none of them becomes a kernel frame meanwhile. Frame 0 is never plain: as
 //! the number of a table or of a frame in stock, 0 is none.
 
 use kernel_abi::KernelError;
@@ -84,6 +85,11 @@ impl FrameEntry {
     pub fn take_for(&mut self, kind: FrameKind) {
         debug_assert!(self.check_kernel_use().is_ok());
         self.kind_and_count = kind as u32;
+    }
+
+    /// Takes back [`FrameEntry::take_for`], before anything was put into the frame.
+    pub fn undo_take(&mut self) {
+        self.kind_and_count = FrameKind::Plain as u32;
     }
 
     /// Makes a kernel frame plain again; names of what was in it match no more.

@@ -4,31 +4,39 @@ use super::Arguments;
 use crate::frame_table::FrameKind;
 use crate::kernel::{Done, Kernel, Outcome, Stop};
 use crate::machine::Machine;
-use crate::objects::{ReplyName, Task, Thread};
+use crate::objects::{ReplyName, Thread};
 use kernel_abi::capability::Kind;
 use kernel_abi::fault::RESUME;
 use kernel_abi::pmap::BATCH_ITEMS;
 use kernel_abi::{FRAME_BYTES, KernelError, Rights};
 
 /// Items handled between two looks for a waiting interrupt.
-const ITEMS_PER_LOOK: u64 = 8;
+const ITEMS_PER_LOOK: usize = 8;
+
+/// A range of bytes within a frame.
+#[derive(Clone, Copy)]
+struct Span {
+    frame: u32,
+    offset: u16,
+    bytes: u16,
+}
 
 impl<M: Machine> Kernel<M> {
-    /// A plain frame and a range of bytes within it.
-    fn check_span(&mut self, frame: u32, offset: u16, bytes: u16) -> Result<(), KernelError> {
-        if u64::from(offset) + u64::from(bytes) > FRAME_BYTES {
+    /// Checks for a plain frame and bytes that lie within it.
+    fn check_span(&mut self, span: Span) -> Result<(), KernelError> {
+        if u64::from(span.offset) + u64::from(span.bytes) > FRAME_BYTES {
             return Err(KernelError::InvalidArgument);
         }
-        match self.machine.frame(frame).map(|entry| entry.kind()) {
+        match self.machine.frame(span.frame).map(|entry| entry.kind()) {
             Some(FrameKind::Plain) => Ok(()),
             Some(_) => Err(KernelError::WrongFrame),
             None => Err(KernelError::InvalidArgument),
         }
     }
 
-    fn look_after(&mut self, done: u64) -> Result<(), Stop> {
+    fn look_after(&mut self, done: usize) -> Result<(), Stop> {
         if done != 0 && done.is_multiple_of(ITEMS_PER_LOOK) && self.machine.interrupt_pending() {
-            return Err(Stop::Error(KernelError::Preempted, done));
+            return Err(Stop::Error(KernelError::Preempted, done as u64));
         }
         Ok(())
     }
@@ -36,19 +44,15 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn frame_zero(&mut self, frames: u64, array: u64, count: u64) -> Outcome {
         self.capability_for(frames, Kind::Frames, Rights::empty())?;
         self.check_array(array, count, 8, BATCH_ITEMS as u64)?;
-        let item = |kernel: &mut Self, index: u64| -> Result<(u32, u16, u16), Stop> {
-            let mut word = [0];
-            kernel.machine.read_user_words(array + index * 8, &mut word)?;
-            let (frame, offset, bytes) = (word[0] as u32, (word[0] >> 32) as u16, (word[0] >> 48) as u16);
-            kernel.check_span(frame, offset, bytes)?;
-            Ok((frame, offset, bytes))
-        };
-        for index in 0..count {
-            item(self, index)?;
+        let mut items = [0; BATCH_ITEMS];
+        let items = &mut items[..count as usize];
+        self.machine.read_user_words(array, items)?;
+        for &item in items.iter() {
+            self.check_span(decode_range(item))?;
         }
-        for index in 0..count {
-            self.look_after(index)?;
-            let (frame, offset, bytes) = item(self, index)?;
+        for (done, &item) in items.iter().enumerate() {
+            self.look_after(done)?;
+            let Span { frame, offset, bytes } = decode_range(item);
             self.machine.zero(frame, usize::from(offset), usize::from(bytes));
         }
         Ok(Done::Value(count))
@@ -56,31 +60,20 @@ impl<M: Machine> Kernel<M> {
 
     pub(super) fn frame_copy(&mut self, frames: u64, array: u64, count: u64) -> Outcome {
         self.capability_for(frames, Kind::Frames, Rights::empty())?;
-        self.check_array(array, count, 16, BATCH_ITEMS as u64)?;
-        type Span = ((u32, u16), (u32, u16), u16);
-        let item = |kernel: &mut Self, index: u64| -> Result<Span, Stop> {
-            let mut words = [0; 2];
-            kernel.machine.read_user_words(array + index * 16, &mut words)?;
-            let (source, destination) = (words[0] as u32, (words[0] >> 32) as u32);
-            let (from, to) = (words[1] as u16, (words[1] >> 16) as u16);
-            let (bytes, reserved) = ((words[1] >> 32) as u16, (words[1] >> 48) as u16);
-            kernel.check_span(source, from, bytes)?;
-            kernel.check_span(destination, to, bytes)?;
-            if reserved != 0 || source == destination {
-                return Err(KernelError::InvalidArgument.into());
+        self.with_items(array, count, |kernel, items| {
+            for &item in items {
+                let (from, to) = decode_spans(item).ok_or(KernelError::InvalidArgument)?;
+                kernel.check_span(from)?;
+                kernel.check_span(to)?;
             }
-            Ok(((source, from), (destination, to), bytes))
-        };
-        for index in 0..count {
-            item(self, index)?;
-        }
-        for index in 0..count {
-            self.look_after(index)?;
-            let ((source, from), (destination, to), bytes) = item(self, index)?;
-            let (source, destination) = ((source, usize::from(from)), (destination, usize::from(to)));
-            self.machine.copy(source, destination, usize::from(bytes));
-        }
-        Ok(Done::Value(count))
+            for (done, (from, to)) in items.iter().filter_map(|&item| decode_spans(item)).enumerate() {
+                kernel.look_after(done)?;
+                let (source, destination) =
+                    ((from.frame, usize::from(from.offset)), (to.frame, usize::from(to.offset)));
+                kernel.machine.copy(source, destination, usize::from(from.bytes));
+            }
+            Ok(Done::Value(count))
+        })
     }
 
     pub(super) fn resolve_receive(
@@ -101,13 +94,26 @@ impl<M: Machine> Kernel<M> {
                 return Err(KernelError::WrongState.into());
             }
             let task = thread.task.link;
-            if self.machine.object::<Task>(task).is_alive() {
-                self.enter_array(task, array, count)?;
-            }
+            self.enter_array(task, array, count)?;
             self.answer_fault(caller, RESUME);
         }
         self.machine.object::<Thread>(current).reply = ReplyName::NONE;
         self.clear_window(current);
         self.wait_for_message(endpoint, deadline)
     }
+}
+
+/// A [`kernel_abi::pmap::FrameRange`].
+fn decode_range(word: u64) -> Span {
+    Span { frame: word as u32, offset: (word >> 32) as u16, bytes: (word >> 48) as u16 }
+}
+
+/// A [`kernel_abi::pmap::FrameSpan`]: where to read and where to write. `None`: no copy is made within a frame, and what is
+/// reserved must be 0.
+fn decode_spans([frames, offsets]: [u64; 2]) -> Option<(Span, Span)> {
+    let (source, destination) = (frames as u32, (frames >> 32) as u32);
+    let bytes = (offsets >> 32) as u16;
+    let from = Span { frame: source, offset: offsets as u16, bytes };
+    let to = Span { frame: destination, offset: (offsets >> 16) as u16, bytes };
+    (offsets >> 48 == 0 && source != destination).then_some((from, to))
 }

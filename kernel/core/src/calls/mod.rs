@@ -1,5 +1,6 @@
 //! The system calls, by subject. Each reads its arguments, checks them all, and only then changes anything.
 
+mod batch;
 mod capabilities;
 mod devices;
 mod frames;

@@ -125,6 +125,13 @@ impl System {
 
     /// Has the current thread make a call. Who runs next.
     pub fn issue_until(&mut self, call: SystemCall, arguments: &[u64], deadline: u64) -> Option<Link> {
+        let next = self.issue_unchecked(call, arguments, deadline);
+        self.kernel.check();
+        next
+    }
+
+    /// The same without checking the invariants.
+    pub fn issue_unchecked(&mut self, call: SystemCall, arguments: &[u64], deadline: u64) -> Option<Link> {
         let current = self.current();
         let context = &mut self.kernel.machine.object::<Thread>(current).context;
         let mut registers = [0; 10];
@@ -133,7 +140,23 @@ impl System {
         (context.rdi, context.rsi, context.rbx) = (registers[0], registers[1], deadline);
         context.set_words(registers[2..].try_into().expect("eight words"));
         self.kernel.system_call();
-        self.leave()
+        self.kernel.leave()
+    }
+
+    /// Has the current thread make a call that does not block; its value, unless it is refused.
+    pub fn call_unchecked(&mut self, call: SystemCall, arguments: &[u64]) -> Option<u64> {
+        let current = self.current();
+        self.issue_unchecked(call, arguments, 0);
+        let value = self.registers(current).rdx;
+        self.status(current).ok().map(|()| value)
+    }
+
+    /// The same for a call that succeeds.
+    #[track_caller]
+    pub fn ok_unchecked(&mut self, call: SystemCall, arguments: &[u64]) -> u64 {
+        let current = self.current();
+        let value = self.call_unchecked(call, arguments);
+        value.unwrap_or_else(|| panic!("{call:?} {arguments:?}: {:?}", self.status(current)))
     }
 
     /// The same without a deadline.

@@ -3,5 +3,6 @@
 #![forbid(unsafe_code)]
 
 mod capabilities;
+mod fuzz;
 mod harness;
 mod ipc;

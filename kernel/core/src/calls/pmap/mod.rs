@@ -1,0 +1,125 @@
+//! The `pmap` calls: mappings in and out of address spaces, in batches.
+//!
+//! [`enter`] makes mappings, [`ranges`] removes, protects and queries them, [`tables`] moves frames for page tables in and
+//! out. Common to all: entries are changed by [`Kernel::replace`] alone, which keeps the counts right, and what was
+//! changed is shot down once, at the end of the call.
+
+mod enter;
+mod ranges;
+mod tables;
+
+use crate::frame_table::{FrameEntry, FrameKind};
+use crate::kernel::Kernel;
+use crate::machine::Machine;
+use crate::name::Link;
+use crate::objects::Task;
+use crate::page_table::{self, DEVICE, LARGE, PRESENT, Place};
+use kernel_abi::capability::Kind;
+use kernel_abi::{FRAME_BYTES, KernelError, Rights, USER_END};
+
+/// Entries changed between two looks for a waiting interrupt.
+const PAGES_PER_LOOK: u64 = 64;
+
+/// What a batch has done: which translations it made invalid, and how much since it looked for interrupts.
+struct Work {
+    stale_start: u64,
+    stale_end: u64,
+    since_look: u64,
+    changed: bool,
+}
+
+impl Work {
+    const NOTHING: Work = Work { stale_start: u64::MAX, stale_end: 0, since_look: 0, changed: false };
+
+    /// Notes that translations became invalid. One shootdown a batch covers all of them, and what lies between.
+    fn add_stale(&mut self, address: u64, pages: u64) {
+        self.stale_start = self.stale_start.min(address);
+        self.stale_end = self.stale_end.max(address + pages * FRAME_BYTES);
+    }
+
+    /// Notes that an entry for `pages` pages was changed.
+    fn add_change(&mut self, pages: u64) {
+        self.changed = true;
+        self.since_look += pages;
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// The task of a pmap call, by a caller with authority over frames.
+    fn pmap_task(&mut self, frames: u64, task: u64) -> Result<Link, KernelError> {
+        self.capability_for(frames, Kind::Frames, Rights::empty())?;
+        let capability = self.capability_for(task, Kind::Task, Rights::empty())?;
+        self.live(capability.name, FrameKind::Task)
+    }
+
+    /// Same, for a task that has not ended.
+    fn pmap_live_task(&mut self, frames: u64, task: u64) -> Result<Link, KernelError> {
+        let task = self.pmap_task(frames, task)?;
+        if self.machine.object::<Task>(task).is_alive() { Ok(task) } else { Err(KernelError::WrongState) }
+    }
+
+    fn check_pages(&self, address: u64, pages: u64) -> Result<(), KernelError> {
+        if !address.is_multiple_of(FRAME_BYTES) || pages > USER_END / FRAME_BYTES {
+            return Err(KernelError::InvalidArgument);
+        }
+        self.check_user(address, pages * FRAME_BYTES)
+    }
+
+    fn frame_entry(&mut self, frame: u32) -> &mut FrameEntry {
+        self.machine.frame(frame).expect("the frame was checked")
+    }
+
+    /// Whether a batch should stop: an interrupt waits, and something is done already, so that stopping again and again
+    /// still comes to an end.
+    fn should_stop(&mut self, work: &mut Work) -> bool {
+        if !work.changed || work.since_look < PAGES_PER_LOOK {
+            return false;
+        }
+        work.since_look = 0;
+        self.machine.interrupt_pending()
+    }
+
+    /// The place for a page, making the tables on the way from the stock.
+    pub(crate) fn make_place(&mut self, task: Link, address: u64, level: u32) -> Result<Place, KernelError> {
+        let root = self.machine.object::<Task>(task).root;
+        loop {
+            let place = page_table::walk(&mut self.machine, root, address, level);
+            let present = place.entry & PRESENT != 0;
+            if place.level == level && (!present || level == 1 || place.entry & LARGE != 0) {
+                return Ok(place);
+            }
+            if present {
+                return Err(KernelError::LargePage);
+            }
+            let table = self.pop_stock(task).ok_or(KernelError::NeedTables)?;
+            self.machine.zero(table, 0, FRAME_BYTES as usize);
+            self.replace(place, page_table::table_entry(table));
+        }
+    }
+
+    /// Sets an entry, keeping the counts of tables and frames right. The new frames, if any, were counted before.
+    pub(crate) fn replace(&mut self, place: Place, entry: u64) {
+        self.machine.table(place.table)[place.index] = entry;
+        let was = place.entry & PRESENT != 0;
+        if was && (place.level == 1 || place.entry & LARGE != 0) && place.entry & DEVICE == 0 {
+            let first = page_table::frame_of(place.entry);
+            for frame in first..first + page_table::span_pages(place.level) as u32 {
+                self.frame_entry(frame).remove_mapping();
+            }
+        }
+        let table = self.frame_entry(place.table);
+        match (was, entry & PRESENT != 0) {
+            (false, true) => table.add_mapping(),
+            (true, false) => table.remove_mapping(),
+            _ => {}
+        }
+    }
+
+    fn shoot_down(&mut self, task: Link, work: &Work) {
+        if work.stale_end != 0 {
+            let root = self.machine.object::<Task>(task).root;
+            let pages = (work.stale_end - work.stale_start) / FRAME_BYTES;
+            self.machine.shoot_down(root, work.stale_start, pages);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Removing, protecting and querying what is mapped in ranges of addresses. Holes are stepped over by whole tables.
+
+use super::{Work, page_table};
+use crate::calls::Arguments;
+use crate::kernel::{Done, Kernel, Outcome, Stop};
+use crate::machine::Machine;
+use crate::name::Link;
+use crate::objects::Task;
+use crate::page_table::{ACCESSED, DIRTY, LARGE, PRESENT, Place};
+use kernel_abi::pmap::{Protection, QUERY_DIRTY, QUERY_PAGES, QUERY_PRESENT, QUERY_REFERENCED};
+use kernel_abi::{FRAME_BYTES, KernelError};
+
+/// Changed entries that a look through one table counts for.
+const TABLE_WORK: u64 = 8;
+
+/// What happens to the pages of a range.
+#[derive(Clone, Copy)]
+enum Change {
+    Remove,
+    Protect(Protection),
+}
+
+/// An item of a batch, decoded.
+struct Range {
+    start: u64,
+    end: u64,
+    change: Change,
+}
+
+impl<M: Machine> Kernel<M> {
+    pub(in crate::calls) fn pmap_remove(&mut self, arguments: Arguments) -> Outcome {
+        self.for_ranges(arguments, false)
+    }
+
+    pub(in crate::calls) fn pmap_protect(&mut self, arguments: Arguments) -> Outcome {
+        self.for_ranges(arguments, true)
+    }
+
+    fn for_ranges(&mut self, arguments: Arguments, protect: bool) -> Outcome {
+        let Arguments([frames, task, array, count, ..]) = arguments;
+        let task = self.pmap_live_task(frames, task)?;
+        self.with_items(array, count, |kernel, items| {
+            for &words in items {
+                let range = kernel.decode_range(words, protect)?;
+                kernel.check_whole_pages(task, range.start, range.end)?;
+            }
+            let (mut work, mut pages, mut result) = (Work::NOTHING, 0, Ok(()));
+            for (done, &words) in items.iter().enumerate() {
+                let range = kernel.decode_range(words, protect)?;
+                result = kernel.change_range(task, &range, &mut work, &mut pages);
+                if result.is_err() {
+                    result = Err(Stop::Error(KernelError::Preempted, done as u64));
+                    break;
+                }
+            }
+            kernel.shoot_down(task, &work);
+            result.map(|()| Done::Value(pages))
+        })
+    }
+
+    fn decode_range(&self, [address, pages]: [u64; 2], protect: bool) -> Result<Range, KernelError> {
+        let bits = address % FRAME_BYTES;
+        let protection = Protection::from_bits(bits).filter(|_| protect || bits == 0);
+        let protection = protection.ok_or(KernelError::InvalidArgument)?;
+        if protection.intersects(Protection::SUPERPAGE | Protection::DEVICE) {
+            return Err(KernelError::InvalidArgument);
+        }
+        let start = address - bits;
+        self.check_pages(start, pages)?;
+        let change = if protect { Change::Protect(protection) } else { Change::Remove };
+        Ok(Range { start, end: start + pages * FRAME_BYTES, change })
+    }
+
+    /// Checks that a range ends in the middle of no large page.
+    fn check_whole_pages(&mut self, task: Link, start: u64, end: u64) -> Result<(), KernelError> {
+        let root = self.machine.object::<Task>(task).root;
+        for edge in [start, end] {
+            let inside = start != end && !edge.is_multiple_of(page_table::span_pages(2) * FRAME_BYTES);
+            if inside
+                && page_table::walk(&mut self.machine, root, edge, 1).entry & (PRESENT | LARGE)
+                    == PRESENT | LARGE
+            {
+                return Err(KernelError::LargePage);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes or protects what is mapped in a range; counts the pages.
+    fn change_range(
+        &mut self,
+        task: Link,
+        range: &Range,
+        work: &mut Work,
+        pages: &mut u64,
+    ) -> Result<(), Stop> {
+        let root = self.machine.object::<Task>(task).root;
+        let mut at = range.start;
+        while at < range.end {
+            if self.should_stop(work) {
+                return Err(KernelError::Preempted.into());
+            }
+            let place = page_table::walk(&mut self.machine, root, at, 1);
+            let span = page_table::span_pages(place.level);
+            // A table of pages is gone through in one go; of a higher one only the entry is a hole or a large page.
+            let entries = if place.level == 1 {
+                ((range.end - at) / FRAME_BYTES).min(512 - place.index as u64)
+            } else {
+                1
+            };
+            let table_address = at & !(span * FRAME_BYTES - 1);
+            let result = self.change_entries(&place, table_address, entries, range.change, work, pages);
+            self.collect_empty(task, root, at, place.table);
+            result?;
+            work.since_look += TABLE_WORK;
+            at = table_address + entries * span * FRAME_BYTES;
+        }
+        Ok(())
+    }
+
+    /// Changes successive entries of one table.
+    fn change_entries(
+        &mut self,
+        first: &Place,
+        address: u64,
+        entries: u64,
+        change: Change,
+        work: &mut Work,
+        pages: &mut u64,
+    ) -> Result<(), Stop> {
+        let span = page_table::span_pages(first.level);
+        for beyond in 0..entries {
+            let index = first.index + beyond as usize;
+            let entry = self.machine.table(first.table)[index];
+            if entry & PRESENT == 0 {
+                continue;
+            }
+            if self.should_stop(work) {
+                return Err(KernelError::Preempted.into());
+            }
+            *pages += span;
+            let new = match change {
+                Change::Remove => 0,
+                Change::Protect(protection) => page_table::with_protection(entry, protection),
+            };
+            if new != entry {
+                match change {
+                    Change::Remove => self.replace(Place { index, entry, ..*first }, 0),
+                    Change::Protect(_) => self.machine.table(first.table)[index] = new,
+                }
+                work.add_stale(address + beyond * span * FRAME_BYTES, span);
+                work.add_change(span);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns tables that have become empty to the stock, from the leaf upwards.
+    fn collect_empty(&mut self, task: Link, root: u32, address: u64, mut table: u32) {
+        while table != root && self.frame_entry(table).map_count() == 0 {
+            let mut parent = page_table::walk(&mut self.machine, root, address, 4);
+            while page_table::frame_of(parent.entry) != table {
+                parent = page_table::walk(&mut self.machine, root, address, parent.level - 1);
+            }
+            self.replace(parent, 0);
+            self.push_stock(task, table);
+            table = parent.table;
+        }
+    }
+
+    pub(in crate::calls) fn pmap_query(&mut self, arguments: Arguments) -> Outcome {
+        let Arguments([frames, task, address, pages, output, clear, ..]) = arguments;
+        let task = self.pmap_live_task(frames, task)?;
+        if pages > QUERY_PAGES || clear > 1 {
+            return Err(KernelError::InvalidArgument.into());
+        }
+        self.check_pages(address, pages)?;
+        self.check_user(output, pages)?;
+        let end = address + pages * FRAME_BYTES;
+        if clear == 1 {
+            self.check_whole_pages(task, address, end)?;
+        }
+        let root = self.machine.object::<Task>(task).root;
+        let mut found = [0; QUERY_PAGES as usize];
+        let found = &mut found[..pages as usize];
+        for (at, bits) in (address..end).step_by(FRAME_BYTES as usize).zip(found.iter_mut()) {
+            *bits = query_bits(page_table::walk(&mut self.machine, root, at, 1).entry);
+        }
+        // Told first, cleared afterwards: if the output is absent nothing is forgotten.
+        self.machine.write_user(output, found)?;
+        if clear == 1 {
+            self.clear_used(task, address, found);
+        }
+        Ok(Done::Value(pages))
+    }
+
+    /// Clears those referenced and dirty bits that were found.
+    fn clear_used(&mut self, task: Link, address: u64, found: &[u8]) {
+        let root = self.machine.object::<Task>(task).root;
+        let mut work = Work::NOTHING;
+        for (page, &bits) in found.iter().enumerate() {
+            let used = if bits & QUERY_REFERENCED != 0 { ACCESSED } else { 0 }
+                | if bits & QUERY_DIRTY != 0 { DIRTY } else { 0 };
+            if used == 0 {
+                continue;
+            }
+            let at = address + page as u64 * FRAME_BYTES;
+            let place = page_table::walk(&mut self.machine, root, at, 1);
+            self.machine.table(place.table)[place.index] = place.entry & !used;
+            work.add_stale(at, 1);
+        }
+        self.shoot_down(task, &work);
+    }
+}
+
+fn query_bits(entry: u64) -> u8 {
+    let bit = |mask, bit| if entry & mask != 0 { bit } else { 0 };
+    if entry & PRESENT == 0 {
+        return 0;
+    }
+    QUERY_PRESENT | bit(ACCESSED, QUERY_REFERENCED) | bit(DIRTY, QUERY_DIRTY)
+}
