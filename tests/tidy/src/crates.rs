@@ -9,6 +9,7 @@ pub const MAY_USE_UNSAFE: &[(&str, &str)] = &[
     ("kernel-arch", "page tables, traps, context switches, copies from and to user memory"),
     ("kernel-boot", "the entry point, before there is a kernel to call"),
     ("kernel-runtime", "system calls, and views of mapped pages"),
+    ("physmem-server", "views of the frames that hold its own records, in one module"),
     ("filesystems-block-server", "memory that the disk reads and writes by itself, in one module"),
 ];
 
