@@ -15,7 +15,7 @@
 
 use crate::access::{Access, changed, span_of};
 use crate::container::make_private;
-use crate::frames::{Contents, Count, Frames, Span, Whose};
+use crate::frames::{Contents, Count, Frames, Span};
 use crate::layout::{OVERDUE, container, hold, lock};
 use crate::lock::{find, require_within, start_term, stop_term};
 use crate::pages::{self, Entry};
@@ -215,7 +215,6 @@ fn retire(frames: &mut impl Frames, this: Name<Lock>) {
     if frames.get(parent, lock::MODE) == LockMode::Fill {
         frames.unpin(payer, frames.get(this, lock::PAGES));
     }
-    frames.unmap(container, span_of(frames, this), Whose::Everybody);
     frames.set(parent, lock::CHILD, None);
     stop_term(frames, this);
     frames.delete(payer, this);

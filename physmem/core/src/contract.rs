@@ -67,6 +67,11 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         self.charged(payer).saturating_sub(self.get(payer, contract::GUARANTEED))
     }
 
+    /// The sum of what all contracts hold beyond their guarantees.
+    pub fn extra_in_sum(&self) -> u64 {
+        self.extra
+    }
+
     /// Charges frames, or changes nothing. Errors: `ContractExhausted`.
     pub(crate) fn charge(
         &mut self,

@@ -56,13 +56,12 @@ impl Cluster {
     }
 
     fn add(&mut self, address: u64, frame: u32) {
-        if let Some(last) = self.items[..self.used].last_mut() {
-            if last.address + u64::from(last.frames) * FRAME_BYTES == address
-                && last.frame + last.frames == frame
-            {
-                last.frames += 1;
-                return;
-            }
+        if let Some(last) = self.items[..self.used].last_mut()
+            && last.address + u64::from(last.frames) * FRAME_BYTES == address
+            && last.frame + last.frames == frame
+        {
+            last.frames += 1;
+            return;
         }
         self.items[self.used] = KernelMapping { address, frame, frames: 1 };
         self.used += 1;
@@ -70,6 +69,8 @@ impl Cluster {
 }
 
 /// How a fault is to be answered.
+// There is no heap to put the large variant on, and it is the usual one.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FaultAnswer {
     /// Enter these and resume.

@@ -5,6 +5,7 @@
 
 use crate::kernel::KernelCalls;
 use crate::window::RecordWindow;
+use containers_api::FaultReason;
 use kernel_abi::boot::{ENDPOINT, FRAMES, NOTIFICATION};
 use kernel_abi::message::MESSAGE_CAPABILITIES;
 use kernel_abi::pmap::Mapping;
@@ -155,7 +156,7 @@ impl Server {
                 server::reply_receive(ENDPOINT, Outgoing::fault(kernel_abi::fault::RESUME), Deadline::NEVER)
             }
             FaultAnswer::Raise(reason) => {
-                server::reply_receive(ENDPOINT, Outgoing::fault(reason as u32), Deadline::NEVER)
+                server::reply_receive(ENDPOINT, Outgoing::fault(reason.label()), Deadline::NEVER)
             }
             FaultAnswer::Wait(handle) => self.save(handle),
         }
@@ -175,10 +176,11 @@ impl Server {
                 }
                 KernelError::NeedTables => match self.physmem.fault_needs_tables(badge, stopped.value) {
                     Ok(()) => continue,
-                    Err(reason) => reason as u32,
+                    Err(reason) => reason.label(),
                 },
-                // The frame is mapped as often as can be counted, say: the thread cannot have it.
-                _ => containers_api::FaultReason::ContractExhausted as u32,
+                KernelError::MapCountFull => FaultReason::MapCountFull.label(),
+                // The kernel refuses a mapping that the logic allows: the thread cannot have it.
+                _ => FaultReason::NotMapped.label(),
             };
             return server::reply_receive(ENDPOINT, Outgoing::fault(label), Deadline::NEVER);
         }

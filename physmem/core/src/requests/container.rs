@@ -207,11 +207,11 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     fn runs(&mut self, lock: u64, first: u64, answers: Name<Contract>) -> Result<Runs, MemoryError> {
         let mut found = Runs { range_pages: 0, count: 0, runs: [Run::default(); RUNS_PER_ANSWER] };
         found.range_pages = passing::tell_frames(self, lock, first, answers, |frame| {
-            if let Some(last) = found.runs[..found.count].last_mut() {
-                if last.frame + last.frames == frame {
-                    last.frames += 1;
-                    return true;
-                }
+            if let Some(last) = found.runs[..found.count].last_mut()
+                && last.frame + last.frames == frame
+            {
+                last.frames += 1;
+                return true;
             }
             if found.count == RUNS_PER_ANSWER {
                 return false;

@@ -90,6 +90,8 @@ impl Answer {
 }
 
 /// What has come of a request.
+// There is no heap to put the large variant on, and it is the usual one.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// Answer it.

@@ -342,6 +342,10 @@ fn admission_refuses_what_cannot_be_kept() {
     ] {
         assert_eq!(world.refusal(contract, &bad, &[]), MemoryError::NotAdmitted, "{bad:?}");
     }
+    let lock = Lock { first_page: 0, pages: 3, mode: LockMode::Dma, term_ns: 9 };
+    world.ask(container, &lock, &[]);
+    assert_eq!(world.refusal(contract, &split(4, 0, 2), &[]), MemoryError::NotAdmitted, "pins are in use");
+    world.machine.advance(100);
     let child = world.ask_badge(contract, &split(4, 0, 4), &[]);
     world.check();
     assert_eq!(world.stat(contract).handed_on, 4);

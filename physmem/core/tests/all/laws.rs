@@ -270,4 +270,5 @@ fn check_guarantees(world: &World, found: &Found) {
     let free = world.machine.database().free_frames();
     assert!(free >= found.unfilled, "{free} free frames cover {} guaranteed ones", found.unfilled);
     assert_eq!(world.machine.system_status().guaranteed, found.guaranteed, "the sum of guarantees");
+    assert_eq!(world.machine.extra_in_sum(), found.extra, "the sum of extra frames");
 }
