@@ -400,3 +400,71 @@ fn nonsense_is_refused_and_changes_nothing() {
     world.check();
     assert_eq!(world.read(street.neighbour.2, BASE), 0x77);
 }
+
+/// A life with everything in it; whatever is refused is left out.
+fn life(world: &mut World, guaranteed: u64) {
+    let badge = |call: Call<kernel_protocol::Empty>| match call {
+        Call::Reply(_, handed) => handed.iter().rev().find_map(|handed| match handed {
+            physmem_core::Handed::Badge(badge) => Some(badge.0),
+            physmem_core::Handed::Handle(_) => None,
+        }),
+        _ => None,
+    };
+    let name = Name::new("x").unwrap();
+    let split = Split { guaranteed, extra_limit: 0, pin_limit: guaranteed / 3, name };
+    let Some(contract) = badge(world.call(world.root(), &split, &[])) else { return };
+    let containers = [5, 5000].map(|pages| badge(world.call(contract, &ContainerCreate { pages }, &[])));
+    let space = badge(world.call(contract, &SpaceCreate { name }, &[]));
+    for container in containers.into_iter().flatten() {
+        world.call(container, &Allocate { first_page: 0, pages: 3, any_contents: false }, &[]);
+        world.call(container, &Allocate { first_page: 4, pages: 1, any_contents: true }, &[]);
+        let grant = Grant { first_page: 0, pages: 4, rights: ContainerRights::all(), maximum_lock_ns: 9 };
+        if let Some(grant) = badge(world.call(container, &grant, &[])) {
+            let lock = Lock { first_page: 0, pages: 2, mode: LockMode::Fill, term_ns: 9 };
+            world.call(grant, &lock, &[]);
+        }
+        if let Some(space) = space {
+            let protection = MapProtection::WRITE;
+            let map = Map { address: BASE, pages: 4, first_page: 0, protection, populate: true };
+            world.call(space, &map, &[container]);
+            world.call(space, &containers_api::space::Unmap { address: BASE + PAGE, pages: 1 }, &[]);
+        }
+    }
+    if let [Some(one), Some(two)] = containers {
+        let copy = Copy { source_offset: 10, destination_offset: 4096 * 4500 + 10, bytes: 3 * PAGE };
+        world.call(one, &copy, &[two]);
+    }
+    world.check();
+    world.now += 100;
+    world.machine.advance(world.now);
+    world.ask(contract, &ContractDestroy {}, &[]);
+}
+
+#[test]
+fn whichever_record_frame_cannot_be_had_nothing_is_lost() {
+    let mut failures = 0;
+    for nth in 0..40 {
+        let mut world = World::new(200);
+        life(&mut world, 60);
+        let free = world.free_frames();
+        world.ram.borrow_mut().openings = nth;
+        life(&mut world, 60);
+        failures += u64::from(world.ram.borrow().openings == 0);
+        world.ram.borrow_mut().openings = u64::MAX;
+        world.check();
+        assert_eq!(world.free_frames(), free, "failure {nth}");
+    }
+    assert!((3..40).contains(&failures), "{failures}");
+}
+
+#[test]
+fn whichever_frame_a_contract_cannot_pay_nothing_is_lost() {
+    let mut world = World::new(200);
+    life(&mut world, 60);
+    let free = world.free_frames();
+    for guaranteed in 0..60 {
+        life(&mut world, guaranteed);
+        world.check();
+        assert_eq!(world.free_frames(), free, "{guaranteed} frames");
+    }
+}

@@ -31,6 +31,8 @@ pub struct Ram {
     pub bytes: Vec<[u8; FRAME]>,
     pub kinds: Vec<Kind>,
     pub map_counts: Vec<u32>,
+    /// Record frames that can still be opened.
+    pub openings: u64,
 }
 
 impl Ram {
@@ -39,6 +41,7 @@ impl Ram {
             bytes: vec![[GARBAGE; FRAME]; frames],
             kinds: vec![Kind::Plain; frames],
             map_counts: vec![0; frames],
+            openings: u64::MAX,
         }))
     }
 
@@ -398,20 +401,19 @@ impl Pmap for FakeKernel {
 pub struct HostRecords {
     ram: Rc<RefCell<Ram>>,
     frames: Vec<Option<Box<containers_core::record::RecordFrame>>>,
-    /// Frames that can still be opened, ever.
-    pub left: u64,
 }
 
 impl HostRecords {
     pub fn new(ram: Rc<RefCell<Ram>>) -> HostRecords {
         let frames = ram.borrow().bytes.len();
-        HostRecords { ram, frames: vec![None; frames], left: u64::MAX }
+        HostRecords { ram, frames: vec![None; frames] }
     }
 }
 
 impl RecordMemory for HostRecords {
     fn open(&mut self, frame: u32) -> Result<(), KernelError> {
-        self.left = self.left.checked_sub(1).ok_or(KernelError::NeedTables)?;
+        let left = self.ram.borrow().openings;
+        self.ram.borrow_mut().openings = left.checked_sub(1).ok_or(KernelError::NeedTables)?;
         self.ram.borrow_mut().take(frame, Kind::Records);
         let place = &mut self.frames[frame as usize];
         assert!(place.is_none());
