@@ -5,6 +5,7 @@
 
 mod names;
 pub mod path;
+mod walk;
 
 pub use names::{LookupError, Names};
 
@@ -60,7 +61,7 @@ impl Node {
 
     /// A node in this directory, a symbolic link being itself.
     pub fn child(&self, name: &[u8]) -> Result<Node, FileCallError> {
-        names::child(self.handle(), name)
+        names::child(self.handle(), name).map(|(node, ..)| node)
     }
 
     /// The file system that it belongs to.

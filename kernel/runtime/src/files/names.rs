@@ -1,10 +1,12 @@
 //! Looking names up across mounts.
 //!
 //! The longest mount prefix decides which server is asked; the server walks the rest, symbolic links included.
-//! An absolute link sends the lookup back here, to start anew at the client's own root. `..` at the top of a mount
-//! stays there: file servers know nothing of each other.
+//! An absolute link sends the lookup back here, to start anew at the client's own root; one that is too long for
+//! the server's answer is followed here ([`super::walk`]). File servers know nothing of each other: `..` right
+//! below a mount's prefix leads out of it, any other `..` stays within its file system.
 
 use super::path::{self, NameTooLong};
+use super::walk::{PATH_BYTES_MAX, Tree, walk};
 use super::{FileCallError, Node, deadline};
 use crate::ipc::{Answer, CallError, call_for_answer};
 use crate::startup::Startup;
@@ -14,19 +16,18 @@ use alloc::vec::Vec;
 use filesystems_api::file::{DirLookup, FileError, LINKS_MAX, NodeKind};
 use kernel_protocol::{Bytes, Refusal};
 
-/// Bytes of a path at most, as in Linux.
-pub const PATH_BYTES_MAX: usize = 4096;
-
 /// Why a name leads nowhere.
 pub type LookupError = FileCallError;
 
-fn refused(error: FileError) -> LookupError {
-    CallError::Refused(Refusal::new(error))
+impl From<FileError> for LookupError {
+    fn from(error: FileError) -> Self {
+        CallError::Refused(Refusal::new(error))
+    }
 }
 
 impl From<NameTooLong> for LookupError {
     fn from(_: NameTooLong) -> Self {
-        refused(FileError::NameTooLong)
+        FileError::NameTooLong.into()
     }
 }
 
@@ -72,13 +73,24 @@ impl Names {
         self.directory = directory.to_vec();
     }
 
-    /// The mount that a path lies below, longest prefix first, and the rest of the path.
-    fn mount<'a>(&self, path: &'a [u8]) -> Option<(Handle, &'a [u8])> {
-        self.mounts
-            .iter()
-            .filter_map(|(prefix, root)| Some((prefix.len(), *root, path::below(path, prefix)?)))
-            .max_by_key(|&(length, ..)| length)
-            .map(|(_, root, rest)| (root, rest))
+    /// The mount that an absolute path lies below, longest prefix first, and the rest of the path.
+    fn mount(&self, path: &[u8]) -> Result<(Handle, Vec<u8>), LookupError> {
+        let mut path = path.to_vec();
+        loop {
+            if path.len() > PATH_BYTES_MAX {
+                return Err(FileError::NameTooLong.into());
+            }
+            let below = |(prefix, root): &'_ (String, Handle)| {
+                path::below(&path, prefix).map(|rest| (prefix.clone(), *root, rest))
+            };
+            let mounts = self.mounts.iter().filter_map(below);
+            let found = mounts.max_by_key(|(prefix, ..)| prefix.len());
+            let (prefix, root, rest) = found.ok_or(FileError::NotFound)?;
+            match path::above(&prefix, rest) {
+                Some(above) => path = above,
+                None => return Ok((root, rest.to_vec())),
+            }
+        }
     }
 
     /// Looks a name up. `follow`: a symbolic link as the last name leads on to its target.
@@ -89,25 +101,48 @@ impl Names {
     /// The same, with kind and size.
     pub fn lookup_described(&self, name: &[u8], follow: bool) -> Result<(Node, NodeKind, u64), LookupError> {
         if name.is_empty() {
-            return Err(refused(FileError::NotFound));
+            return Err(FileError::NotFound.into());
         }
         let mut path = path::absolute(&self.directory, name);
         for _ in 0..=LINKS_MAX {
-            if path.len() > PATH_BYTES_MAX {
-                return Err(refused(FileError::NameTooLong));
-            }
-            let (root, rest) = self.mount(&path).ok_or_else(|| refused(FileError::NotFound))?;
-            match walk(root, rest, follow)? {
-                Step::Found(node, kind, bytes) => return Ok((node, kind, bytes)),
-                Step::Retry(target) => path = target,
+            let (root, rest) = self.mount(&path)?;
+            match walk_by_server(root, &rest, follow) {
+                Ok(Step::Found(node, kind, bytes)) => return Ok((node, kind, bytes)),
+                Ok(Step::Retry(target)) => path = target,
+                Err(error) if error.refusal() == Some(FileError::NameTooLong) => {
+                    return walk(self, &path, follow);
+                }
+                Err(error) => return Err(error),
             }
         }
-        Err(refused(FileError::LinkLoop))
+        Err(FileError::LinkLoop.into())
+    }
+}
+
+impl Tree for Names {
+    type Node = Node;
+    type Error = LookupError;
+
+    fn start(&self, path: &[u8]) -> Result<(Node, Vec<u8>), LookupError> {
+        let (root, rest) = self.mount(path)?;
+        Ok((child(root, b"")?.0, rest))
+    }
+
+    fn child(&self, directory: &Node, name: &[u8]) -> Result<(Node, NodeKind, u64), LookupError> {
+        child(directory.handle(), name)
+    }
+
+    fn describe(&self, node: &Node) -> Result<(NodeKind, u64), LookupError> {
+        node.status().map(|status| (status.kind, status.size))
+    }
+
+    fn target(&self, link: &Node) -> Result<Vec<u8>, LookupError> {
+        link.read_link()
     }
 }
 
 /// Walks a relative path from a node on, in parts that fit a message.
-fn walk(root: Handle, path: &[u8], follow: bool) -> Result<Step, LookupError> {
+fn walk_by_server(root: Handle, path: &[u8], follow: bool) -> Result<Step, LookupError> {
     let mut at: Option<Node> = None;
     let mut rest = path;
     loop {
@@ -128,10 +163,10 @@ fn walk(root: Handle, path: &[u8], follow: bool) -> Result<Step, LookupError> {
     }
 }
 
-/// A node in a directory, a symbolic link being itself.
-pub(super) fn child(directory: Handle, name: &[u8]) -> Result<Node, LookupError> {
+/// A node in a directory, a symbolic link being itself; the directory itself for an empty name.
+pub(super) fn child(directory: Handle, name: &[u8]) -> Result<(Node, NodeKind, u64), LookupError> {
     match step(directory, name, false)? {
-        Step::Found(node, ..) => Ok(node),
+        Step::Found(node, kind, size) => Ok((node, kind, size)),
         Step::Retry(_) => Err(CallError::Violation),
     }
 }
@@ -160,10 +195,15 @@ mod tests {
         let mounts = [("/", 1), ("/.boot", 2), ("/.boot/deep", 3)];
         let mounts = mounts.iter().map(|&(name, entry)| (String::from(name), Handle(entry)));
         let names = Names::new(mounts.collect(), b"/");
-        assert_eq!(names.mount(b"/etc/passwd"), Some((Handle(1), &b"etc/passwd"[..])));
-        assert_eq!(names.mount(b"/.boot/bin"), Some((Handle(2), &b"bin"[..])));
-        assert_eq!(names.mount(b"/.boot/deep"), Some((Handle(3), &b""[..])));
-        assert_eq!(names.mount(b"/.bootstrap"), Some((Handle(1), &b".bootstrap"[..])));
-        assert_eq!(Names::new(Vec::new(), b"/").mount(b"/"), None);
+        let mount = |path: &[u8]| names.mount(path).map_err(CallError::refusal);
+        assert_eq!(mount(b"/etc/passwd"), Ok((Handle(1), b"etc/passwd".to_vec())));
+        assert_eq!(mount(b"/.boot/bin"), Ok((Handle(2), b"bin".to_vec())));
+        assert_eq!(mount(b"/.boot/deep"), Ok((Handle(3), b"".to_vec())));
+        assert_eq!(mount(b"/.bootstrap"), Ok((Handle(1), b".bootstrap".to_vec())));
+        assert_eq!(mount(b"/.boot/deep/../../.boot/./../x"), Ok((Handle(1), b"x".to_vec())));
+        assert_eq!(mount(b"/.."), Ok((Handle(1), b"..".to_vec())));
+        assert_eq!(mount(&[b'/'; 5000]), Err(Some(FileError::NameTooLong)));
+        let none = Names::new(Vec::new(), b"/");
+        assert_eq!(none.mount(b"/").map_err(CallError::refusal), Err(Some(FileError::NotFound)));
     }
 }

@@ -52,6 +52,21 @@ pub fn below<'a>(path: &'a [u8], prefix: &str) -> Option<&'a [u8]> {
     Some(rest)
 }
 
+/// Where `..` as the first name below a mount's prefix leads: the path from the prefix's parent on. `None` where it
+/// does not stand there, or the prefix has no parent.
+pub fn above(prefix: &str, rest: &[u8]) -> Option<Vec<u8>> {
+    let mut rest = rest;
+    while let Some(after) = rest.strip_prefix(b".").filter(|after| after.first().is_none_or(is_separator)) {
+        if after.is_empty() {
+            return None;
+        }
+        rest = trim(after);
+    }
+    let rest = rest.strip_prefix(b"..").filter(|after| after.first().is_none_or(is_separator))?;
+    let (parent, _) = prefix.trim_end_matches('/').rsplit_once('/')?;
+    Some([parent.as_bytes(), b"/", trim(rest)].concat())
+}
+
 /// A name in the path is longer than names can be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NameTooLong;
@@ -108,6 +123,17 @@ mod tests {
         assert_eq!(below(b"/", "/"), Some(&b""[..]));
         assert_eq!(below(b"/a/b/c", "/a/b"), Some(&b"c"[..]));
         assert_eq!(below(b"/a", "/a/b"), None);
+    }
+
+    #[test]
+    fn dots_lead_out_of_a_mount() {
+        assert_eq!(above("/.boot", b"../x"), Some(b"/x".to_vec()));
+        assert_eq!(above("/a/b", b"./..//c"), Some(b"/a/c".to_vec()));
+        assert_eq!(above("/.boot", b".."), Some(b"/".to_vec()));
+        assert_eq!(above("/", b".."), None);
+        for rest in [&b""[..], b".", b"./", b"...", b"..x", b"x/.."] {
+            assert_eq!(above("/.boot", rest), None, "{rest:?}");
+        }
     }
 
     #[test]
