@@ -359,6 +359,27 @@ impl System {
         self.task(process.link).status
     }
 
+    /// The current thread meets a page fault. Who runs next.
+    pub fn fault(&mut self, address: u64, access: u64) -> Option<Link> {
+        self.kernel.page_fault(address, access);
+        self.leave()
+    }
+
+    /// Has the boss take pages of a task away.
+    pub fn unmap(&mut self, process: Process, address: u64, pages: u64) {
+        self.as_boss(|system| {
+            system.poke_words(system.boss_task.link, ARRAY, &[address, pages]);
+            system.ok(SystemCall::PmapRemove, &[boot::FRAMES.0.into(), process.handle, ARRAY, 1]);
+        });
+    }
+
+    /// Has the boss, which has received a fault, map a frame there and rest. Who runs next.
+    pub fn resolve(&mut self, address: u64, frame: u64) -> Option<Link> {
+        self.write_mappings(&[Mapping::new(address & !0xfff, Protection::WRITE, frame as u32, 1)]);
+        let arguments = [boot::ENDPOINT.0.into(), boot::FRAMES.0.into(), ARRAY, 1];
+        self.issue(SystemCall::ResolveReceive, &arguments)
+    }
+
     /// Takes a task apart until nothing of it is left: its frames are plain again.
     pub fn dismantle(&mut self, process: Process) {
         let frames = u64::from(boot::FRAMES.0);

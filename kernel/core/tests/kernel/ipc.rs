@@ -18,6 +18,7 @@ pub struct Pair {
     pub client: Link,
     pub other_client: Link,
     pub server: Link,
+    wake_up: u64,
 }
 
 /// The endpoint in both tasks.
@@ -39,7 +40,7 @@ impl Pair {
         let (_, client) = system.spawn(client_task, 5);
         let (_, other_client) = system.spawn(client_task, 5);
         let (_, server) = system.spawn(server_task, 6);
-        let mut pair = Pair { system, client_task, server_task, client, other_client, server };
+        let mut pair = Pair { system, client_task, server_task, client, other_client, server, wake_up: 0 };
         for (thread, buffer) in [(server, MEMORY), (client, MEMORY), (other_client, OTHER_BUFFER)] {
             pair.run(thread);
             pair.system.buffer(buffer, 40);
@@ -76,6 +77,24 @@ impl Pair {
         MessageInfo(self.system.registers(link).rsi)
     }
 
+    /// Has the server, which runs, wait for a notification.
+    pub fn park(&mut self) {
+        let notification = self.system.notification(1);
+        let destination = 100 + notification % 20;
+        self.system.give(self.server_task, notification, destination, Rights::RECEIVE);
+        self.system.run(self.server);
+        self.system.issue(SystemCall::Wait, &[destination]);
+        assert_eq!(self.system.state(self.server), ThreadState::Waiting);
+        self.wake_up = notification;
+    }
+
+    /// Has the server run on after [`Pair::park`].
+    pub fn unpark(&mut self) {
+        let notification = self.wake_up;
+        self.system.as_boss(|system| system.ok(SystemCall::Signal, &[notification]));
+        self.run(self.server);
+    }
+
     /// Brings the server, in whatever state, to receive with the client's call as its current reply.
     pub fn call_received(&mut self) {
         assert_eq!(self.call(self.client, &[1]), Some(self.server));
@@ -107,38 +126,17 @@ fn callers_that_come_first_wait_in_order() {
     pair.system.issue(SystemCall::SaveReply, &[SAVED]);
     let (clients, server) = ([pair.client, pair.other_client], pair.server);
     assert_eq!(pair.system.issue(SystemCall::Reply, &[SAVED, info(0, 0)]), Some(server));
-    park(&mut pair);
+    pair.park();
     for (number, client) in clients.into_iter().enumerate() {
         pair.call(client, &[number as u64]);
         assert_eq!(pair.system.state(client), ThreadState::Sending);
     }
-    unpark(&mut pair);
+    pair.unpark();
     for number in 0..2 {
         pair.receive();
         assert_eq!(pair.system.registers(server).rdx, number);
         pair.system.ok(SystemCall::Reply, &[0, info(0, 0)]);
     }
-}
-
-/// Has the server, which runs, wait for a notification.
-fn park(pair: &mut Pair) {
-    let notification = pair.system.notification(1);
-    let destination = 100 + pair.system.handle() % 20;
-    let rights = Rights::RECEIVE;
-    let server_task = pair.server_task;
-    pair.system.give(server_task, notification, destination, rights);
-    pair.system.run(pair.server);
-    pair.system.issue(SystemCall::Wait, &[destination]);
-    assert_eq!(pair.system.state(pair.server), ThreadState::Waiting);
-    pair.system.as_boss(|system| system.ok(SystemCall::CapabilityMove, &[notification, 119]));
-}
-
-fn unpark(pair: &mut Pair) {
-    pair.system.as_boss(|system| {
-        system.ok(SystemCall::Signal, &[119]);
-        system.ok(SystemCall::CapabilityDrop, &[119]);
-    });
-    pair.run(pair.server);
 }
 
 #[test]
@@ -349,13 +347,13 @@ fn a_call_gives_up_at_its_deadline_wherever_it_stands() {
     assert_eq!(pair.system.status(pair.client), Err(TimedOut));
     pair.system.refused(SystemCall::Reply, &[0, info(0, 0)], Stale);
     // Not even received.
-    park(&mut pair);
+    pair.park();
     let deadline = pair.system.kernel.machine.time + 1_000_000;
     pair.call_until(pair.client, &[1], deadline);
     assert_eq!(pair.system.state(pair.client), ThreadState::Sending);
     pair.system.pass(1_100_000);
     assert_eq!(pair.system.status(pair.client), Err(TimedOut));
-    unpark(&mut pair);
+    pair.unpark();
     pair.receive();
     assert_eq!(pair.system.state(pair.server), ThreadState::Receiving, "the message is withdrawn");
 }
@@ -409,9 +407,9 @@ fn a_receive_that_is_late_sends_its_reply_and_takes_what_waits() {
     assert_eq!(pair.system.status(pair.server), Err(TimedOut));
     assert_eq!(pair.system.status(pair.client), Ok(()));
     assert_eq!(pair.info(pair.client).label(), 5, "the reply was sent");
-    park(&mut pair);
+    pair.park();
     pair.call(pair.client, &[77]);
-    unpark(&mut pair);
+    pair.unpark();
     pair.system.issue_until(SystemCall::Receive, &[ENDPOINT], 900);
     assert_eq!(pair.system.status(pair.server), Ok(()), "a message that waits needs no waiting");
     assert_eq!(pair.system.registers(pair.server).rdx, 77);

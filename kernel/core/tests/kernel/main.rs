@@ -3,6 +3,11 @@
 #![forbid(unsafe_code)]
 
 mod capabilities;
+mod faults;
 mod fuzz;
 mod harness;
 mod ipc;
+mod life;
+mod messages;
+mod notifications;
+mod scheduling;
