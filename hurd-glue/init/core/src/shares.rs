@@ -18,16 +18,16 @@ pub struct Share {
 pub const KEPT_FRAMES: u64 = 128;
 
 /// Frames that the shell must have to start anything at all.
-pub const SHELL_FRAMES_MIN: u64 = 1024;
+pub const SHELL_FRAMES_MIN: u64 = 640;
 
 /// Guarantee and pin limit of a server; the shell's is what is left.
 const fn fixed(server: Server) -> (u64, u64) {
     match server {
-        Server::Console => (128, 0),
+        Server::Console => (96, 0),
         // Its guarantee covers its pin limit: an overdue lock moves to it.
-        Server::Block => (640, 256),
-        Server::Ext => (1024, 256),
-        Server::Bootfs => (192, 0),
+        Server::Block => (400, 256),
+        Server::Ext => (640, 256),
+        Server::Bootfs => (128, 0),
         Server::Shell => (0, 0),
     }
 }
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn the_shares_never_exceed_the_whole() {
-        for frames in [4096, 12_000, 16_384, 1 << 20] {
+        for frames in [2100, 12_000, 16_384, 1 << 20] {
             let shares = shares(frames).unwrap();
             assert_eq!(shares.iter().map(|one| one.guaranteed).sum::<u64>(), frames - KEPT_FRAMES);
             assert!(shares.iter().map(|one| one.pin_limit).sum::<u64>() <= frames);

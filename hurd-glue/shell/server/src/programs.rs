@@ -21,7 +21,7 @@ const FOLDER: &str = "/.boot/bin/";
 const ARCHIVE: &str = "/.boot/";
 
 /// Frames that a program is guaranteed. Most of it is for the 1 MiB window of those that read files.
-const GUARANTEED: u64 = 768;
+const GUARANTEED: u64 = 512;
 /// Frames of them that may be pinned: that whole window.
 const PIN_LIMIT: u64 = 256;
 
