@@ -365,6 +365,42 @@ impl System {
         self.leave()
     }
 
+    /// Has the boss, which runs, enter mappings in a task.
+    pub fn enter(&mut self, process: Process, mappings: &[Mapping]) -> Result<u64, (KernelError, u64)> {
+        self.write_mappings(mappings);
+        let arguments = [boot::FRAMES.0.into(), process.handle, ARRAY, mappings.len() as u64];
+        self.call_with_value(SystemCall::PmapEnter, &arguments)
+    }
+
+    /// Has the boss, which runs, make a call on ranges of a task's pages.
+    pub fn ranges(
+        &mut self,
+        call: SystemCall,
+        process: Process,
+        ranges: &[(u64, u64)],
+    ) -> Result<u64, (KernelError, u64)> {
+        let words: Vec<u64> = ranges.iter().flat_map(|&(address, pages)| [address, pages]).collect();
+        self.poke_words(self.boss_task.link, ARRAY, &words);
+        self.call_with_value(call, &[boot::FRAMES.0.into(), process.handle, ARRAY, ranges.len() as u64])
+    }
+
+    /// Has the boss, which runs, fill a task's stock.
+    pub fn stock(&mut self, process: Process, count: usize) {
+        let stock: Vec<u32> = (0..count).map(|_| self.frame() as u32).collect();
+        self.write_numbers(ARRAY, &stock);
+        self.ok(SystemCall::PmapStock, &[boot::FRAMES.0.into(), process.handle, ARRAY, count as u64]);
+    }
+
+    /// Mappings of a frame.
+    pub fn map_count(&mut self, frame: u32) -> u32 {
+        self.kernel.machine.frame(frame).expect("below the end").map_count()
+    }
+
+    /// Kind of a frame.
+    pub fn kind(&mut self, frame: u32) -> FrameKind {
+        self.kernel.machine.frame(frame).expect("below the end").kind()
+    }
+
     /// Has the boss take pages of a task away.
     pub fn unmap(&mut self, process: Process, address: u64, pages: u64) {
         self.as_boss(|system| {

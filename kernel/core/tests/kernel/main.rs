@@ -3,11 +3,20 @@
 #![forbid(unsafe_code)]
 
 mod capabilities;
+mod devices;
 mod faults;
+mod frames;
 mod fuzz;
 mod harness;
 mod ipc;
 mod life;
 mod messages;
 mod notifications;
+mod objects;
+mod pmap;
+mod preemption;
+mod ranges;
+mod reclaim;
 mod scheduling;
+mod superpages;
+mod tables;
