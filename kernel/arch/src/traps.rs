@@ -75,7 +75,11 @@ fn interrupt(vector: u32) {
 
 #[unsafe(no_mangle)]
 extern "C" fn system_call() -> *mut Context {
-    kernel().system_call();
+    let kernel = kernel();
+    if let Some(link) = kernel.fast_system_call() {
+        return &raw mut kernel.machine.object::<Thread>(link).context;
+    }
+    kernel.system_call();
     next()
 }
 

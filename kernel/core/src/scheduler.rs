@@ -89,6 +89,11 @@ impl Scheduler {
         }
     }
 
+    /// Whether a thread of this priority that is woken by one that goes to wait runs next.
+    pub fn allows_handoff(&self, priority: u8) -> bool {
+        self.handoff.is_none() && self.occupied >> priority <= 1
+    }
+
     /// Whether an equal or better thread waits behind one of this priority.
     pub fn has_rival(&self, priority: u8) -> bool {
         self.occupied >> priority != 0

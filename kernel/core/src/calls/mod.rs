@@ -3,6 +3,7 @@
 mod batch;
 mod capabilities;
 mod devices;
+mod fast;
 mod frames;
 mod ipc;
 mod life;
