@@ -22,16 +22,25 @@ pub struct Child {
 impl Child {
     /// Starts the program of this path.
     pub fn start(startup: &Startup<'_>, path: &str, arguments: &[&[u8]]) -> Result<Child, Failed> {
+        Child::start_with(startup, path, arguments, &[], &ALLOWANCE)
+    }
+
+    /// The same, with further capabilities and another allowance.
+    pub fn start_with(
+        startup: &Startup<'_>,
+        path: &str,
+        arguments: &[&[u8]],
+        more: &[(&str, Handle)],
+        allowance: &Allowance,
+    ) -> Result<Child, Failed> {
         let names = Names::from_startup(startup);
         let (node, _, bytes) = names
             .lookup_described(path.as_bytes(), true)
             .map_err(|error| ("looking the program up", error))?;
         let rights = Rights::SEND | Rights::TRANSFER;
-        let given: Vec<Given<'_>> = startup
-            .capabilities
-            .iter()
-            .map(|&(name, entry)| Given { name, handle: Handle(entry), rights })
-            .collect();
+        let own = startup.capabilities.iter().map(|&(name, entry)| (name, Handle(entry)));
+        let given: Vec<Given<'_>> =
+            own.chain(more.iter().copied()).map(|(name, handle)| Given { name, handle, rights }).collect();
         let mounts: Vec<(&str, Handle)> =
             startup.mounts.iter().map(|&(prefix, entry)| (prefix, Handle(entry))).collect();
         let program = Program {
@@ -40,7 +49,7 @@ impl Child {
             capabilities: &given,
             mounts: &mounts,
             directory: b"/",
-            allowance: ALLOWANCE,
+            allowance: *allowance,
             priority: startup.priority,
         };
         let death = Notification::new().map_err(|error| ("notification", error))?;

@@ -11,7 +11,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -21,7 +21,7 @@ impl Random {
 
     /// A number below a bound, which is not 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
+        self.number() % bound
     }
 
     /// A number that is likely to be at some edge: small, a power of two and its neighbours, all ones, or anything.
@@ -32,7 +32,7 @@ impl Random {
             2 | 3 => (1u64 << self.below(64)).wrapping_add(self.below(3)).wrapping_sub(1),
             4 => u64::MAX - self.below(4),
             5 => self.below(1 << 20) << 12,
-            _ => self.next(),
+            _ => self.number(),
         }
     }
 }
