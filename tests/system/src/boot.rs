@@ -1,5 +1,6 @@
 //! What to boot, said step by step, and the boot itself. Failures panic: this is for tests.
 
+use crate::books;
 use crate::conversation::Conversation;
 use crate::image::Image;
 use crate::outcome::Outcome;
@@ -114,8 +115,16 @@ impl Boot {
         self
     }
 
-    /// Boots, runs shell commands, and waits for the end.
+    /// Boots, runs shell commands, and waits for the end. The books before and after are part of the outcome and do not show
+    /// in its output; if the shell ended in order, nothing may have leaked.
+    #[track_caller]
     pub fn exec(self, commands: &str) -> Outcome {
+        let look = books::PROGRAM;
+        self.exec_alone(&format!("{look}\n{commands}\n{look} $?\n")).keep_books()
+    }
+
+    /// The same without the books, for commands that end the shell and for archives without the program for it.
+    pub fn exec_alone(self, commands: &str) -> Outcome {
         self.member(Member::plain(EXEC_MEMBER, commands)).run()
     }
 
@@ -134,7 +143,8 @@ impl Boot {
         Outcome::new(ending, output, started.log, started.world)
     }
 
-    /// Boots to a shell for the scenario to type at.
+    /// Boots to a shell for the scenario to type at, and waits for its prompt.
+    #[track_caller]
     pub fn talk(self) -> Conversation {
         Conversation::new(self.start())
     }

@@ -1,9 +1,15 @@
 //! Typing at the shell and waiting for what it says.
 
+use crate::books::{self, Books};
 use crate::boot::Started;
 use crate::outcome::Outcome;
 use std::time::Instant;
 use tests_runner::session::Event;
+
+/// The prompt, without the directory in it.
+const PROMPT_END: &str = "$ ";
+/// What Ctrl-C sends.
+pub const CTRL_C: &str = "\x03";
 
 /// A boot to the shell, with the scenario at the keyboard. The time limit is for the whole of it.
 pub struct Conversation {
@@ -13,11 +19,19 @@ pub struct Conversation {
     /// Bytes of `heard` that an expectation has used up.
     used: usize,
     ended: bool,
+    /// The books at the first prompt.
+    before: Books,
 }
 
 impl Conversation {
+    #[track_caller]
     pub(crate) fn new(started: Started) -> Conversation {
-        Conversation { started, begin: Instant::now(), heard: Vec::new(), used: 0, ended: false }
+        let before = Books::default();
+        let mut conversation =
+            Conversation { started, begin: Instant::now(), heard: Vec::new(), used: 0, ended: false, before };
+        conversation.hear(PROMPT_END);
+        conversation.before = conversation.books();
+        conversation
     }
 
     /// Types.
@@ -40,6 +54,42 @@ impl Conversation {
                 self.complain(text, late);
             }
         }
+    }
+
+    /// Types a line and waits for the next prompt; what was written between, with plain line ends.
+    #[track_caller]
+    pub fn command(&mut self, line: &str) -> String {
+        self.say(line);
+        self.say("\r");
+        self.hear("\r\n");
+        self.answer()
+    }
+
+    /// Waits for the next prompt; what was written before it, with plain line ends.
+    #[track_caller]
+    pub fn answer(&mut self) -> String {
+        let text = self.hear(PROMPT_END).replace("\r\n", "\n");
+        let end = text.rfind('\n').map_or(0, |at| at + 1);
+        text[..end].to_owned()
+    }
+
+    /// Looks at the guest's books.
+    #[track_caller]
+    pub fn books(&mut self) -> Books {
+        let text = self.command(books::PROGRAM);
+        let (_, mut looks) = books::separate(text.as_bytes());
+        looks.pop().unwrap_or_else(|| panic!("no books in:\n{text}"))
+    }
+
+    /// Checks that nothing has leaked since the first prompt, and switches the machine off.
+    #[track_caller]
+    pub fn close(mut self) -> Outcome {
+        let after = self.books();
+        if let Err(leak) = after.check_same(&self.before) {
+            panic!("nothing may leak: {leak}\n{}", self.account());
+        }
+        self.say("poweroff\r");
+        self.end().success()
     }
 
     /// Waits for the end of the guest.
@@ -66,8 +116,12 @@ impl Conversation {
     #[track_caller]
     fn complain(&self, awaited: &str, late: bool) -> ! {
         let why = if late { "the time ran out" } else { "the guest ended" };
-        let heard = String::from_utf8_lossy(&self.heard[self.used..]);
+        panic!("{why} while waiting for {awaited:?}\n{}", self.account());
+    }
+
+    fn account(&self) -> String {
+        let heard = String::from_utf8_lossy(&self.heard);
         let log = self.started.world.places.shown(self.started.log.path());
-        panic!("{why} while waiting for {awaited:?}; since the last match it wrote:\n{heard}\nlog: {log}");
+        format!("the guest wrote:\n{heard}\nlog: {log}")
     }
 }

@@ -14,6 +14,8 @@ pub struct Maker {
     block_bytes: u32,
     size: String,
     features: Vec<String>,
+    /// Requests to `debugfs` once the image is made.
+    requests: String,
     folder: TempDir,
 }
 
@@ -30,7 +32,7 @@ impl Maker {
         setup::set_up(&mut host::ThisMachine).unwrap_or_else(|failure| panic!("{failure}"));
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::create_dir(folder.path().join("tree")).expect("a folder for the tree");
-        Maker { kind, block_bytes, size: "16M".into(), features: Vec::new(), folder }
+        Maker { kind, block_bytes, size: "16M".into(), features: Vec::new(), requests: String::new(), folder }
     }
 
     /// As large as this, in the words of `mke2fs`.
@@ -75,6 +77,28 @@ impl Maker {
         self
     }
 
+    /// Adds a file in many pieces: it is written where every other one of many small files has been removed.
+    pub fn fragmented_file(mut self, path: &str, contents: &[u8]) -> Maker {
+        let blocks = contents.len().div_ceil(self.block_bytes as usize);
+        let filler = vec![b'-'; self.block_bytes as usize];
+        for index in 0..2 * blocks {
+            std::fs::write(self.place(&format!("filler/{index}")), &filler).expect("the filler is written");
+            if index % 2 == 0 {
+                self.requests += &format!("rm /filler/{index}\n");
+            }
+        }
+        let source = self.folder.path().join(format!("fragmented-{}", self.requests.len()));
+        std::fs::write(&source, contents).expect("the file is written");
+        self.requests += &format!("write {} {path}\n", source.display());
+        self
+    }
+
+    /// Has `debugfs` change the image once it is made.
+    pub fn request(mut self, request: &str) -> Maker {
+        self.requests += &format!("{request}\n");
+        self
+    }
+
     /// Adds a symbolic link.
     pub fn symlink(self, path: &str, target: &str) -> Maker {
         symlink(target, self.place(path)).expect("the link is made");
@@ -93,7 +117,23 @@ impl Maker {
         }
         run(mke2fs.arg("-d").arg(&tree).arg(&path).arg(&self.size));
         std::fs::remove_dir_all(&tree).expect("the tree is removed");
-        Image { path, _folder: self.folder }
+        let image = Image { path, _folder: self.folder };
+        if !self.requests.is_empty() {
+            image.debugfs_script_write(&self.requests);
+        }
+        image
+    }
+
+    /// Makes the image and has `e2fsck` check it, and give its large directories hash indices.
+    pub fn make_indexed(self) -> Image {
+        let image = self.make();
+        let mut e2fsck = host::command("e2fsck").expect("set-up has installed it");
+        let output = child::output(e2fsck.args(["-f", "-y", "-D"]).arg(image.path()));
+        let output = output.unwrap_or_else(|failure| panic!("{failure}"));
+        // 1: directories were changed, as they were meant to be.
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(matches!(output.status.code(), Some(0 | 1)), "e2fsck found damage:\n{text}");
+        image
     }
 }
 
@@ -120,6 +160,26 @@ impl Image {
     pub fn debugfs(&self, request: &str) -> Vec<u8> {
         let mut debugfs = host::command("debugfs").expect("set-up has installed it");
         run(debugfs.args(["-R", request]).arg(&self.path))
+    }
+
+    /// What `debugfs` answers to several requests, each after its echo.
+    pub fn debugfs_script(&self, requests: &str) -> String {
+        let mut debugfs = host::command("debugfs").expect("set-up has installed it");
+        let script = self.script(requests);
+        let output = run(debugfs.arg("-f").arg(script.path()).arg(&self.path));
+        String::from_utf8_lossy(&output).into_owned()
+    }
+
+    fn debugfs_script_write(&self, requests: &str) {
+        let mut debugfs = host::command("debugfs").expect("set-up has installed it");
+        let script = self.script(requests);
+        run(debugfs.args(["-w", "-f"]).arg(script.path()).arg(&self.path));
+    }
+
+    fn script(&self, requests: &str) -> tempfile::NamedTempFile {
+        let mut script = tempfile::NamedTempFile::new().expect("a temporary file");
+        script.write_all(requests.as_bytes()).expect("the script is written");
+        script
     }
 
     /// Has `debugfs` change the image.

@@ -6,9 +6,12 @@
 //! time limits are meant for a machine with two processors.
 #![forbid(unsafe_code)]
 
+pub mod books;
 pub mod boot;
 pub mod conversation;
+pub mod host_view;
 pub mod image;
+pub mod machine_code;
 pub mod outcome;
 pub mod world;
 

@@ -1,5 +1,6 @@
 //! What came of a boot, with assertions that show the log and the backtrace when they fail.
 
+use crate::books::{self, Books};
 use crate::world::World;
 use tests_runner::ending::Ending;
 use tests_runner::logfile::Log;
@@ -8,12 +9,17 @@ use tests_runner::report;
 /// Mark of the line that the shell logs when it prompts for the first time.
 const PROMPT_MARK: &str = "boot: prompt after ";
 
+/// Lines of the output that a failure shows.
+const OUTPUT_LINES: usize = 15;
+
 /// An ended run. Its log is removed with it, unless the test is failing.
 pub struct Outcome {
     /// How it ended.
     pub ending: Ending,
     /// What the guest wrote to its serial port.
     pub output: Vec<u8>,
+    /// What the guest's books held, look by look.
+    pub books: Vec<Books>,
     log: Option<Log>,
     log_text: String,
     world: &'static World,
@@ -22,7 +28,19 @@ pub struct Outcome {
 impl Outcome {
     pub(crate) fn new(ending: Ending, output: Vec<u8>, log: Log, world: &'static World) -> Outcome {
         let log_text = log.text();
-        Outcome { ending, output, log: Some(log), log_text, world }
+        let (output, books) = books::separate(&output);
+        Outcome { ending, output, books, log: Some(log), log_text, world }
+    }
+
+    /// If the shell ended in order there is a look before and one after, and nothing has leaked between them.
+    #[track_caller]
+    pub(crate) fn keep_books(self) -> Outcome {
+        if let Ending::Status(_) = self.ending {
+            self.check(self.books.len() == 2, "the books must have been looked at twice");
+            let leak = self.books[1].check_same(&self.books[0]);
+            self.check(leak.is_ok(), &format!("nothing may leak: {leak:?}"));
+        }
+        self
     }
 
     /// The output as text.
@@ -67,7 +85,9 @@ impl Outcome {
     /// The output is exactly this.
     #[track_caller]
     pub fn prints(self, expected: &str) -> Outcome {
-        self.check(self.output == expected.as_bytes(), &format!("the output must be:\n{expected}"));
+        if self.output != expected.as_bytes() {
+            self.check(false, &difference(&self.text(), expected));
+        }
         self
     }
 
@@ -103,7 +123,10 @@ impl Outcome {
         let (guest, places) = (&self.world.guest, &self.world.places);
         let explained = report::explain(&self.ending, &self.log_text, log.path(), guest, places);
         let explained = explained.unwrap_or_else(|| format!("log: {}\n", places.shown(log.path())));
-        format!("{demand}\nit ended with {:?}\nthe output was:\n{}\n{explained}", self.ending, self.text())
+        let text = self.text();
+        let lines: Vec<&str> = text.lines().collect();
+        let shown = lines[lines.len().saturating_sub(OUTPUT_LINES)..].join("\n");
+        format!("{demand}\nit ended with {:?}\nthe output ended with:\n{shown}\n{explained}", self.ending)
     }
 }
 
@@ -115,6 +138,19 @@ impl Drop for Outcome {
     }
 }
 
+/// The first line in which an output is not what it must be.
+fn difference(output: &str, expected: &str) -> String {
+    let (is, must) = (output.split('\n'), expected.split('\n'));
+    let pairs = is.map(Some).chain(std::iter::repeat(None)).zip(must.map(Some).chain([None]));
+    match pairs.enumerate().find(|(_, (is, must))| is != must) {
+        Some((index, (is, must))) => {
+            let shown = |line: Option<&str>| line.map_or("missing".to_owned(), |line| format!("{line:?}"));
+            format!("line {} of the output is\n  {}\nand must be\n  {}", index + 1, shown(is), shown(must))
+        }
+        None => "the output must be as expected".to_owned(),
+    }
+}
+
 fn ticks_to_prompt(log: &str) -> Option<u64> {
     let (_, rest) = log.split_once(PROMPT_MARK)?;
     rest.split_whitespace().next()?.parse().ok()
@@ -122,7 +158,15 @@ fn ticks_to_prompt(log: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::ticks_to_prompt;
+    use super::{difference, ticks_to_prompt};
+
+    #[test]
+    fn the_first_difference_is_shown() {
+        assert_eq!(difference("a\nb\n", "a\nc\n"), "line 2 of the output is\n  \"b\"\nand must be\n  \"c\"");
+        assert!(difference("a\n", "a\nc\n").starts_with("line 2"));
+        assert!(difference("a", "a\nc").contains("missing"));
+        assert!(difference("a\nc", "a").contains("missing"));
+    }
 
     #[test]
     fn the_first_prompt_is_found_in_the_log() {

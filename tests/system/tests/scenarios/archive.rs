@@ -61,7 +61,7 @@ fn cut_short() {
 fn with_a_damaged_program_header() {
     for seed in 0..FLIPS {
         let flip = |archive: &mut Archive| flip_bit(first_task(archive), seed, PROGRAM_HEADER_BYTES);
-        let outcome = Boot::new().change_archive(flip).limit(LOST).exec("help");
+        let outcome = Boot::new().change_archive(flip).limit(LOST).exec_alone("help");
         if outcome.ending != (Ending::TimedOut { answered: true }) {
             outcome.ends_in_order();
         }

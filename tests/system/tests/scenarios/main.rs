@@ -4,16 +4,25 @@
 #![forbid(unsafe_code)]
 
 mod archive;
+mod files;
+mod laws;
+mod memory;
 
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
+use std::time::Instant;
 use tests_system::world;
 
 /// A scenario: its name, and the function that panics when the system does not do what it must.
 pub type Scenario = (&'static str, fn());
 
 /// All scenarios, module by module.
-const SCENARIOS: &[(&str, &[Scenario])] = &[("archive", archive::SCENARIOS)];
+const SCENARIOS: &[(&str, &[Scenario])] = &[
+    ("archive", archive::SCENARIOS),
+    ("files", files::SCENARIOS),
+    ("laws", laws::SCENARIOS),
+    ("memory", memory::SCENARIOS),
+];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -27,8 +36,11 @@ fn main() -> ExitCode {
     }
     let trial = |(name, run): &Scenario, module: &str| {
         let run = *run;
-        Trial::test(format!("{module}::{name}"), move || {
+        let name = format!("{module}::{name}");
+        Trial::test(name.clone(), move || {
+            let begin = Instant::now();
             run();
+            println!("{name} took {:.1} s", begin.elapsed().as_secs_f64());
             Ok(())
         })
     };
