@@ -22,6 +22,8 @@ struct Reading<'a> {
     read: Read,
     key: FileKey,
     done: ReadDone,
+    /// Bytes up to which the disk is asked for single pages, after an error.
+    careful_until: u64,
     /// How often it may still be tried to make do with the places that the cache has memory for.
     memory_attempts: u32,
 }
@@ -54,6 +56,7 @@ impl Worker {
             read: Read { inode, offset, bytes, container_offset, direct, disk_pages: STEP_PAGES },
             key: FileKey { inode: inode.number, generation: inode.generation },
             done: ReadDone { bytes: 0, error: 0, moved_bytes: 0, dma_bytes: 0 },
+            careful_until: 0,
             memory_attempts: MEMORY_ATTEMPTS,
         };
         loop {
@@ -63,8 +66,9 @@ impl Worker {
                 Err(refusal) => refusal,
             };
             if refusal.error == FileError::Io && reading.read.disk_pages > 1 {
-                // Page by page from here, to find the last one that can be read.
+                // Page by page through what failed, to find the last one that can be read.
                 reading.read.disk_pages = 1;
+                reading.careful_until = reading.done.bytes + STEP_PAGES * PAGE_BYTES;
             } else if reading.done.bytes == 0 {
                 return Err(refusal);
             } else {
@@ -82,6 +86,9 @@ impl Reading<'_> {
     /// Takes one step; true: there is nothing left to do.
     fn step(&mut self) -> Result<bool> {
         let done = self.done.bytes;
+        if done >= self.careful_until {
+            self.read.disk_pages = STEP_PAGES;
+        }
         let next = self.with(|state| self.read.next(&mut state.volume, &mut state.index, done));
         match next.map_err(volume_refusal)? {
             Step::Done => return Ok(true),
