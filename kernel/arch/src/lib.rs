@@ -3,7 +3,7 @@
 //!
 //! One processor for now, but what belongs to a processor lies in [`processor::PerCpu`], reached through GS.
 //!
-//! Invariants: interrupts are off while the kernel runs, except in [`traps::idle`]; the kernel's image is mapped W^X,
+//! Invariants: interrupts are off while the kernel runs, except while a processor idles; the kernel's image is mapped W^X,
 //! all other memory without execute; user memory is touched only by [`user_copy`] (SMAP enforces it).
 #![no_std]
 #![cfg(target_os = "none")]

@@ -5,9 +5,9 @@ use crate::hardware::Hardware;
 use crate::processor::PerCpu;
 use crate::{apic, backtrace, user_copy};
 use core::fmt::Write;
-use core::ptr::addr_of_mut;
 use kernel_core::objects::{Context, Thread};
 use kernel_core::{Kernel, Machine};
+use spin::Mutex;
 use x86_64::instructions::interrupts;
 use x86_64::registers::control::Cr2;
 
@@ -22,76 +22,91 @@ pub const EXIT_PANIC: u32 = 100;
 const NON_MASKABLE: u64 = 2;
 const PAGE_FAULT: u64 = 14;
 
-static mut KERNEL: Option<Kernel<Hardware>> = None;
+/// The one kernel, and the one lock: taken at every entry, released on the way out and while a processor idles.
+static KERNEL: Mutex<Option<Kernel<Hardware>>> = Mutex::new(None);
 
-/// The one kernel.
-fn kernel() -> &'static mut Kernel<Hardware> {
-    // SAFETY: one processor with interrupts off; each entry takes the reference once, and entries do not nest (traps in
-    // the kernel do not use it).
-    unsafe { (*addr_of_mut!(KERNEL)).as_mut() }.expect("the kernel is set before anything can enter it")
+/// Does something in the kernel, alone.
+fn with_kernel<R>(work: impl FnOnce(&mut Kernel<Hardware>) -> R) -> R {
+    let mut kernel = KERNEL.lock();
+    work(kernel.as_mut().expect("the kernel is set before anything can enter it"))
+}
+
+/// One entry into the kernel: does what it is about, and says which context to run on with, after waiting for one if
+/// need be.
+fn enter(work: impl FnOnce(&mut Kernel<Hardware>)) -> *mut Context {
+    let context = with_kernel(|kernel| {
+        work(kernel);
+        context_to_run(kernel)
+    });
+    context.unwrap_or_else(idle)
+}
+
+fn context_to_run(kernel: &mut Kernel<Hardware>) -> Option<*mut Context> {
+    let link = kernel.leave()?;
+    Some(&raw mut kernel.machine.object::<Thread>(link).context)
 }
 
 /// Runs user code for ever; every return to the kernel comes through the entries below.
 pub fn run(kernel: Kernel<Hardware>) -> ! {
-    // SAFETY: called once, before any user code runs.
-    unsafe { *addr_of_mut!(KERNEL) = Some(kernel) };
-    let context = next();
+    *KERNEL.lock() = Some(kernel);
+    let context = enter(|_| {});
     // SAFETY: `resume` takes a context in RAX and never returns.
     unsafe { core::arch::asm!("jmp resume", in("rax") context, options(noreturn)) }
 }
 
-/// Leaves the kernel: the context to run on with, after waiting for one if need be.
-fn next() -> *mut Context {
+/// Waits for interrupts and takes them, until there is a context to run.
+fn idle() -> *mut Context {
     loop {
-        let kernel = kernel();
-        if let Some(link) = kernel.leave() {
-            return &raw mut kernel.machine.object::<Thread>(link).context;
+        // Interrupts are enabled by the instruction before the halt, so none is missed in between.
+        interrupts::enable_and_hlt();
+        interrupts::disable();
+        let mut pending = core::mem::take(&mut PerCpu::get().pending);
+        let context = with_kernel(|kernel| {
+            while pending != 0 {
+                interrupt(kernel, pending.trailing_zeros());
+                pending &= pending - 1;
+            }
+            context_to_run(kernel)
+        });
+        if let Some(context) = context {
+            return context;
         }
-        idle();
     }
 }
 
-/// Waits for interrupts and takes them.
-pub fn idle() {
-    // Interrupts are enabled by the instruction before the halt, so none is missed in between.
-    interrupts::enable_and_hlt();
-    interrupts::disable();
-    let mut pending = core::mem::take(&mut PerCpu::get().pending);
-    while pending != 0 {
-        let vector = pending.trailing_zeros();
-        pending &= pending - 1;
-        interrupt(vector);
-    }
-}
-
-fn interrupt(vector: u32) {
+fn interrupt(kernel: &mut Kernel<Hardware>, vector: u32) {
     match vector {
-        apic::TIMER_VECTOR => kernel().timer_interrupt(),
+        apic::TIMER_VECTOR => kernel.timer_interrupt(),
         apic::SPURIOUS_VECTOR => return,
-        _ => kernel().device_interrupt(vector - apic::FIRST_VECTOR),
+        _ => kernel.device_interrupt(vector - apic::FIRST_VECTOR),
     }
     apic::end_of_interrupt();
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn system_call() -> *mut Context {
-    let kernel = kernel();
-    if let Some(link) = kernel.fast_system_call() {
-        return &raw mut kernel.machine.object::<Thread>(link).context;
-    }
-    kernel.system_call();
-    next()
+    let context = with_kernel(|kernel| match kernel.fast_system_call() {
+        Some(link) => Some(&raw mut kernel.machine.object::<Thread>(link).context),
+        None => {
+            kernel.system_call();
+            context_to_run(kernel)
+        }
+    });
+    context.unwrap_or_else(idle)
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn trap_from_user(vector: u64, code: u64) -> *mut Context {
-    match vector {
-        PAGE_FAULT => kernel().page_fault(Cr2::read_raw(), code & 0x13),
-        NON_MASKABLE => dump_and_exit("non-maskable interrupt in user code"),
-        0..32 => kernel().exception(vector as u32),
-        _ => interrupt(vector as u32),
-    }
-    next()
+    enter(|kernel| match vector {
+        PAGE_FAULT => kernel.page_fault(Cr2::read_raw(), code & 0x13),
+        NON_MASKABLE => {
+            log::error!("non-maskable interrupt in user code: giving up");
+            kernel.describe(&mut DebugConsole);
+            debug_console::exit(EXIT_PANIC);
+        }
+        0..32 => kernel.exception(vector as u32),
+        _ => interrupt(kernel, vector as u32),
+    })
 }
 
 /// What the processor and the stub have pushed.
@@ -130,14 +145,9 @@ extern "C" fn trap_in_kernel(frame: &mut KernelFrame) {
 /// Says where things stand, for a person or a runner that gave up waiting, and ends the emulator.
 fn dump_and_exit(what: &str) -> ! {
     log::error!("{what}: giving up");
-    if let Some(kernel) = kernel_if_set() {
+    if let Some(Some(kernel)) = KERNEL.try_lock().as_deref_mut() {
         kernel.describe(&mut DebugConsole);
     }
     backtrace::print();
     debug_console::exit(EXIT_PANIC)
-}
-
-fn kernel_if_set() -> Option<&'static mut Kernel<Hardware>> {
-    // SAFETY: only on the way to the end of everything.
-    unsafe { (*addr_of_mut!(KERNEL)).as_mut() }
 }

@@ -1,8 +1,13 @@
 //! The kernel's binary: bring-up in order, and nothing else.
 //!
-//! 1. read what the boot loader left; 2. lay out memory; 3. final page tables; 4. processor, interrupt controllers, clock;
-//! 5. the first task from the boot archive; 6. run. What cannot be brought up is said in the log, and the emulator ends
-//! with [`EXIT_BOOT`].
+//! 1. Read what the boot loader left.
+//! 2. Lay out memory.
+//! 3. Build the final page tables.
+//! 4. Set up processor, interrupt controllers, clock.
+//! 5. Make the first task from the boot archive.
+//! 6. Run.
+//!
+//! What cannot be brought up is said in the log, and the emulator ends with [`EXIT_BOOT`].
 #![no_std]
 #![no_main]
 

@@ -4,7 +4,8 @@ use crate::frame_table::FrameKind;
 use crate::machine::{Machine, UserFault};
 use crate::name::{Link, ObjectName};
 use crate::objects::{Capability, Context, Object, Task, Thread, ThreadState};
-use crate::scheduler::{SLICE_NS, Scheduler};
+use crate::processor::Processor;
+use crate::scheduler::SLICE_NS;
 use crate::timer::TimerWheel;
 use kernel_abi::capability::{CAPABILITIES_PER_FRAME, CAPABILITY_FRAMES_PER_TASK};
 use kernel_abi::{Handle, KernelError, Kind, Rights, SystemCall, USER_END};
@@ -26,18 +27,12 @@ pub(crate) struct InterruptLine {
 pub struct Kernel<M> {
     /// The machine below.
     pub machine: M,
-    pub(crate) scheduler: Scheduler,
+    /// What belongs to the processor that has entered the kernel.
+    pub(crate) processor: Processor,
     pub(crate) timers: TimerWheel,
     pub(crate) interrupts: [InterruptLine; INTERRUPT_LINES],
-    /// Task whose address space is active.
-    pub(crate) active_task: Link,
     /// The task whose end is the end of the system.
     pub(crate) first_task: ObjectName,
-    /// Time for which the machine's timer is set.
-    armed_until: u64,
-    /// When the running thread must let its equals run; set when there is one.
-    slice_end: u64,
-    yields: bool,
 }
 
 /// Why a system call does not go on.
@@ -78,25 +73,21 @@ impl<M: Machine> Kernel<M> {
     pub fn new(machine: M) -> Kernel<M> {
         Kernel {
             machine,
-            scheduler: Scheduler::EMPTY,
+            processor: Processor::IDLE,
             timers: TimerWheel::EMPTY,
             interrupts: [InterruptLine { notification: ObjectName::NONE, bits: 0 }; INTERRUPT_LINES],
-            active_task: Link::NONE,
             first_task: ObjectName::NONE,
-            armed_until: u64::MAX,
-            slice_end: u64::MAX,
-            yields: false,
         }
     }
 
     /// The thread that runs.
     pub fn current(&self) -> Link {
-        self.scheduler.current
+        self.processor.scheduler.current
     }
 
     /// Takes a system call of the current thread; its registers are in its context.
     pub fn system_call(&mut self) {
-        let current = self.scheduler.current;
+        let current = self.processor.scheduler.current;
         let outcome = match SystemCall::from_number(self.context(current).rax) {
             Some(call) => self.dispatch(call),
             None => Err(KernelError::InvalidCall.into()),
@@ -131,21 +122,21 @@ impl<M: Machine> Kernel<M> {
 
     /// Takes the timer's interrupt.
     pub fn timer_interrupt(&mut self) {
-        self.armed_until = u64::MAX;
-        let current = self.scheduler.current;
-        if current.is_none() || self.machine.now() < self.slice_end {
+        self.processor.armed_until = u64::MAX;
+        let current = self.processor.scheduler.current;
+        if current.is_none() || self.machine.now() < self.processor.slice_end {
             return;
         }
         let priority = self.machine.object::<Thread>(current).priority;
-        if self.scheduler.has_rival(priority) {
-            self.slice_end = u64::MAX;
-            self.yields = true;
+        if self.processor.scheduler.has_rival(priority) {
+            self.processor.slice_end = u64::MAX;
+            self.processor.yields = true;
         }
     }
 
     /// Lets the current thread fall behind its equals.
     pub(crate) fn yield_now(&mut self) {
-        self.yields = true;
+        self.processor.yields = true;
     }
 
     /// Ends a kernel entry: fires what is due, chooses the thread that runs next and makes its address space active.
@@ -153,12 +144,12 @@ impl<M: Machine> Kernel<M> {
     pub fn leave(&mut self) -> Option<Link> {
         self.fire_timers();
         loop {
-            let current = self.scheduler.current;
+            let current = self.processor.scheduler.current;
             let runnable =
                 current.is_some() && self.machine.object::<Thread>(current).state == ThreadState::Ready;
-            let yields = core::mem::replace(&mut self.yields, false);
-            let next = self.scheduler.choose(&mut self.machine, runnable, yields);
-            self.scheduler.current = next;
+            let yields = core::mem::replace(&mut self.processor.yields, false);
+            let next = self.processor.scheduler.choose(&mut self.machine, runnable, yields);
+            self.processor.scheduler.current = next;
             if next.is_none() {
                 self.arm_timer(None);
                 return None;
@@ -174,10 +165,10 @@ impl<M: Machine> Kernel<M> {
     /// Makes a thread's address space active and finishes what it waited for. False: it cannot run now after all.
     fn switch_to(&mut self, link: Link) -> bool {
         let task = self.machine.object::<Thread>(link).task.link;
-        if task != self.active_task {
+        if task != self.processor.active_task {
             let root = self.machine.object::<Task>(task).root;
             self.machine.activate(root);
-            self.active_task = task;
+            self.processor.active_task = task;
         }
         let thread = self.machine.object::<Thread>(link);
         let (unfinished, base) = (thread.unfinished, thread.context.fs_base);
@@ -204,15 +195,15 @@ impl<M: Machine> Kernel<M> {
     /// brings the interrupt forward: one that comes for nothing does no harm.
     fn arm_timer(&mut self, running: Option<u8>) {
         let mut wanted = self.timers.next_event();
-        if running.is_some_and(|priority| self.scheduler.has_rival(priority)) {
+        if running.is_some_and(|priority| self.processor.scheduler.has_rival(priority)) {
             // A slice goes on when a better thread has run in between, or those who never let it end would starve equals.
-            if self.slice_end == u64::MAX {
-                self.slice_end = self.machine.now().saturating_add(SLICE_NS);
+            if self.processor.slice_end == u64::MAX {
+                self.processor.slice_end = self.machine.now().saturating_add(SLICE_NS);
             }
-            wanted = wanted.min(self.slice_end);
+            wanted = wanted.min(self.processor.slice_end);
         }
-        if wanted < self.armed_until {
-            self.armed_until = wanted;
+        if wanted < self.processor.armed_until {
+            self.processor.armed_until = wanted;
             self.machine.set_timer(wanted);
         }
     }
@@ -220,8 +211,8 @@ impl<M: Machine> Kernel<M> {
     /// Makes a blocked thread run again.
     pub(crate) fn make_ready(&mut self, link: Link) {
         self.machine.object::<Thread>(link).state = ThreadState::Ready;
-        if link != self.scheduler.current {
-            self.scheduler.wake(&mut self.machine, link);
+        if link != self.processor.scheduler.current {
+            self.processor.scheduler.wake(&mut self.machine, link);
         }
     }
 
@@ -257,7 +248,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Task of the current thread.
     pub(crate) fn current_task(&mut self) -> Link {
-        self.machine.object::<Thread>(self.scheduler.current).task.link
+        self.machine.object::<Thread>(self.processor.scheduler.current).task.link
     }
 
     /// The place of an entry in a task's capability table.
@@ -342,7 +333,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Writes what the kernel is doing, for a person.
     pub fn describe(&mut self, out: &mut impl core::fmt::Write) {
-        let current = self.scheduler.current;
+        let current = self.processor.scheduler.current;
         if current.is_none() {
             let _ = writeln!(out, "kernel: idle");
             return;

@@ -27,6 +27,7 @@ mod machine;
 mod name;
 pub mod objects;
 pub mod page_table;
+mod processor;
 mod queue;
 mod scheduler;
 mod timer;

@@ -22,7 +22,7 @@ impl<M: Machine> Kernel<M> {
     /// nothing has changed, the general code must take it.
     #[inline]
     pub fn fast_system_call(&mut self) -> Option<Link> {
-        let current = self.scheduler.current;
+        let current = self.processor.scheduler.current;
         let context = &self.machine.object::<Thread>(current).context;
         let (call, handle, info, deadline) = (context.rax, context.rdi, context.rsi, context.rbx);
         let in_registers = info & !REGISTER_MESSAGE == 0 && (info & 0xf) as usize <= REGISTER_WORDS;
@@ -118,18 +118,18 @@ impl<M: Machine> Kernel<M> {
         let thread = self.machine.object::<Thread>(other);
         let is_plain = !thread.timer.is_set() && thread.window_filled == 0 && !thread.unfinished;
         let priority = thread.priority;
-        is_plain && self.scheduler.allows_handoff(priority)
+        is_plain && self.processor.scheduler.allows_handoff(priority)
     }
 
     fn fast_switch(&mut self, to: Link) -> Option<Link> {
         let thread = self.machine.object::<Thread>(to);
         thread.state = ThreadState::Ready;
         let (task, base) = (thread.task.link, thread.context.fs_base);
-        self.scheduler.current = to;
-        if task != self.active_task {
+        self.processor.scheduler.current = to;
+        if task != self.processor.active_task {
             let root = self.machine.object::<Task>(task).root;
             self.machine.activate(root);
-            self.active_task = task;
+            self.processor.active_task = task;
         }
         self.machine.set_local_base(base);
         Some(to)

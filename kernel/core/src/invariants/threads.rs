@@ -42,10 +42,10 @@ impl Kernel<HostMachine> {
     }
 
     fn check_run_queues(&mut self) -> BTreeSet<Link> {
-        assert!(self.scheduler.handoff.is_none(), "a thread that was woken is forgotten");
+        assert!(self.processor.scheduler.handoff.is_none(), "a thread that was woken is forgotten");
         let mut queued = BTreeSet::new();
         for priority in 0..PRIORITIES {
-            let queue = self.scheduler.queues[priority];
+            let queue = self.processor.scheduler.queues[priority];
             let members = self.check_queue(&queue, |link, thread| {
                 assert_eq!(usize::from(thread.priority), priority, "priority of thread {link:?}");
                 assert!(
@@ -53,18 +53,18 @@ impl Kernel<HostMachine> {
                     "thread {link:?} in a run queue"
                 );
             });
-            let occupied = self.scheduler.occupied >> priority & 1 == 1;
+            let occupied = self.processor.scheduler.occupied >> priority & 1 == 1;
             assert_eq!(occupied, !members.is_empty(), "note of run queue {priority}");
             queued.extend(members);
         }
-        let current = self.scheduler.current;
+        let current = self.processor.scheduler.current;
         assert!(!queued.contains(&current), "the current thread is in a run queue");
-        let best = 31 - self.scheduler.occupied.leading_zeros() as i32;
+        let best = 31 - self.processor.scheduler.occupied.leading_zeros() as i32;
         if current.is_some() {
             let thread = *self.machine.object::<Thread>(current);
             assert_eq!(thread.state, ThreadState::Ready, "state of the current thread");
             assert!(i32::from(thread.priority) >= best, "a better thread than the current one waits");
-            assert_eq!(self.active_task, thread.task.link, "active task");
+            assert_eq!(self.processor.active_task, thread.task.link, "active task");
             let root = self.machine.object::<Task>(thread.task.link).root;
             assert_eq!(self.machine.active_root(), root, "active address space");
         } else {
@@ -125,7 +125,10 @@ impl Kernel<HostMachine> {
         use ThreadState::{AwaitingReply, Created, Empty, Ended, Ready, Receiving, Sending, Waiting};
         assert_eq!(thread.queued, queued.contains(&link), "thread {link:?} and its run queue");
         match thread.state {
-            Ready => assert!(thread.queued || link == self.scheduler.current, "thread {link:?} is forgotten"),
+            Ready => assert!(
+                thread.queued || link == self.processor.scheduler.current,
+                "thread {link:?} is forgotten"
+            ),
             Sending | Receiving => assert!(waiting.contains(&link), "thread {link:?} waits in no queue"),
             Waiting => {
                 let waiter = self.machine.object::<Notification>(thread.waits_for).waiter;

@@ -110,9 +110,9 @@ impl<M: Machine> Kernel<M> {
             return Ok(None);
         }
         let root = object.root;
-        if self.active_task == task {
+        if self.processor.active_task == task {
             self.machine.activate(0);
-            self.active_task = Link::NONE;
+            self.processor.active_task = Link::NONE;
         }
         let (mut parent, mut table, mut level) = (None, root, 4);
         while level > 1 {
