@@ -16,11 +16,11 @@ use kernel_runtime::notification::Notification;
 use kernel_runtime::{Deadline, Handle, KernelError};
 
 /// Term of a lock on a client's range: longer than a disk request may take, with all the waiting.
-pub const LOCK_TERM_NS: u64 = 20_000_000_000;
+pub const LOCK_TERM_NS: u64 = 40_000_000_000;
 /// Term of the lock that the driver gets: ends before the server's own.
-const PASS_TERM_NS: u64 = 15_000_000_000;
+const PASS_TERM_NS: u64 = 30_000_000_000;
 /// How long the driver may take to answer: ends before its lock.
-const CALL_TIME: Duration = Duration::from_secs(12);
+const CALL_TIME: Duration = Duration::from_secs(25);
 
 /// How often a request is made again that the driver had no room for, and how long to wait between.
 const BUSY_ATTEMPTS: u32 = 200;
