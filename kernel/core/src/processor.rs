@@ -27,4 +27,9 @@ impl Processor {
         slice_end: u64::MAX,
         yields: false,
     };
+
+    /// Whether a running thread with an equal behind it will be stopped in time, without the timer being set anew.
+    pub fn slice_is_timed(&self) -> bool {
+        self.slice_end != u64::MAX && self.armed_until <= self.slice_end
+    }
 }

@@ -10,6 +10,7 @@ use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::name::{Link, ObjectName};
 use crate::objects::{Capability, Context, Endpoint, Notification, ReplyName, Task, Thread, ThreadState};
+use crate::processor::Processor;
 use kernel_abi::capability::{CAPABILITIES_PER_FRAME, CAPABILITY_FRAMES_PER_TASK, Kind};
 use kernel_abi::message::{MessageInfo, REGISTER_WORDS};
 use kernel_abi::{Rights, SystemCall};
@@ -118,7 +119,10 @@ impl<M: Machine> Kernel<M> {
         let thread = self.machine.object::<Thread>(other);
         let is_plain = !thread.timer.is_set() && thread.window_filled == 0 && !thread.unfinished;
         let priority = thread.priority;
-        is_plain && self.processor.scheduler.allows_handoff(priority)
+        let Processor { scheduler, .. } = &self.processor;
+        is_plain
+            && scheduler.allows_handoff(priority)
+            && (!scheduler.has_rival(priority) || self.processor.slice_is_timed())
     }
 
     fn fast_switch(&mut self, to: Link) -> Option<Link> {

@@ -1,7 +1,7 @@
 //! Entering mappings. First everything is checked, without a change: frames, places, and that the stock has the page
 //! tables that will be needed. Then nothing can fail but for want of time.
 
-use super::{Work, page_table};
+use super::{LEAF_BYTES, Work, page_table};
 use crate::calls::Arguments;
 use crate::kernel::{Done, Kernel, Outcome, Stop};
 use crate::machine::Machine;
@@ -11,9 +11,6 @@ use crate::page_table::{ACCESSED, DEVICE, DIRTY, PRESENT};
 use kernel_abi::capability::Kind;
 use kernel_abi::pmap::{BATCH_FRAMES, DEVICE_PAGES, Mapping, Protection};
 use kernel_abi::{FRAME_BYTES, KernelError, Rights};
-
-/// Bytes of a large page.
-const LARGE_BYTES: u64 = page_table::span_pages(2) * FRAME_BYTES;
 
 /// Page tables that a batch lacks, counted as its items are checked in order.
 struct Missing {
@@ -95,6 +92,8 @@ impl<M: Machine> Kernel<M> {
     fn check_items(&mut self, task: Link, items: &[[u64; 2]]) -> Result<(), Stop> {
         let (mut missing, mut frames, mut end) = (Missing::NONE, 0, 0);
         let (mut ascending, mut small, mut large) = (true, false, false);
+        // The last range that a page table maps whose tables were found right or counted.
+        let mut checked = u64::MAX;
         for &words in items {
             let item = Item::decode(words)?;
             frames += item.frames();
@@ -102,7 +101,12 @@ impl<M: Machine> Kernel<M> {
                 return Err(KernelError::InvalidArgument.into());
             }
             self.check_item(&item)?;
-            self.check_tables(task, item.address, item.frames(), item.level(), &mut missing)?;
+            let range = item.address / LEAF_BYTES;
+            let is_within = item.level() == 1 && (item.end() - 1) / LEAF_BYTES == range;
+            if !is_within || range != checked {
+                self.check_tables(task, item.address, item.frames(), item.level(), &mut missing)?;
+                checked = if is_within { range } else { u64::MAX };
+            }
             ascending &= item.address >= end;
             end = item.end();
             *(if item.level() == 1 { &mut small } else { &mut large }) = true;
@@ -139,7 +143,7 @@ impl<M: Machine> Kernel<M> {
         missing: &mut Missing,
     ) -> Result<(), KernelError> {
         let root = self.machine.object::<Task>(task).root;
-        let mut at = address & !(LARGE_BYTES - 1);
+        let mut at = address & !(LEAF_BYTES - 1);
         while at < address + pages * FRAME_BYTES {
             let place = page_table::walk(&mut self.machine, root, at, level);
             let is_large = place.level > 1 && place.entry & page_table::LARGE != 0;
@@ -148,7 +152,7 @@ impl<M: Machine> Kernel<M> {
             } else if is_large != (level == 2) {
                 return Err(KernelError::LargePage);
             }
-            at += LARGE_BYTES;
+            at += LEAF_BYTES;
         }
         Ok(())
     }
@@ -189,7 +193,11 @@ impl<M: Machine> Kernel<M> {
     ) -> Result<(), KernelError> {
         let level = if protection.contains(Protection::SUPERPAGE) { 2 } else { 1 };
         let span = page_table::span_pages(level);
-        let place = self.make_place(task, address, level).expect("tables and places were checked");
+        let place = match level {
+            1 => self.make_leaf_place(task, address, work),
+            _ => self.make_place(task, address, level),
+        };
+        let place = place.expect("tables and places were checked");
         let (old, used) = (place.entry & !(ACCESSED | DIRTY), place.entry & (ACCESSED | DIRTY));
         let mut entry = page_table::page_entry(u64::from(frame), protection);
         if old == entry {
@@ -224,7 +232,7 @@ impl<M: Machine> Kernel<M> {
         let mut work = Work::NOTHING;
         for page in 0..pages {
             let at = address + page * FRAME_BYTES;
-            let place = self.make_place(task, at, 1).expect("tables and places were checked");
+            let place = self.make_leaf_place(task, at, &mut work).expect("tables and places were checked");
             if place.entry & PRESENT != 0 {
                 work.add_stale(at, 1);
             }

@@ -20,16 +20,30 @@ use kernel_abi::{FRAME_BYTES, KernelError, Rights, USER_END};
 /// Entries changed between two looks for a waiting interrupt.
 const PAGES_PER_LOOK: u64 = 64;
 
-/// What a batch has done: which translations it made invalid, and how much since it looked for interrupts.
+/// What a batch has done: which translations it made invalid, how much since it looked for interrupts, and which page table
+/// it was at: the next page is likely to be in the same.
 struct Work {
     stale_start: u64,
     stale_end: u64,
     since_look: u64,
     changed: bool,
+    /// Number of the 2 MiB range that `leaf_table` maps; `u64::MAX`: none yet.
+    leaf_range: u64,
+    leaf_table: u32,
 }
 
+/// Bytes that one page table of the lowest level maps.
+const LEAF_BYTES: u64 = page_table::span_pages(2) * FRAME_BYTES;
+
 impl Work {
-    const NOTHING: Work = Work { stale_start: u64::MAX, stale_end: 0, since_look: 0, changed: false };
+    const NOTHING: Work = Work {
+        stale_start: u64::MAX,
+        stale_end: 0,
+        since_look: 0,
+        changed: false,
+        leaf_range: u64::MAX,
+        leaf_table: 0,
+    };
 
     /// Notes that translations became invalid. One shootdown a batch covers all of them, and what lies between.
     fn add_stale(&mut self, address: u64, pages: u64) {
@@ -95,6 +109,18 @@ impl<M: Machine> Kernel<M> {
             self.machine.zero(table, 0, FRAME_BYTES as usize);
             self.replace(place, page_table::table_entry(table));
         }
+    }
+
+    /// The place for a 4 KiB page, in the table of the page before if it lies there. Tables must not go while `work` lasts.
+    fn make_leaf_place(&mut self, task: Link, address: u64, work: &mut Work) -> Result<Place, KernelError> {
+        if work.leaf_range == address / LEAF_BYTES {
+            let index = page_table::index(address, 1);
+            let entry = self.machine.table(work.leaf_table)[index];
+            return Ok(Place { table: work.leaf_table, level: 1, index, entry });
+        }
+        let place = self.make_place(task, address, 1)?;
+        (work.leaf_range, work.leaf_table) = (address / LEAF_BYTES, place.table);
+        Ok(place)
     }
 
     /// Sets an entry, keeping the counts of tables and frames right. The new frames, if any, were counted before.
