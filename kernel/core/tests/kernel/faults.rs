@@ -87,7 +87,7 @@ fn an_answer_that_lacks_tables_changes_nothing_and_keeps_the_reply() {
 
 #[test]
 fn resolving_needs_a_fault_to_resolve() {
-    let mut pair = crate::ipc::Pair::new();
+    let mut pair = crate::pair::Pair::new();
     let resolve = [boot_handle(ENDPOINT), boot_handle(FRAMES), crate::harness::ARRAY, 0];
     pair.run(pair.client);
     pair.system.as_boss(|system| system.refused(SystemCall::ResolveReceive, &resolve, NoReply));

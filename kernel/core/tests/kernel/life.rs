@@ -1,7 +1,7 @@
 //! Tasks and threads: how they start, how they end, and who is told.
 
 use crate::harness::{CODE, Process, System, boot_handle};
-use crate::ipc::Pair;
+use crate::pair::Pair;
 use kernel_abi::KernelError::{
     Busy, InvalidAddress, InvalidArgument, MissingRight, PriorityTooHigh, Stale, WrongKind, WrongState,
 };

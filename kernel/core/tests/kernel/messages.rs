@@ -1,7 +1,7 @@
 //! What messages carry besides words: capabilities, where they land, and buffers whose pages are absent.
 
 use crate::harness::{MEMORY, System, boot_handle, info, info_with};
-use crate::ipc::{BADGE, ENDPOINT, Pair, SAVED};
+use crate::pair::{BADGE, ENDPOINT, Pair, SAVED};
 use kernel_abi::KernelError::{self, InvalidHandle, MissingRight, NoTable, PeerDied};
 use kernel_abi::message::{BUFFER_BADGES_OFFSET, MessageFlags};
 use kernel_abi::{Kind, MessageInfo, Rights, SystemCall, boot};

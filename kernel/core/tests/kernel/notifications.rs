@@ -1,7 +1,7 @@
 //! Notifications: bits, who waits, who is bound, timers.
 
 use crate::harness::{System, boot_handle, info};
-use crate::ipc::{ENDPOINT, Pair};
+use crate::pair::{ENDPOINT, Pair};
 use kernel_abi::KernelError::{Busy, InvalidHandle, MissingRight, Stale, TimedOut, WrongKind};
 use kernel_abi::message::MessageFlags;
 use kernel_abi::{MessageInfo, Rights, SystemCall, boot};

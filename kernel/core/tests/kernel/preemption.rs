@@ -1,7 +1,7 @@
 //! Long calls stop when an interrupt waits, say how far they have come, and lose nothing when they are called again.
 
 use crate::harness::{ARRAY, FREE_FRAME, MEMORY_PAGES, Process, System, boot_handle};
-use crate::ipc::Pair;
+use crate::pair::Pair;
 use kernel_abi::KernelError::{Occupied, PeerDied, Preempted, Stale};
 use kernel_abi::SystemCall::{FrameCopy, FrameZero, PmapProtect, PmapRemove, PmapUnstock, Reclaim};
 use kernel_abi::boot::FRAMES;
@@ -190,7 +190,7 @@ fn reclaiming_an_endpoint_sends_callers_away_one_by_one_and_lets_nobody_come() {
     assert_eq!(pair.system.status(pair.other_client), Err(PeerDied));
     assert_eq!(pair.system.state(third), ThreadState::Sending);
     pair.run(pair.other_client);
-    pair.system.refused(SystemCall::Call, &[crate::ipc::ENDPOINT, 0], Stale);
+    pair.system.refused(SystemCall::Call, &[crate::pair::ENDPOINT, 0], Stale);
     pair.system.as_boss(|system| assert_eq!(system.call(Reclaim, &[boot_handle(FRAMES), frame]), Ok(0)));
     assert_eq!(pair.system.status(third), Err(PeerDied));
     assert_eq!(pair.system.state(pair.client), ThreadState::AwaitingReply);

@@ -130,6 +130,17 @@ fn a_query_tells_what_was_used_and_clears_it_if_asked() {
 }
 
 #[test]
+fn what_is_cleared_is_noticed_again_in_the_active_space() {
+    let mut system = System::new();
+    let boss = system.boss_task;
+    system.kernel.machine.touch(MEMORY, true).expect("mapped");
+    // The harness checks after each call that the processor does not remember the page as written already.
+    query(&mut system, boss, MEMORY, 4, 1);
+    let root = system.task(boss.link).root;
+    assert!(system.kernel.machine.shootdowns.contains(&(root, MEMORY, 1)));
+}
+
+#[test]
 fn query_arguments_are_checked() {
     let (mut system, process, _) = system_and_task();
     let frames = boot_handle(FRAMES);

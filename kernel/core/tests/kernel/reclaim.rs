@@ -1,7 +1,7 @@
 //! Taking kernel frames back, whatever is going on in them.
 
 use crate::harness::{ARRAY, MEMORY, System, boot_handle, info};
-use crate::ipc::{ENDPOINT, Pair, SAVED};
+use crate::pair::{ENDPOINT, Pair, SAVED};
 use kernel_abi::KernelError::{Busy, InvalidArgument, PeerDied, Stale, WrongFrame, WrongKind};
 use kernel_abi::boot::FRAMES;
 use kernel_abi::task::TaskStatus;

@@ -1,7 +1,7 @@
 //! Who runs: priorities, direct handover, slices, yielding.
 
 use crate::harness::{System, info};
-use crate::ipc::{ENDPOINT, Pair};
+use crate::pair::{ENDPOINT, Pair};
 use kernel_abi::SystemCall;
 use kernel_core::Link;
 use kernel_core::objects::ThreadState;
@@ -79,6 +79,30 @@ fn a_better_thread_that_comes_and_goes_does_not_keep_equals_from_taking_turns() 
         turns[usize::from(current == threads[1])] += 1;
     }
     assert!(turns.iter().all(|&turns| turns > 60), "{turns:?}");
+}
+
+#[test]
+fn a_slice_that_ends_while_a_better_thread_runs_has_ended() {
+    let (mut system, threads) = threads(&[7, 7]);
+    for turn in 1..6 {
+        system.as_boss(|system| system.pass(SLICE));
+        assert_eq!(system.pass(0), Some(threads[turn % 2]));
+    }
+}
+
+#[test]
+fn a_server_that_a_call_hands_over_to_shares_with_its_equals() {
+    let mut pair = Pair::new();
+    // As good as the server, but not as the client: no slice runs yet.
+    let task = pair.client_task;
+    pair.run(pair.other_client);
+    pair.system.issue(SystemCall::ThreadExit, &[0]);
+    pair.system.pass(2 * SLICE);
+    let (_, better) = pair.system.spawn(task, 20);
+    let (_, rival) = pair.system.spawn(task, 6);
+    assert_eq!(pair.system.current(), better);
+    assert_eq!(pair.system.issue(SystemCall::Call, &[ENDPOINT, info(0, 0)]), Some(pair.server));
+    assert_eq!(pair.system.pass(SLICE), Some(rival));
 }
 
 #[test]
