@@ -66,7 +66,8 @@ impl<M: Machine> Kernel<M> {
         let thread = self.machine.object::<Thread>(sender);
         (thread.state, thread.waits_for) = (ThreadState::AwaitingReply, Link::NONE);
         let sequence = thread.sequence;
-        self.machine.object::<Thread>(receiver).reply = ReplyName { caller, sequence };
+        let thread = self.machine.object::<Thread>(receiver);
+        (thread.reply, thread.waits_for) = (ReplyName { caller, sequence }, Link::NONE);
     }
 
     pub(super) fn receive(&mut self) -> Outcome {

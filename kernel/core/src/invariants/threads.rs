@@ -134,12 +134,12 @@ impl Kernel<HostMachine> {
                 let waiter = self.machine.object::<Notification>(thread.waits_for).waiter;
                 assert_eq!(waiter, link, "thread {link:?} waits unknown to the notification");
             }
-            Created | AwaitingReply => {
-                assert!(thread.waits_for.is_none(), "thread {link:?} waits for nothing")
-            }
+            Created | AwaitingReply => {}
             Empty | Ended => unreachable!("left out"),
         }
-        let may_expire = matches!(thread.state, Sending | Receiving | Waiting | AwaitingReply);
+        let waits = matches!(thread.state, Sending | Receiving | Waiting);
+        assert_eq!(waits, thread.waits_for.is_some(), "what thread {link:?} waits for ({:?})", thread.state);
+        let may_expire = waits || thread.state == AwaitingReply;
         assert!(may_expire || !thread.timer.is_set(), "deadline of thread {link:?}, which does not wait");
         let task = *self.machine.object::<Task>(thread.task.link);
         assert_eq!(self.name_of::<Task>(thread.task.link), thread.task, "task of thread {link:?}");
