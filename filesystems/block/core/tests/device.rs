@@ -179,6 +179,18 @@ fn faults_of_the_device_are_errors_of_the_request() {
 }
 
 #[test]
+fn the_status_of_an_earlier_operation_does_not_count() {
+    let device = device(true, 126);
+    let mut disk = start(&device).unwrap();
+    for (fault, expected) in [(Fault::None, true), (Fault::NoStatus, false)] {
+        device.0.borrow_mut().fault = fault;
+        let runs = range(&device, &[(70, 1)]);
+        disk.submit(&extents(&[(8, 0, 4096)]), runs, 0).unwrap();
+        assert_eq!(disk.next_completion(1).unwrap().result.is_ok(), expected, "{fault:?}");
+    }
+}
+
+#[test]
 fn a_device_that_does_not_come_out_of_reset_keeps_its_frames() {
     let device = device(true, 126);
     let mut disk = start(&device).unwrap();

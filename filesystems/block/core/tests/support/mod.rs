@@ -31,6 +31,8 @@ pub enum Fault {
     IndexJump,
     /// Answers everything twice.
     Twice,
+    /// Says it is done and leaves the status as it was.
+    NoStatus,
     /// A status that means nothing.
     OddStatus,
     /// Never leaves reset.
@@ -149,7 +151,9 @@ impl Device {
                 position += bytes;
             }
         }
-        self.store(status.0, 1, answer);
+        if self.fault != Fault::NoStatus {
+            self.store(status.0, 1, answer);
+        }
         if self.fault == Fault::Short { total - 1 } else { total + 1 }
     }
 }
