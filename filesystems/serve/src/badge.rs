@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_badge_keeps_its_parts() {
-        let badge = NodeBadge::node(u32::MAX, 0xab_cdef_01, NodeRights::READ);
+        let badge = NodeBadge::node(u32::MAX, 0xabcd_ef01, NodeRights::READ);
         assert_eq!(NodeBadge::decode(badge.encode()), Some(badge));
         assert!(badge.is_of(0xffcd_ef01) && !badge.is_of(0xffcd_ef02));
         assert_eq!(NodeBadge::decode(ROOT_BADGE), Some(NodeBadge::Root));
