@@ -174,6 +174,7 @@ macro_rules! error_codes {
         #[repr(u32)]
         pub enum $enum { $($(#[$doc])* $name = $number,)* }
 
+        #[allow(dead_code, reason = "not every protocol's users ask for all of this")]
         impl $enum {
             /// All of them, for tests and tables.
             pub const ALL: &'static [$enum] = &[$($enum::$name,)*];
