@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+/// Name of the limit on a disk's speed.
+const SPEED: &str = "speed";
+
 /// A machine to boot.
 #[derive(Clone, Debug)]
 pub struct Machine {
@@ -40,6 +43,8 @@ pub struct Disk {
     pub image: PathBuf,
     /// Which reads fail.
     pub faults: Vec<ReadFault>,
+    /// How fast it is, if that is to be limited: so slow a disk seems to have stopped.
+    pub bytes_per_second: Option<u64>,
 }
 
 /// A read that the disk answers with an I/O error.
@@ -74,7 +79,7 @@ pub enum Accelerator {
 impl Disk {
     /// A disk without faults.
     pub fn new(image: impl Into<PathBuf>) -> Disk {
-        Disk { image: image.into(), faults: Vec::new() }
+        Disk { image: image.into(), faults: Vec::new(), bytes_per_second: None }
     }
 }
 
@@ -102,6 +107,9 @@ impl Machine {
         add("-device", "isa-debugcon,iobase=0xe9,chardev=log".into());
         add("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04".into());
         add("-qmp", with_path("unix:", &self.qmp, ",server=on,wait=off")?);
+        if let Some(limit) = self.disk.as_ref().and_then(|disk| disk.bytes_per_second) {
+            add("-object", format!("throttle-group,id={SPEED},x-bps-read={limit}").into());
+        }
         if let Some(disk) = &self.disk {
             add("-blockdev", disk.description()?.to_string().into());
             add("-device", "virtio-blk-pci,drive=disk0,disable-legacy=on".into());
@@ -135,6 +143,10 @@ impl Disk {
         } else {
             let faults: Vec<Value> = self.faults.iter().map(ReadFault::description).collect();
             json!({"driver": "blkdebug", "image": file, "inject-error": faults})
+        };
+        let file = match self.bytes_per_second {
+            None => file,
+            Some(_) => json!({"driver": "throttle", "throttle-group": SPEED, "file": file}),
         };
         Ok(json!({"driver": "raw", "node-name": "disk0", "read-only": true, "file": file}))
     }
@@ -235,6 +247,16 @@ mod tests {
         assert_eq!(described["file"]["inject-error"][0]["sector"], 7);
         assert_eq!(described["file"]["inject-error"][1].get("sector"), None);
         assert_eq!(described["file"]["image"]["filename"], "/d");
+    }
+
+    #[test]
+    fn a_slow_disk_is_throttled() {
+        let disk = Disk { bytes_per_second: Some(100), ..Disk::new("/d") };
+        let machine = Machine { disk: Some(disk), ..machine() };
+        assert_eq!(values(&machine, "-object"), ["throttle-group,id=speed,x-bps-read=100"]);
+        let described: Value = serde_json::from_str(&values(&machine, "-blockdev")[0]).unwrap();
+        assert_eq!(described["file"]["throttle-group"], "speed");
+        assert_eq!(described["file"]["file"]["filename"], "/d");
     }
 
     #[test]
