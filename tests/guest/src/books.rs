@@ -4,9 +4,11 @@ use crate::Failed;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use containers_api::control::{ContractEntry, ContractList, SystemStat, SystemStatus};
+use containers_api::control::{ContainerList, ContractEntry, ContractList, SystemStat, SystemStatus};
 use filesystems_api::file::FsysStat;
+use kernel_abi::FRAME_BYTES;
 use kernel_runtime::ipc::call;
+use kernel_runtime::layout::{HEAP_BASE, HEAP_END};
 use kernel_runtime::startup::Startup;
 use kernel_runtime::{Deadline, Handle};
 
@@ -15,6 +17,9 @@ const CONTRACTS_MAX: usize = 1000;
 
 /// Name of the contract whose pages are the file cache.
 const CACHE_OWNER: &str = "ext";
+
+/// Pages that a heap can have.
+const HEAP_PAGES: u64 = (HEAP_END - HEAP_BASE) / FRAME_BYTES;
 
 /// Pages for which one more frame of a page array is enough.
 const ARRAY_PAGES: u64 = 256;
@@ -35,6 +40,10 @@ impl Books {
     pub fn look(startup: &Startup<'_>) -> Result<Books, Failed> {
         let control = startup.capability("control").ok_or(Failed("no control capability".to_string()))?;
         let never = Deadline::NEVER;
+        // First, because a file server that is still mounting its disk answers when it has done so.
+        if let Some(&(_, root)) = startup.mounts.iter().find(|(prefix, _)| *prefix == "/") {
+            let _ = call(Handle(root), &FsysStat {}, &[], never);
+        }
         let system = call(control, &SystemStat {}, &[], never).map_err(|error| ("system status", error))?;
         let mut contracts = Vec::new();
         let mut cursor = 0;
@@ -50,9 +59,8 @@ impl Books {
                 return Err(Failed("the list of contracts does not end".to_string()));
             }
         }
-        let root = startup.mounts.iter().find(|(prefix, _)| *prefix == "/");
-        let status = root.and_then(|&(_, root)| call(Handle(root), &FsysStat {}, &[], never).ok());
-        Ok(Books { system, contracts, cached_pages: status.map_or(0, |status| status.cached_pages) })
+        let cached_pages = cached_pages(control, &contracts)?;
+        Ok(Books { system, contracts, cached_pages })
     }
 
     /// Pages, record frames and kernel frames that a contract holds, without the pages of the file cache.
@@ -104,6 +112,24 @@ impl Books {
         match new.map(|contract| contract.name.as_str().to_string()).collect::<Vec<String>>() {
             names if names.is_empty() => Ok(()),
             names => Err(Failed(format!("contracts left over: {names:?}"))),
+        }
+    }
+}
+
+/// Pages in the container that is the file cache: the largest one of the contract that pays for it, but for the heap.
+fn cached_pages(control: Handle, contracts: &[ContractEntry]) -> Result<u64, Failed> {
+    let owner = contracts.iter().find(|contract| contract.name.as_str() == CACHE_OWNER);
+    let owner = owner.map(|contract| contract.principal);
+    let (mut size, mut present, mut cursor) = (0, 0, 0);
+    loop {
+        let request = ContainerList { cursor };
+        let entry = call(control, &request, &[], Deadline::NEVER).map_err(|error| ("containers", error))?;
+        if Some(entry.principal) == owner && entry.pages > size && entry.pages < HEAP_PAGES {
+            (size, present) = (entry.pages, entry.present);
+        }
+        cursor = entry.next;
+        if cursor == 0 {
+            return Ok(present);
         }
     }
 }
