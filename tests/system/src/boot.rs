@@ -80,6 +80,12 @@ impl Boot {
         self
     }
 
+    /// The disk brings so many bytes a second and no more.
+    pub fn disk_speed(mut self, bytes_per_second: u64) -> Boot {
+        self.disk.as_mut().expect("a speed needs a disk").bytes_per_second = Some(bytes_per_second);
+        self
+    }
+
     /// With one more archive member, or another one in its place.
     pub fn member(mut self, member: Member) -> Boot {
         self.archive.put(member);

@@ -73,6 +73,11 @@ impl Conversation {
         text[..end].to_owned()
     }
 
+    /// All that the guest wrote so far, with plain line ends.
+    pub fn transcript(&self) -> String {
+        String::from_utf8_lossy(&self.heard).replace("\r\n", "\n")
+    }
+
     /// Looks at the guest's books.
     #[track_caller]
     pub fn books(&mut self) -> Books {

@@ -188,6 +188,24 @@ impl Image {
         run(debugfs.args(["-w", "-R", request]).arg(&self.path));
     }
 
+    /// Where a block of a file lies.
+    pub fn block(&self, path: &str, block: u64) -> u64 {
+        let answer = String::from_utf8(self.debugfs(&format!("bmap \"{path}\" {block}"))).expect("a number");
+        answer.trim().parse().expect("a number")
+    }
+
+    /// Where in the image the inode of a file is: byte.
+    pub fn inode_place(&self, path: &str, block_bytes: u64) -> u64 {
+        let answer = String::from_utf8(self.debugfs(&format!("imap \"{path}\""))).expect("text");
+        let word = |label: &str| {
+            let (_, rest) = answer.split_once(label).unwrap_or_else(|| panic!("no {label} in {answer}"));
+            rest.split([',', '\n']).next().unwrap_or_default().to_owned()
+        };
+        let block: u64 = word("located at block ").parse().expect("a block");
+        let offset = u64::from_str_radix(word("offset 0x").trim(), 16).expect("an offset");
+        block * block_bytes + offset
+    }
+
     /// The bytes of a file as the host reads them.
     pub fn read(&self, path: &str) -> Vec<u8> {
         self.debugfs(&format!("cat \"{path}\""))

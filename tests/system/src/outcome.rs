@@ -117,6 +117,13 @@ impl Outcome {
         assert!(holds, "{}", self.account(demand));
     }
 
+    /// What the runner says of a run that went wrong; empty if nothing did.
+    pub fn explanation(&self) -> String {
+        let Some(log) = &self.log else { return String::new() };
+        let (guest, places) = (&self.world.guest, &self.world.places);
+        report::explain(&self.ending, &self.log_text, log.path(), guest, places).unwrap_or_default()
+    }
+
     /// All that is known, for a person.
     fn account(&self, demand: &str) -> String {
         let Some(log) = &self.log else { return demand.to_owned() };

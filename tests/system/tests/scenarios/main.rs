@@ -4,9 +4,13 @@
 #![forbid(unsafe_code)]
 
 mod archive;
+mod concurrency;
+mod deaths;
+mod disks;
 mod files;
 mod laws;
 mod memory;
+mod shell;
 
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
@@ -19,9 +23,13 @@ pub type Scenario = (&'static str, fn());
 /// All scenarios, module by module.
 const SCENARIOS: &[(&str, &[Scenario])] = &[
     ("archive", archive::SCENARIOS),
+    ("concurrency", concurrency::SCENARIOS),
+    ("deaths", deaths::SCENARIOS),
+    ("disks", disks::SCENARIOS),
     ("files", files::SCENARIOS),
     ("laws", laws::SCENARIOS),
     ("memory", memory::SCENARIOS),
+    ("shell", shell::SCENARIOS),
 ];
 
 fn main() -> ExitCode {
