@@ -7,6 +7,7 @@ mod devices;
 mod faults;
 mod frames;
 mod fuzz;
+mod handover;
 pub(crate) mod harness;
 mod ipc;
 mod life;
