@@ -107,7 +107,8 @@ system_calls! {
     /// Same for a notification.
     NotificationCreate = 41,
     /// Same for a task. `frames`, `frame`, `slot`, `destination`, `root` (plain frame for the top page
-    /// table), `fault endpoint` (SEND), `fault badge`.
+    /// table), `fault endpoint` (SEND), `fault badge`, two words of `name`: up to 16 bytes, for people who look at what the
+    /// kernel says of a task.
     TaskCreate = 42,
     /// Same for a thread. `frames`, `frame`, `slot`, `destination`, `task` (CONFIGURE).
     ThreadCreate = 43,

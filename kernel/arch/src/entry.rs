@@ -241,6 +241,7 @@ trap_from_kernel:
     push r10
     push r11
     push rbp
+    mov rsi, rbp
     mov rbp, rsp
     lea rdi, [rsp + 80]
     and rsp, -16

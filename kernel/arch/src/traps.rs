@@ -121,14 +121,14 @@ struct KernelFrame {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn trap_in_kernel(frame: &mut KernelFrame) {
+extern "C" fn trap_in_kernel(frame: &mut KernelFrame, base: u64) {
     match frame.vector {
         32..64 => PerCpu::get().pending |= 1 << frame.vector,
         PAGE_FAULT if let Some(exit) = user_copy::fix_up(frame.instruction) => {
             PerCpu::get().note_fault(Cr2::read_raw(), frame.code & 0x13);
             frame.instruction = exit;
         }
-        NON_MASKABLE => dump_and_exit("non-maskable interrupt in the kernel"),
+        NON_MASKABLE => dump_and_exit(frame.instruction, base),
         vector => {
             let _ = writeln!(DebugConsole, "backtrace: kernel {:#x} fault", frame.instruction);
             panic!(
@@ -142,12 +142,13 @@ extern "C" fn trap_in_kernel(frame: &mut KernelFrame) {
     }
 }
 
-/// Says where things stand, for a person or a runner that gave up waiting, and ends the emulator.
-fn dump_and_exit(what: &str) -> ! {
-    log::error!("{what}: giving up");
+/// Says where the kernel stands, for a person or a runner that gave up waiting, and ends the emulator.
+fn dump_and_exit(instruction: u64, base: u64) -> ! {
+    log::error!("non-maskable interrupt in the kernel: giving up");
     if let Some(Some(kernel)) = KERNEL.try_lock().as_deref_mut() {
         kernel.describe(&mut DebugConsole);
     }
-    backtrace::print();
+    let _ = writeln!(DebugConsole, "backtrace: kernel {instruction:#x} fault");
+    backtrace::print_from(base);
     debug_console::exit(EXIT_PANIC)
 }

@@ -35,7 +35,10 @@ impl<M: Machine> Kernel<M> {
     pub fn create_first_task(&mut self, frames: FirstFrames) -> (Link, Link) {
         let frame_zero = self.machine.frame(0).map(|entry| entry.kind());
         assert!(frame_zero != Some(FrameKind::Plain), "frame 0 stands for none");
-        let task = self.first::<Task>(frames.task, |task| task.live = true);
+        let task = self.first::<Task>(frames.task, |task| {
+            task.live = true;
+            task.name[..boot::FIRST_TASK.len()].copy_from_slice(boot::FIRST_TASK.as_bytes());
+        });
         let endpoint = self.first::<Endpoint>(frames.endpoint, |endpoint| endpoint.live = true);
         let notification =
             self.first::<Notification>(frames.notification, |notification| notification.live = true);

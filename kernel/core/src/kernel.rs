@@ -13,6 +13,9 @@ use kernel_abi::{Handle, KernelError, Kind, Rights, SystemCall, USER_END};
 /// Interrupt lines (of the first I/O APIC).
 pub const INTERRUPT_LINES: usize = 24;
 
+/// Return addresses of user code that a description gives at most.
+const BACKTRACE_DEPTH: usize = 32;
+
 /// Steps that the timing wheel takes in one kernel entry, so that an entry stays bounded; the rest follow at once in the next.
 const TIMER_STEPS_PER_ENTRY: u32 = 64;
 
@@ -331,7 +334,8 @@ impl<M: Machine> Kernel<M> {
         if self.machine.frame(frame).is_none() { Err(KernelError::InvalidArgument) } else { Ok(frame) }
     }
 
-    /// Writes what the kernel is doing, for a person.
+    /// Writes what the kernel is doing, for a person: of user code the return addresses too, as far as its frame pointers
+    /// lead.
     pub fn describe(&mut self, out: &mut impl core::fmt::Write) {
         let current = self.processor.scheduler.current;
         if current.is_none() {
@@ -339,7 +343,21 @@ impl<M: Machine> Kernel<M> {
             return;
         }
         let thread = self.machine.object::<Thread>(current);
-        let (task, context) = (thread.task.link, thread.context);
-        let _ = writeln!(out, "kernel: thread {current:?} of task {task:?} at {:#x}", context.rip);
+        let (link, context) = (thread.task.link, thread.context);
+        let bytes = self.machine.object::<Task>(link).name;
+        let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+        let name = core::str::from_utf8(&bytes[..end]).unwrap_or("?");
+        let _ = writeln!(out, "kernel: thread {current:?} of task {link:?} ({name}) runs");
+        let _ = writeln!(out, "backtrace: {name} {:#x} fault", context.rip);
+        let mut base = context.rbp;
+        for _ in 0..BACKTRACE_DEPTH {
+            let mut words = [0; 2];
+            let readable = base.is_multiple_of(8) && self.check_user(base, 16).is_ok();
+            if !readable || self.machine.read_user_words(base, &mut words).is_err() || words[1] == 0 {
+                return;
+            }
+            let _ = writeln!(out, "backtrace: {name} {:#x}", words[1]);
+            base = words[0];
+        }
     }
 }

@@ -159,6 +159,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         };
         self.set(made, space::CONTRACT, payer);
         self.set(made, space::TASK, handle.0);
+        self.set_name(made, space::NAME, space::NAME_REST, name);
         if let Err(error) = self.make_task(payer, made, handle) {
             self.handles.give(handle);
             self.delete(payer, made);
@@ -166,7 +167,6 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         }
         let number = self.next_number();
         self.set(made, space::NUMBER, number);
-        self.set_name(made, space::NAME, space::NAME_REST, name);
         SPACES.push(self, payer, made);
         self.raise(payer, contract::SPACE_COUNT, 1);
         Ok(made)
@@ -190,7 +190,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 }
             };
         let fault_badge = Badge::new(BadgeKind::Space, 0, this.word()).0;
-        match self.make_shared(payer, Shared::Task, NewObject::Task { root, fault_badge }, task) {
+        let name = [self.get(this, space::NAME), self.get(this, space::NAME_REST)];
+        match self.make_shared(payer, Shared::Task, NewObject::Task { root, fault_badge, name }, task) {
             Ok(frame) => self.set(this, space::TASK_FRAME, frame),
             Err(error) => {
                 self.return_object_frame(payer, this, space::CAPABILITY_RING, table);

@@ -28,6 +28,8 @@ pub enum NewObject {
         root: u32,
         /// Badge of its faults.
         fault_badge: u64,
+        /// For people: up to 16 bytes, filled with zeros.
+        name: [u64; 2],
     },
     /// A thread of a task.
     Thread {

@@ -82,8 +82,8 @@ struct Client<'a> {
     archive: Badge,
 }
 
-/// Starts init from the archive, whose frames begin at `archive.0` and are `archive.1` many.
-pub fn start(physmem: &mut Logic, archive: &'static [u8], frames: (u32, u64)) -> Result<(), StartError> {
+/// Starts init from the archive, whose frames begin at `frames.0` and are `frames.1` many. Its task.
+pub fn start(physmem: &mut Logic, archive: &'static [u8], frames: (u32, u64)) -> Result<Handle, StartError> {
     let (offset, image) = find(archive)?;
     let root = physmem.root();
     let adopted = physmem.adopt(root, frames.0, frames.1)?;
@@ -128,7 +128,7 @@ pub fn start(physmem: &mut Logic, archive: &'static [u8], frames: (u32, u64)) ->
     syscall::thread_start(thread, &state)?;
     // The thread's capability was init's to have; physmem keeps none.
     syscall::capability_drop(thread)?;
-    Ok(())
+    Ok(task)
 }
 
 /// Offset and contents of the member.

@@ -97,8 +97,9 @@ impl Pmap for KernelCalls {
             NewObject::Endpoint => syscall::endpoint_create(FRAMES, frame, slot, destination),
             NewObject::Notification => syscall::notification_create(FRAMES, frame, slot, destination),
             NewObject::Thread { task } => syscall::thread_create(FRAMES, frame, slot, destination, task),
-            NewObject::Task { root, fault_badge } => {
-                let task = NewTask { frame, slot, destination, root, fault_endpoint: ENDPOINT, fault_badge };
+            NewObject::Task { root, fault_badge, name } => {
+                let task =
+                    NewTask { frame, slot, destination, root, fault_endpoint: ENDPOINT, fault_badge, name };
                 syscall::task_create(FRAMES, &task)
             }
         }

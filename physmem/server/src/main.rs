@@ -56,8 +56,8 @@ fn bring_up() -> Result<Server, Reason> {
     let mut physmem = Physmem::new(KernelCalls, RecordWindow, books.database, beginning);
     physmem.clock_frame = Some(books.clock);
     log::info!("{managed} frames to lend, {guaranteed} guaranteed, {reserve} in reserve");
-    first_program::start(&mut physmem, archive, books.archive).map_err(Reason::Init)?;
-    Ok(Server::new(physmem))
+    let init = first_program::start(&mut physmem, archive, books.archive).map_err(Reason::Init)?;
+    Ok(Server::new(physmem, init))
 }
 
 fn map_clock(frame: u32) -> Result<(), kernel_abi::KernelError> {

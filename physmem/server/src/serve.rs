@@ -9,6 +9,7 @@ use containers_api::FaultReason;
 use kernel_abi::boot::{ENDPOINT, FRAMES, NOTIFICATION};
 use kernel_abi::message::MESSAGE_CAPABILITIES;
 use kernel_abi::pmap::Mapping;
+use kernel_abi::task::TaskStatus;
 use kernel_abi::{Handle, KernelError};
 use kernel_runtime::server::{self, Fault, Incoming, Outgoing};
 use kernel_runtime::{Deadline, Rights, clock, syscall};
@@ -30,7 +31,7 @@ pub const INIT_ENDED: u64 = 2;
 /// Why physmem stops serving.
 pub enum Ending {
     /// init has ended, and with it the reason for everything.
-    Init,
+    Init(Option<TaskStatus>),
     /// The kernel takes physmem's own endpoint away.
     Endpoint(KernelError),
 }
@@ -38,7 +39,18 @@ pub enum Ending {
 impl core::fmt::Display for Ending {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Ending::Init => formatter.write_str("init has ended: nothing is left to serve"),
+            Ending::Init(status) => {
+                formatter.write_str("init has ended (")?;
+                match status {
+                    Some(TaskStatus::Fault(label)) => match FaultReason::from_label(*label) {
+                        Some(reason) => write!(formatter, "page fault: {reason}")?,
+                        None => write!(formatter, "page fault, reason {label}")?,
+                    },
+                    Some(status) => write!(formatter, "{status:?}")?,
+                    None => formatter.write_str("its task is gone")?,
+                }
+                formatter.write_str("): nothing is left to serve")
+            }
             Ending::Endpoint(error) => write!(formatter, "cannot receive: {error:?}"),
         }
     }
@@ -58,6 +70,8 @@ pub fn mint(entry: Handle, badge: physmem_core::badge::Badge) -> Result<(), Kern
 /// Serves for ever.
 pub struct Server {
     physmem: Physmem<'static, KernelCalls, RecordWindow>,
+    /// init's task.
+    init: Handle,
     /// Handles that were used for the last answer.
     used_objects: bool,
     used_minted: u32,
@@ -67,8 +81,8 @@ pub struct Server {
 
 impl Server {
     /// Ready to serve.
-    pub fn new(physmem: Physmem<'static, KernelCalls, RecordWindow>) -> Server {
-        Server { physmem, used_objects: false, used_minted: 0, armed: None }
+    pub fn new(physmem: Physmem<'static, KernelCalls, RecordWindow>, init: Handle) -> Server {
+        Server { physmem, init, used_objects: false, used_minted: 0, armed: None }
     }
 
     /// Serves until there is no more sense in it.
@@ -88,7 +102,7 @@ impl Server {
     fn serve(&mut self, incoming: Incoming) -> Result<Incoming, Ending> {
         if let Some(bits) = incoming.notification() {
             if bits & INIT_ENDED != 0 {
-                return Err(Ending::Init);
+                return Err(Ending::Init(syscall::task_status(self.init).ok()));
             }
             self.physmem.advance(clock::now());
             self.arm();

@@ -47,7 +47,11 @@ pub struct Symbols {
 impl Symbols {
     /// Of everything in a guest.
     pub fn new(guest: &Guest) -> Symbols {
-        let mut files: HashMap<_, _> = guest.programs.iter().cloned().collect();
+        // A task is called like its program, without the folder that the program lies in.
+        let short = |name: &str| name.rsplit('/').next().unwrap_or(name).to_owned();
+        let mut files: HashMap<_, _> =
+            guest.programs.iter().map(|(name, file)| (short(name), file.clone())).collect();
+        files.extend(guest.programs.iter().cloned());
         files.insert(KERNEL.to_owned(), guest.kernel.clone());
         Symbols { files, loaded: HashMap::new() }
     }

@@ -144,6 +144,10 @@ impl Jobs {
         name: &[u8],
         launch: impl FnOnce(&Notification, u64) -> Result<Process, LaunchError>,
     ) -> Result<usize, LaunchError> {
+        if self.background.iter().all(Option::is_some) {
+            // Commands that are not typed have no prompt at which the ended ones would be reported.
+            drop(self.take_ended());
+        }
         let free = self.background.iter().position(Option::is_none);
         let index = free.ok_or(LaunchError::TooManyPrograms)?;
         let process = launch(&self.events, 1 << (FIRST_BACKGROUND + index))?;

@@ -70,7 +70,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     pub(super) fn task_create(&mut self, arguments: Arguments) -> Outcome {
-        let Arguments([_, frame, _, _, root, fault_endpoint, fault_badge, ..]) = arguments;
+        let Arguments([_, frame, _, _, root, fault_endpoint, fault_badge, name, name_rest, _]) = arguments;
         let place = self.new_place::<Task>(arguments, |task| !task.live)?;
         let root = self.frame_number(root)?;
         if u64::from(root) == frame {
@@ -85,6 +85,7 @@ impl<M: Machine> Kernel<M> {
             *task = Task { generation: task.generation, live: true, root, ..Task::EMPTY };
             task.fault_endpoint = endpoint.name;
             task.fault_badge = fault_badge;
+            task.name = (u128::from(name) | u128::from(name_rest) << 64).to_le_bytes();
         });
         Ok(Done::Value(0))
     }

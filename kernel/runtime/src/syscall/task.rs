@@ -119,17 +119,20 @@ pub struct NewTask {
     pub fault_endpoint: Handle,
     /// Badge that they carry.
     pub fault_badge: u64,
+    /// For people: up to 16 bytes, little-endian, filled with zeros.
+    pub name: [u64; 2],
 }
 
 /// Makes a task with an address space.
 pub fn task_create(frames: Handle, task: &NewTask) -> Result<(), KernelError> {
-    // Seven arguments are more than a plain call carries; the registers are those of an IPC call's words.
+    // Nine arguments are more than a plain call carries; the registers are those of an IPC call's words.
     let mut words = [0; 8];
     words[0] = u64::from(task.slot);
     words[1] = handle(task.destination);
     words[2] = u64::from(task.root);
     words[3] = handle(task.fault_endpoint);
     words[4] = task.fault_badge;
+    words[5..7].copy_from_slice(&task.name);
     let returned = message(SystemCall::TaskCreate, handle(frames), u64::from(task.frame), words, 0);
     status(returned.status)
 }
