@@ -151,8 +151,9 @@ protocol! {
     /// Another capability of this kind, that can only look. Out: capability.
     69 ControlShare {} => Empty;
 
-    /// The authority that a driver shows to be told physical addresses. With the driver's contract: it answers for the
-    /// frames that a device keeps too long, within its pin limit and guarantee; without it the root contract does.
-    /// Out: capability. Not by a capability that can only look. Errors: `WrongObject`, `Stale`.
-    70 DmaAuthority {} => Empty;
+    /// The authority that the driver of a device shows to be told physical addresses ([`crate::dma`]). With the driver's
+    /// contract: it answers for the frames that a device keeps too long, within its pin limit and guarantee; without it
+    /// the root contract does. The same device for each driver that it has, one after the other. Out: capability. Not
+    /// by a capability that can only look. Errors: `WrongObject`, `Stale`, `OutOfRange` (256 devices).
+    70 DmaAuthority { /** Which device: the caller's own number for it. */ device: u64 } => Empty;
 }

@@ -13,6 +13,7 @@
 pub mod container;
 pub mod contract;
 pub mod control;
+pub mod dma;
 pub mod error;
 pub mod fault_reason;
 pub mod lock;

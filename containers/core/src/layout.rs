@@ -131,6 +131,8 @@ pub mod hold {
         LOCK: u64,
         /// Pages.
         PAGES: u64,
+        /// The device that was told the frames.
+        DEVICE: u32,
         /// The lock has ended and the frames are in quarantine.
         OVERDUE: bool,
         /// First frame in quarantine; 0: none.

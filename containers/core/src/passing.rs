@@ -88,13 +88,22 @@ pub fn find_passed(records: &impl Records, number: u64) -> Result<Name<Lock>, Me
     if records.get(found, lock::PARENT).is_some() { Ok(found) } else { Err(MemoryError::LockGone) }
 }
 
-/// Tells the frames of a passed lock, page by page from `first` on, until `tell` has had enough. The contract
+/// Who is told frames.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Driver {
+    /// The contract that answers for them.
+    pub answers: Name<Contract>,
+    /// Its device.
+    pub device: u8,
+}
+
+/// Tells the frames of a passed lock, page by page from `first` on, until `tell` has had enough. The driver's contract
 /// answers for them from now on. The pages of the lock. Errors: `LockGone`, `OutOfRange`, `PinLimit`, `NoRecord`.
 pub fn tell_frames(
     frames: &mut impl Frames,
     number: u64,
     first: u64,
-    answers: Name<Contract>,
+    driver: Driver,
     mut tell: impl FnMut(u32) -> bool,
 ) -> Result<u64, MemoryError> {
     let this = find_passed(frames, number)?;
@@ -103,7 +112,7 @@ pub fn tell_frames(
         return Err(MemoryError::OutOfRange);
     }
     if frames.get(this, lock::HOLD).is_none() {
-        let made = make_hold(frames, this, answers, span.pages)?;
+        let made = make_hold(frames, this, driver, span.pages)?;
         frames.set(this, lock::HOLD, Some(made));
     }
     for page in span.first + first..span.end() {
@@ -118,7 +127,7 @@ pub fn tell_frames(
 fn make_hold(
     frames: &mut impl Frames,
     this: Name<Lock>,
-    answers: Name<Contract>,
+    Driver { answers, device }: Driver,
     pages: u64,
 ) -> Result<Name<Hold>, MemoryError> {
     let made = frames.create::<Hold>(answers)?;
@@ -129,6 +138,7 @@ fn make_hold(
     frames.set(made, hold::CONTRACT, answers);
     frames.set(made, hold::LOCK, this.word());
     frames.set(made, hold::PAGES, pages);
+    frames.set(made, hold::DEVICE, u32::from(device));
     frames.hold_made(made);
     Ok(made)
 }
@@ -139,13 +149,14 @@ pub fn release(frames: &mut impl Frames, number: u64, written: u64) -> Result<()
     let Ok(this) = find_passed(frames, number) else {
         let found = OVERDUE.at_or_before(frames, frames.roots().overdue, number);
         let overdue = found.filter(|&found| frames.get(found, hold::LOCK) == number);
-        return end_hold(frames, overdue.ok_or(MemoryError::LockGone)?);
+        end_hold(frames, overdue.ok_or(MemoryError::LockGone)?);
+        return Ok(());
     };
     require_within(frames, this, written)?;
     if let Some(told) = frames.get(this, lock::HOLD) {
         accept(frames, this, written);
         frames.count(Count::DmaBytes, written);
-        end_hold(frames, told)?;
+        end_hold(frames, told);
     }
     retire(frames, this);
     Ok(())
@@ -166,7 +177,26 @@ fn accept(frames: &mut impl Frames, this: Name<Lock>, written: u64) {
     }
 }
 
-fn end_hold(frames: &mut impl Frames, this: Name<Hold>) -> Result<(), MemoryError> {
+/// The overdue hold of a device, one of those that `is_wanted` accepts.
+pub fn find_overdue(
+    records: &impl Frames,
+    device: u8,
+    is_wanted: impl Fn(Name<Hold>) -> bool,
+) -> Option<Name<Hold>> {
+    let root = records.roots().overdue;
+    let mut next = OVERDUE.first(records, root);
+    while let Some(this) = next {
+        if records.get(this, hold::DEVICE) == u32::from(device) && is_wanted(this) {
+            return Some(this);
+        }
+        let key = records.get(this, hold::LOCK);
+        next = OVERDUE.at_or_after(records, root, key + 1);
+    }
+    None
+}
+
+/// The device has let go of the frames of a hold.
+pub fn end_hold(frames: &mut impl Frames, this: Name<Hold>) {
     if frames.get(this, hold::OVERDUE) {
         frames.release(this);
         let mut roots = frames.roots();
@@ -177,7 +207,6 @@ fn end_hold(frames: &mut impl Frames, this: Name<Hold>) -> Result<(), MemoryErro
     frames.give_back(contract, frames.get(this, hold::PAGES));
     frames.hold_ended(this);
     frames.delete(contract, this);
-    Ok(())
 }
 
 /// Ends a passed lock before its release: where a device may be writing, the owner gets other frames. Pages that went

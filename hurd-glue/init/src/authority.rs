@@ -18,6 +18,8 @@ use kernel_runtime::{Capability, Deadline, Handle, KernelError, Kind, Rights, sy
 /// Where the windows for PCI devices may start, in frames, larger window first: the first that is not RAM is
 /// taken (QEMU's pc machine puts RAM below 3 GiB, or below 3.5 GiB).
 const PCI_WINDOW_STARTS: [u64; 2] = [0xc_0000, 0xe_0000];
+/// Number of the disk among the devices whose drivers are told physical addresses.
+const DISK: u64 = 0;
 /// End of the window: the first I/O APIC.
 const PCI_WINDOW_END: u64 = 0xf_ec00;
 
@@ -130,7 +132,7 @@ impl Authority {
             Grant::Interrupt(line) => self.hardware(Kind::Interrupt, line.into(), 1)?,
             Grant::PciMemory => self.pci_memory(name, &mut given.arguments)?,
             Grant::DmaAuthority => {
-                call_for_capability(self.control, &DmaAuthority {}, &[], Deadline::NEVER)
+                call_for_capability(self.control, &DmaAuthority { device: DISK }, &[], Deadline::NEVER)
                     .map_err(GrantError::Memory)?
                     .1
             }

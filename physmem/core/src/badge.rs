@@ -21,7 +21,8 @@ pub enum BadgeKind {
     Space = 5,
     /// All of physmem; the rights are [`CONTROL_FULL`] or none.
     Control = 6,
-    /// The authority to be told physical addresses; names the contract that answers for the frames.
+    /// The authority to be told physical addresses; names the contract that answers for the frames, the rights are
+    /// the device's number.
     Dma = 7,
 }
 

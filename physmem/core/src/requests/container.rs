@@ -13,8 +13,9 @@ use containers_core::frames::Contents;
 use containers_core::grant::{self, Revocation};
 use containers_core::layout::{container as fields, grant as grant_fields, hold, lock as lock_fields};
 use containers_core::lock::{self, Terms};
+use containers_core::passing::{self, Driver};
 use containers_core::record::{Contract, Grant, Hold, Name, Records};
-use containers_core::{container, copy, passing};
+use containers_core::{container, copy};
 use kernel_protocol::{Empty, Refusal};
 
 impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
@@ -191,7 +192,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                         self.contract_of(badge)?
                     }
                 };
-                answered(&self.runs(badge.name(), asked.first_page, answers)?)
+                let driver = Driver { answers, device: authority.rights() };
+                answered(&self.runs(badge.name(), asked.first_page, driver)?)
             }
             lock_api::Request::LockRelease(asked) => {
                 let overdue = self.overdue_contract(badge.name());
@@ -204,9 +206,9 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         }
     }
 
-    fn runs(&mut self, lock: u64, first: u64, answers: Name<Contract>) -> Result<Runs, MemoryError> {
+    fn runs(&mut self, lock: u64, first: u64, driver: Driver) -> Result<Runs, MemoryError> {
         let mut found = Runs { range_pages: 0, count: 0, runs: [Run::default(); RUNS_PER_ANSWER] };
-        found.range_pages = passing::tell_frames(self, lock, first, answers, |frame| {
+        found.range_pages = passing::tell_frames(self, lock, first, driver, |frame| {
             if let Some(last) = found.runs[..found.count].last_mut()
                 && last.frame + last.frames == frame
             {

@@ -41,8 +41,9 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 answered(&Empty)
             }
             Request::ControlShare(_) => handing(&Empty, Handed::Badge(Self::control_badge(false))),
-            Request::DmaAuthority(_) => {
+            Request::DmaAuthority(asked) => {
                 require_full()?;
+                let device = u8::try_from(asked.device).map_err(|_| MemoryError::OutOfRange)?;
                 let answers = match incoming.sent.first() {
                     None => self.root(),
                     Some(&Sent::Badge(badge)) if Badge(badge).kind() == Some(BadgeKind::Contract) => {
@@ -50,7 +51,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                     }
                     Some(_) => return Err(MemoryError::WrongObject.into()),
                 };
-                handing(&Empty, Handed::Badge(Badge::new(BadgeKind::Dma, 0, answers.word())))
+                handing(&Empty, Handed::Badge(Badge::new(BadgeKind::Dma, device, answers.word())))
             }
         }
     }

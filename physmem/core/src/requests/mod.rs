@@ -6,6 +6,7 @@
 mod container;
 mod contract;
 mod control;
+mod dma;
 mod space;
 
 use crate::badge::{Badge, BadgeKind};
@@ -132,7 +133,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             Some(BadgeKind::Lock) => self.lock_request(badge, incoming),
             Some(BadgeKind::Space) => self.space_request(badge, incoming, scratch),
             Some(BadgeKind::Control) => self.control_request(badge, incoming),
-            Some(BadgeKind::Dma) | None => Err(MemoryError::Malformed.into()),
+            Some(BadgeKind::Dma) => self.dma_request(badge, incoming),
+            None => Err(MemoryError::Malformed.into()),
         }
     }
 

@@ -16,6 +16,7 @@ use kernel_protocol::Message;
 const BASE: u64 = 0x10_0000;
 const GRANTED: u64 = 0x40_0000;
 const PAGE: u64 = 4096;
+const DEVICE: u64 = 5;
 
 /// An owner with a container that it has filled, and a server with a grant on it.
 struct Scene {
@@ -57,7 +58,11 @@ impl Scene {
     }
 
     fn authority(&mut self, answers: u64) -> u64 {
-        self.world.ask_badge(Machine::control_badge(true).0, &DmaAuthority {}, &[answers])
+        self.authority_for(DEVICE, answers)
+    }
+
+    fn authority_for(&mut self, device: u64, answers: u64) -> u64 {
+        self.world.ask_badge(Machine::control_badge(true).0, &DmaAuthority { device }, &[answers])
     }
 
     fn pass(&mut self, lock: u64, term_ns: u64) -> u64 {
@@ -305,7 +310,9 @@ fn a_device_is_told_frames_only_with_authority_and_within_its_contract() {
     );
     assert_eq!(scene.runs(passed, authority).len(), 8);
     let only_look = Machine::control_badge(false).0;
-    assert_eq!(scene.world.refusal(only_look, &DmaAuthority {}, &[]), MemoryError::MissingRight);
+    assert_eq!(scene.world.refusal(only_look, &DmaAuthority { device: DEVICE }, &[]), MemoryError::MissingRight);
+    let all = Machine::control_badge(true).0;
+    assert_eq!(scene.world.refusal(all, &DmaAuthority { device: 256 }, &[]), MemoryError::OutOfRange);
     scene.world.check();
 }
 
