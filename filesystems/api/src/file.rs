@@ -67,6 +67,8 @@ error_codes! {
         UnknownFeatures = 22, System, "the file system uses unsupported features, see the log";
         /// The file system is larger than its disk.
         Truncated = 23, System, "the file system is larger than its disk: run 'e2fsck -f IMAGE' on the host";
+        /// The disk's driver ended in the middle of it. It is started again: another attempt waits for it.
+        DriverEnded = 24, System, "the disk's driver has ended";
     }
 }
 

@@ -33,6 +33,9 @@ impl fmt::Display for MountError {
                 write!(formatter, "disk error at sector {sector}")
             }
             MountError::Source(SourceError::TimedOut) => formatter.write_str("the disk did not answer"),
+            MountError::Source(SourceError::DriverEnded) => {
+                formatter.write_str("the disk's driver has ended")
+            }
             MountError::Source(SourceError::Beyond) => {
                 formatter.write_str("the disk ends before the superblock")
             }
@@ -59,6 +62,7 @@ impl MountError {
         match self {
             MountError::Source(SourceError::Io { sector }) => (FileError::Io, sector),
             MountError::Source(SourceError::TimedOut) => (FileError::TimedOut, 0),
+            MountError::Source(SourceError::DriverEnded) => (FileError::DriverEnded, 0),
             MountError::Source(SourceError::Beyond) | MountError::NotExt => (FileError::UnknownFormat, 0),
             MountError::NeedsRecovery => (FileError::NeedsRecovery, 0),
             MountError::Features(names) => (FileError::UnknownFeatures, u64::from(names.0)),
@@ -99,6 +103,7 @@ impl VolumeError {
         match self {
             VolumeError::Source(SourceError::Io { sector }) => (FileError::Io, sector),
             VolumeError::Source(SourceError::TimedOut) => (FileError::TimedOut, 0),
+            VolumeError::Source(SourceError::DriverEnded) => (FileError::DriverEnded, 0),
             VolumeError::Source(SourceError::Beyond) | VolumeError::Damaged(_) => (FileError::Damaged, 0),
             VolumeError::NotDirectory => (FileError::NotDirectory, 0),
             VolumeError::WrongKind => (FileError::Unsupported, 0),

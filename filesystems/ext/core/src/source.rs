@@ -10,6 +10,8 @@ pub enum SourceError {
     },
     /// The disk or its driver did not answer in time.
     TimedOut,
+    /// The driver ended before it answered.
+    DriverEnded,
     /// The sectors lie beyond the end of the disk.
     Beyond,
 }

@@ -31,8 +31,10 @@ const BUSY_PAUSE: Duration = Duration::from_millis(5);
 pub enum DiskError {
     /// The driver refused, or said that the disk failed.
     Refused(Refusal<BlockError>),
-    /// The driver did not answer in time, or is gone.
+    /// The driver did not answer in time.
     TimedOut,
+    /// The driver ended before it answered.
+    DriverEnded,
     /// The lock could not be passed on.
     Memory(MemoryCallError),
 }
@@ -52,6 +54,7 @@ impl DiskError {
                 _ => FileError::Damaged.into(),
             },
             DiskError::TimedOut => FileError::TimedOut.into(),
+            DiskError::DriverEnded => FileError::DriverEnded.into(),
             DiskError::Memory(error) => memory_refusal(error),
         }
     }
@@ -89,7 +92,8 @@ impl Disk {
 fn disk_error(error: CallError<BlockError>) -> DiskError {
     match error {
         CallError::Refused(refusal) => DiskError::Refused(refusal),
-        CallError::Kernel(KernelError::TimedOut | KernelError::PeerDied) => DiskError::TimedOut,
+        CallError::Kernel(KernelError::TimedOut) => DiskError::TimedOut,
+        CallError::Kernel(KernelError::PeerDied) => DiskError::DriverEnded,
         CallError::Kernel(_) | CallError::Violation => DiskError::Refused(BlockError::Protocol.into()),
     }
 }
@@ -105,17 +109,17 @@ fn pause() {
 pub struct MetadataSource {
     disk: Disk,
     sectors: u64,
-    container: Container,
     mapping: Mapping,
+    container: OwnContainer,
 }
 
 impl MetadataSource {
     /// With a page of the server's own to read through.
     pub fn new(disk: Disk, sectors: u64) -> Result<MetadataSource, MemoryCallError> {
-        let container = OwnContainer::new(1)?.keep();
+        let container = OwnContainer::new(1)?;
         container.allocate(0..1, false)?;
         let mapping = Mapping::new(&container, 0, 1, MapProtection::empty())?;
-        Ok(MetadataSource { disk, sectors, container, mapping })
+        Ok(MetadataSource { disk, sectors, mapping, container })
     }
 
     fn read_page(&mut self, sector: u64, into: &mut [u8]) -> Result<(), DiskError> {
@@ -155,6 +159,7 @@ fn source_error(error: DiskError, sector: u64) -> SourceError {
     log::warn!("metadata at sector {sector}: {}", describe(error));
     match error {
         DiskError::TimedOut => SourceError::TimedOut,
+        DiskError::DriverEnded => SourceError::DriverEnded,
         DiskError::Refused(refusal) if refusal.error == BlockError::TimedOut => SourceError::TimedOut,
         DiskError::Refused(_) | DiskError::Memory(_) => SourceError::Io { sector },
     }
@@ -164,6 +169,7 @@ fn describe(error: DiskError) -> alloc::string::String {
     match error {
         DiskError::Refused(refusal) => format!("{} ({})", refusal.error, refusal.detail),
         DiskError::TimedOut => "the driver did not answer".into(),
+        DiskError::DriverEnded => "the driver has ended".into(),
         DiskError::Memory(error) => format!("{error}"),
     }
 }

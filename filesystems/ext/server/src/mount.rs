@@ -22,6 +22,9 @@ const CACHE_PAGES_MIN: u64 = 64;
 /// Frames of the contract that are left for everything else.
 const OTHER_FRAMES: u64 = 256;
 
+/// How often the disk is mounted anew because its driver has ended in between.
+const MOUNT_ATTEMPTS: u32 = 4;
+
 /// What the threads share.
 pub struct State {
     /// The volume.
@@ -56,6 +59,18 @@ pub struct Mounted {
 
 /// Mounts the disk behind a driver. The refusal is what every request is answered with, then.
 pub fn mount(block: Handle) -> Result<Mounted> {
+    let mut attempts = MOUNT_ATTEMPTS;
+    loop {
+        attempts -= 1;
+        match try_mount(block) {
+            // init starts it again.
+            Err(refusal) if refusal.error == FileError::DriverEnded && attempts > 0 => {}
+            result => return result,
+        }
+    }
+}
+
+fn try_mount(block: Handle) -> Result<Mounted> {
     let disk = Disk(block);
     let status = disk.status().map_err(refuse_disk)?;
     let source = MetadataSource::new(disk, status.sectors).map_err(refuse_memory)?;
