@@ -71,9 +71,10 @@ fn serve(startup: &Startup<'_>) -> Result<core::convert::Infallible, Failure> {
     let (endpoint, interrupt) = (named("endpoint")?, named("interrupt-4")?);
     let notification = Notification::new().map_err(Failure::Memory)?;
     notification.bind()?;
-    let uart = Uart::new(named("serial-ports")?)?;
     let signaller = notification.signaller(INTERRUPT_BIT)?;
+    // The line first, then the device: an interrupt that a console before this one left masked is not missed.
     syscall::interrupt_bind(interrupt, signaller.handle())?;
+    let uart = Uart::new(named("serial-ports")?)?;
     let (input, output) = (Input::new(), Output::new());
     let mut console =
         Console { uart, interrupt, input, output, foreground: None, drainer: None, notification };

@@ -1,7 +1,10 @@
 //! The console as a client sees it: bytes out, bytes in.
+//!
+//! A console that ends is started again by init. A call that it did not answer is made once more; what it had not yet
+//! written is lost, and a chunk may appear twice.
 
 use crate::ipc::{CallError, call};
-use crate::{Deadline, Handle};
+use crate::{Deadline, Handle, KernelError};
 use alloc::vec::Vec;
 use core::fmt;
 use hurd_glue_api::console::*;
@@ -14,6 +17,14 @@ pub type ConsoleCallError = CallError<ConsoleError>;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Console(Handle);
 
+/// Makes a call, and makes it again if the console ended before it answered.
+fn twice<T>(call: impl Fn() -> Result<T, ConsoleCallError>) -> Result<T, ConsoleCallError> {
+    match call() {
+        Err(CallError::Kernel(KernelError::PeerDied)) => call(),
+        result => result,
+    }
+}
+
 impl Console {
     /// The console behind a capability.
     pub const fn new(handle: Handle) -> Console {
@@ -24,25 +35,26 @@ impl Console {
     pub fn write(self, bytes: &[u8]) -> Result<(), ConsoleCallError> {
         for chunk in bytes.chunks(CHUNK_BYTES) {
             let bytes = Bytes::new(chunk).expect("a chunk fits");
-            call(self.0, &ConsoleWrite { bytes }, &[], Deadline::NEVER)?;
+            twice(|| call(self.0, &ConsoleWrite { bytes }, &[], Deadline::NEVER))?;
         }
         Ok(())
     }
 
     /// Waits until everything written so far has left the machine.
     pub fn drain(self, deadline: Deadline) -> Result<(), ConsoleCallError> {
-        call(self.0, &ConsoleDrain {}, &[], deadline).map(drop)
+        twice(|| call(self.0, &ConsoleDrain {}, &[], deadline)).map(drop)
     }
 
     /// Waits for input.
     pub fn read(self) -> Result<Vec<u8>, ConsoleCallError> {
-        call(self.0, &ConsoleRead {}, &[], Deadline::NEVER).map(|input| input.bytes.as_slice().to_vec())
+        let input = twice(|| call(self.0, &ConsoleRead {}, &[], Deadline::NEVER))?;
+        Ok(input.bytes.as_slice().to_vec())
     }
 
     /// Has Ctrl-C signal a notification from now on, or be input.
     pub fn foreground(self, notification: Option<Handle>) -> Result<(), ConsoleCallError> {
         let request = ConsoleForeground { armed: notification.is_some() };
-        call(self.0, &request, notification.as_slice(), Deadline::NEVER).map(drop)
+        twice(|| call(self.0, &request, notification.as_slice(), Deadline::NEVER)).map(drop)
     }
 }
 

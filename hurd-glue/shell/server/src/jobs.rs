@@ -100,9 +100,8 @@ impl Jobs {
 
     /// Ctrl-C ends the foreground program from now on. Without a console there is no Ctrl-C either.
     fn arm(&mut self) {
-        if !self.is_armed {
-            self.is_armed = self.console.foreground(Some(self.interrupt.handle())).is_ok();
-        }
+        // Again if it is armed already: the console may have been started anew, and knows nothing then.
+        self.is_armed = self.console.foreground(Some(self.interrupt.handle())).is_ok();
         // One that came between two programs is nobody's.
         self.pending |= self.events.poll().unwrap_or(0);
         self.pending &= !INTERRUPT;
