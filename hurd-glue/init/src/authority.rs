@@ -2,14 +2,16 @@
 //!
 //! Every endpoint is made here and stays here: a server that ends leaves its clients' capabilities valid.
 
+use crate::Failure;
 use crate::archive::Archive;
-use crate::{Failure, StartError};
+use crate::maker::StartError;
 use alloc::format;
 use alloc::vec::Vec;
+use containers_api::ContainerRights;
 use containers_api::control::DmaAuthority;
 use core::fmt;
-use hurd_glue_init_core::servers::{Grant, ROOT_BADGE, SERVERS, Server, Specification};
-use kernel_runtime::containers::{MemoryCallError, create_endpoint};
+use hurd_glue_init_core::servers::{DEVICE_PAGES, Grant, ROOT_BADGE, SERVERS, Server, Specification};
+use kernel_runtime::containers::{Container, MemoryCallError, OwnContainer, create_endpoint};
 use kernel_runtime::ipc::call_for_capability;
 use kernel_runtime::process::Given;
 use kernel_runtime::startup::Startup;
@@ -29,6 +31,8 @@ pub struct Authority {
     control: Handle,
     /// An endpoint for each server that serves.
     endpoints: Vec<Option<Capability>>,
+    /// What the disk reads and writes by itself.
+    device_pages: Container,
 }
 
 /// What one server is given.
@@ -64,6 +68,13 @@ impl fmt::Display for GrantError {
     }
 }
 
+/// Pages for the disk, there from the start.
+fn device_pages() -> Result<Container, MemoryCallError> {
+    let container = OwnContainer::new(DEVICE_PAGES)?;
+    container.allocate(0..DEVICE_PAGES, false)?;
+    Ok(container.keep())
+}
+
 impl Authority {
     /// What physmem handed over, and an endpoint for each server.
     pub fn new(startup: &Startup<'_>) -> Result<Authority, Failure> {
@@ -73,10 +84,12 @@ impl Authority {
             serves.then(create_endpoint).transpose()
         });
         let endpoints = endpoints.collect::<Result<_, _>>();
+        let device_pages = device_pages().map_err(|error| Failure::Memory("pages for the disk", error))?;
         Ok(Authority {
             hardware: named("hardware")?,
             control: named("control")?,
             endpoints: endpoints.map_err(|error| Failure::Memory("endpoints", error))?,
+            device_pages,
         })
     }
 
@@ -131,6 +144,7 @@ impl Authority {
             Grant::Ports(first, count) => self.hardware(Kind::IoPorts, first.into(), count.into())?,
             Grant::Interrupt(line) => self.hardware(Kind::Interrupt, line.into(), 1)?,
             Grant::PciMemory => self.pci_memory(name, &mut given.arguments)?,
+            Grant::DevicePages(pages) => self.free_device_pages(pages).map_err(GrantError::Memory)?,
             Grant::DmaAuthority => {
                 call_for_capability(self.control, &DmaAuthority { device: DISK }, &[], Deadline::NEVER)
                     .map_err(GrantError::Memory)?
@@ -145,6 +159,14 @@ impl Authority {
     fn client(&self, server: Server, badge: u64) -> Result<Capability, GrantError> {
         let rights = Rights::SEND | Rights::TRANSFER;
         Capability::mint(self.endpoint(server)?, rights, badge).map_err(GrantError::Kernel)
+    }
+
+    /// The disk's pages for its next driver. Locks that the last one left are ended.
+    fn free_device_pages(&self, pages: u64) -> Result<Capability, MemoryCallError> {
+        self.device_pages.break_locks(0..pages)?;
+        let rights =
+            ContainerRights::MAP | ContainerRights::WRITE | ContainerRights::LOCK | ContainerRights::FILL;
+        self.device_pages.share(rights).map(Container::into_capability)
     }
 
     fn hardware(&self, kind: Kind, first: u64, count: u64) -> Result<Capability, GrantError> {

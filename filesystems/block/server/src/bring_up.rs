@@ -1,12 +1,17 @@
-//! Finding the disk and bringing it up, once, at the start.
+//! Finding the disk and bringing it up, once, at the start. A driver before this one may have left it in any state, and
+//! writing: it is reset, which also lets go of the frames that it was given then.
 
 use crate::configuration::ConfigurationPorts;
 use crate::queue_memory::{DeviceShared, QueueMemoryError};
 use crate::registers::{DeviceMemory, MappedRegisters, RegistersError};
+use containers_api::MemoryError;
+use containers_api::dma::QuarantineRelease;
 use core::fmt;
 use filesystems_block_core::{Disk, PciDisk, PciError, Transport, TransportError, find_disk};
+use kernel_runtime::containers::Container;
+use kernel_runtime::ipc::{CallError, call};
 use kernel_runtime::startup::Startup;
-use kernel_runtime::{Handle, KernelError, syscall};
+use kernel_runtime::{Capability, Deadline, Handle, KernelError, syscall};
 
 /// Interrupt lines that the driver may be given, and under which names.
 const LINES: [(u8, &str); 3] = [(9, "interrupt-9"), (10, "interrupt-10"), (11, "interrupt-11")];
@@ -34,6 +39,8 @@ pub enum BringUpError {
     Memory(QueueMemoryError),
     /// It does not come up.
     Transport(TransportError),
+    /// What the last driver had given it could not be released.
+    Quarantine(CallError<MemoryError>),
     /// The kernel refused the interrupt.
     Interrupt(KernelError),
 }
@@ -52,6 +59,7 @@ impl fmt::Display for BringUpError {
             BringUpError::Registers(error) => write!(formatter, "its registers: {error}"),
             BringUpError::Memory(error) => write!(formatter, "memory for its queue: {error}"),
             BringUpError::Transport(error) => write!(formatter, "it does not come up ({error:?})"),
+            BringUpError::Quarantine(error) => write!(formatter, "the quarantine: {error}"),
             BringUpError::Interrupt(error) => write!(formatter, "its interrupt: {error:?}"),
         }
     }
@@ -72,8 +80,11 @@ pub fn bring_up(startup: &Startup<'_>, dma: Handle, signaller: Handle) -> Result
         frames: number("pci-memory-count")?,
     };
     let (registers, places) = MappedRegisters::map(memory, found.places).map_err(BringUpError::Registers)?;
-    let shared = DeviceShared::new(dma).map_err(BringUpError::Memory)?;
-    let transport = Transport::new(registers, places).map_err(BringUpError::Transport)?;
+    let mut transport = Transport::new(registers, places).map_err(BringUpError::Transport)?;
+    transport.reset().map_err(BringUpError::Transport)?;
+    release_quarantine(dma)?;
+    let pages = Container::new(Capability::from_handle(named("device-pages")?));
+    let shared = DeviceShared::new(dma, pages).map_err(BringUpError::Memory)?;
     let disk = Disk::start(transport, shared).map_err(BringUpError::Transport)?;
     syscall::interrupt_bind(interrupt, signaller).map_err(BringUpError::Interrupt)?;
     match disk.status() {
@@ -81,6 +92,22 @@ pub fn bring_up(startup: &Startup<'_>, dma: Handle, signaller: Handle) -> Result
         Err(_) => log::warn!("disk {index} does not tell its size"),
     }
     Ok(Hardware { disk, interrupt })
+}
+
+/// The disk has read back that it stopped: what it was still writing when the last driver ended is free again.
+fn release_quarantine(dma: Handle) -> Result<(), BringUpError> {
+    let mut released = 0;
+    loop {
+        let answer = call(dma, &QuarantineRelease {}, &[], Deadline::NEVER);
+        match answer.map_err(BringUpError::Quarantine)?.frames {
+            0 => break,
+            frames => released += frames,
+        }
+    }
+    if released > 0 {
+        log::info!("the disk has stopped; {released} frames of the last driver's are out of quarantine");
+    }
+    Ok(())
 }
 
 fn line_name(found: PciDisk) -> Result<&'static str, BringUpError> {

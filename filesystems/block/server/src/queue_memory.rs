@@ -1,8 +1,9 @@
 //! Memory that the disk reads and writes by itself: the only unsafe code of the driver.
 //!
-//! The frames are learned through a dma lock of the driver's own, which is ended at once, since nobody may map a range
-//! under it. They stay where they are: the driver's contract holds nothing beyond its guarantee, so nothing of it is
-//! ever seized, and nobody else has the container.
+//! The container is init's and outlives the driver, for the disk goes on reading and writing it whatever becomes of the
+//! driver, until the next one has reset the disk. The frames are learned through a dma lock, which is ended at once, since
+//! nobody may map a range under it. They stay where they are: init has allocated them and holds nothing beyond its
+//! guarantee, so nothing of it is ever seized, and only the driver is given the container.
 #![allow(unsafe_code)]
 
 use crate::pending::ask_for_runs;
@@ -16,7 +17,7 @@ use filesystems_api::block::BlockError;
 use filesystems_block_core::{QUEUE_MEMORY_PAGES, QueueMemory};
 use kernel_abi::FRAME_BYTES;
 use kernel_protocol::Refusal;
-use kernel_runtime::containers::{MemoryCallError, OwnContainer};
+use kernel_runtime::containers::{Container, MemoryCallError};
 use kernel_runtime::ipc::call;
 use kernel_runtime::memory::Mapping;
 use kernel_runtime::{Deadline, Handle};
@@ -57,10 +58,8 @@ pub struct DeviceShared {
 }
 
 impl DeviceShared {
-    /// Memory of the driver's own contract.
-    pub fn new(dma: Handle) -> Result<DeviceShared, QueueMemoryError> {
-        let container = OwnContainer::new(PAGES)?;
-        container.allocate(0..PAGES, false)?;
+    /// In the pages that init keeps for the disk, which must be in reset.
+    pub fn new(dma: Handle, container: Container) -> Result<DeviceShared, QueueMemoryError> {
         let lock = container.lock(0..PAGES, LockMode::Dma, TERM_NS)?.lock;
         let (_, passed) = container.lock_pass(lock, LockMode::Dma, TERM_NS)?;
         let runs = ask_for_runs(passed.handle(), dma).map_err(QueueMemoryError::Runs)?;
@@ -70,8 +69,7 @@ impl DeviceShared {
         call(passed.handle(), &LockRelease { written_bytes: PAGES * FRAME_BYTES }, &[], Deadline::NEVER)?;
         container.unlock(lock, PAGES * FRAME_BYTES)?;
         let mapping = Mapping::new(&container, 0, PAGES, MapProtection::WRITE)?;
-        // The device may write to it as long as the task lives.
-        container.keep().into_capability().into_handle();
+        container.into_capability().into_handle();
         Ok(DeviceShared { mapping, addresses })
     }
 

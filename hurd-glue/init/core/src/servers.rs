@@ -38,6 +38,9 @@ pub enum Grant {
     Control,
     /// Being told physical addresses.
     DmaAuthority,
+    /// Pages that the device itself reads and writes at all times. They are init's, since the device goes on when its driver
+    /// ends, and the next driver gets the same.
+    DevicePages(u64),
 }
 
 impl Grant {
@@ -89,6 +92,9 @@ const CONSOLE_ALL: u64 = 0b111;
 /// Write and read.
 const CONSOLE_PROGRAM: u64 = 0b011;
 
+/// Pages of the disk's queue.
+pub const DEVICE_PAGES: u64 = 10;
+
 /// In the order in which they are started.
 pub const SERVERS: &[Specification] = &[
     Specification {
@@ -114,6 +120,7 @@ pub const SERVERS: &[Specification] = &[
             ("interrupt-10", Grant::Interrupt(10)),
             ("interrupt-11", Grant::Interrupt(11)),
             ("dma", Grant::DmaAuthority),
+            ("device-pages", Grant::DevicePages(DEVICE_PAGES)),
         ],
         mounts: &[],
     },
@@ -168,6 +175,7 @@ mod tests {
     #[test]
     fn authority_is_where_it_is_needed_and_nowhere_else() {
         assert_eq!(holders(|grant| matches!(grant, Grant::DmaAuthority)), [Server::Block]);
+        assert_eq!(holders(|grant| matches!(grant, Grant::DevicePages(_))), [Server::Block]);
         assert_eq!(holders(|grant| matches!(grant, Grant::PciMemory)), [Server::Block]);
         assert_eq!(holders(|grant| matches!(grant, Grant::Control)), [Server::Shell]);
         assert_eq!(holders(|grant| matches!(grant, Grant::Archive)), [Server::Bootfs]);

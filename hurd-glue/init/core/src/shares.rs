@@ -1,7 +1,7 @@
 //! How init's memory is divided: fixed guarantees for the servers, of which none grows by serving, and what is
 //! left for the shell and its programs.
 
-use crate::servers::Server;
+use crate::servers::{DEVICE_PAGES, SERVERS, Server};
 
 /// What a contract allows, in frames.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,34 +20,46 @@ pub const KEPT_FRAMES: u64 = 128;
 /// Frames that the shell must have to start anything at all.
 pub const SHELL_FRAMES_MIN: u64 = 640;
 
+/// Frames from which on a machine has room for more in flight to the disk.
+pub const ROOMY_FRAMES: u64 = 4096;
+
+/// Frames in flight to the disk, for which its driver answers. When the driver ends, the ended one's contract keeps as many
+/// until the next driver has stopped the disk; the next one needs its own share for that, so init keeps as many again.
+pub const fn disk_frames(all: &Share) -> u64 {
+    if all.guaranteed < ROOMY_FRAMES { 128 } else { 256 }
+}
+
 /// Guarantee and pin limit of a server; the shell's is what is left.
-const fn fixed(server: Server) -> (u64, u64) {
+const fn fixed(server: Server, disk_frames: u64) -> (u64, u64) {
     match server {
         Server::Console => (96, 0),
         // Its guarantee covers its pin limit: an overdue lock moves to it.
-        Server::Block => (400, 256),
+        Server::Block => (144 + disk_frames, disk_frames),
         Server::Ext => (640, 256),
         Server::Bootfs => (128, 0),
         Server::Shell => (0, 0),
     }
 }
 
-/// Frames that are guaranteed to the servers before the shell gets its own.
-pub const SERVER_FRAMES: u64 = {
-    let (console, block) = (fixed(Server::Console).0, fixed(Server::Block).0);
-    console + block + fixed(Server::Ext).0 + fixed(Server::Bootfs).0
-};
+/// Frames that are guaranteed to the servers, or kept, before the shell gets its own.
+pub fn frames_before_the_shell(all: &Share) -> u64 {
+    let disk = disk_frames(all);
+    SERVERS.iter().map(|one| fixed(one.server, disk).0).sum::<u64>() + KEPT_FRAMES + disk
+}
 
 /// A server's share of what init has to give. `None`: the machine is too small for it.
 pub fn share(server: Server, all: &Share) -> Option<Share> {
-    let left = all.guaranteed.checked_sub(KEPT_FRAMES + SERVER_FRAMES)?;
-    let pins_of_others = fixed(Server::Block).1 + fixed(Server::Ext).1;
+    let left = all.guaranteed.checked_sub(frames_before_the_shell(all))?;
+    let disk = disk_frames(all);
     if server == Server::Shell {
+        // The ended driver's, and the pages that the disk always reads, which init pins for a moment.
+        let kept = disk + DEVICE_PAGES;
+        let pins_of_others = fixed(Server::Block, disk).1 + fixed(Server::Ext, disk).1 + kept;
         let pin_limit = all.pin_limit.saturating_sub(pins_of_others).min(left);
         let share = Share { guaranteed: left, extra_limit: all.extra_limit, pin_limit };
         return (left >= SHELL_FRAMES_MIN).then_some(share);
     }
-    let (guaranteed, pin_limit) = fixed(server);
+    let (guaranteed, pin_limit) = fixed(server, disk);
     // Only the file cache has a use for idle memory.
     let extra_limit = if server == Server::Ext { all.extra_limit } else { 0 };
     (pin_limit <= all.pin_limit).then_some(Share { guaranteed, extra_limit, pin_limit })
@@ -56,28 +68,40 @@ pub fn share(server: Server, all: &Share) -> Option<Share> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::servers::SERVERS;
     use std::vec::Vec;
 
+    fn all(frames: u64) -> Share {
+        Share { guaranteed: frames, extra_limit: frames, pin_limit: frames }
+    }
+
     fn shares(frames: u64) -> Option<Vec<Share>> {
-        let all = Share { guaranteed: frames, extra_limit: frames, pin_limit: frames };
-        SERVERS.iter().map(|one| share(one.server, &all)).collect()
+        SERVERS.iter().map(|one| share(one.server, &all(frames))).collect()
     }
 
     #[test]
-    fn the_shares_never_exceed_the_whole() {
-        for frames in [2100, 12_000, 16_384, 1 << 20] {
-            let shares = shares(frames).unwrap();
-            assert_eq!(shares.iter().map(|one| one.guaranteed).sum::<u64>(), frames - KEPT_FRAMES);
-            assert!(shares.iter().map(|one| one.pin_limit).sum::<u64>() <= frames);
+    fn the_shares_and_what_is_kept_are_the_whole() {
+        for frames in [2100, ROOMY_FRAMES - 1, ROOMY_FRAMES, 12_000, 16_384, 1 << 20] {
+            let (shares, disk) = (shares(frames).unwrap(), disk_frames(&all(frames)));
+            let given: u64 = shares.iter().map(|one| one.guaranteed).sum();
+            assert_eq!(given + KEPT_FRAMES + disk, frames);
+            assert!(shares.iter().map(|one| one.pin_limit).sum::<u64>() + disk + DEVICE_PAGES <= frames);
             assert!(shares.iter().all(|one| one.pin_limit <= one.guaranteed && one.extra_limit <= frames));
+        }
+    }
+
+    #[test]
+    fn what_an_ended_driver_keeps_is_there_for_the_next_one() {
+        for frames in [2100, ROOMY_FRAMES] {
+            let driver = share(Server::Block, &all(frames)).unwrap();
+            assert_eq!(driver.pin_limit, disk_frames(&all(frames)));
+            assert!(driver.guaranteed > driver.pin_limit);
         }
     }
 
     #[test]
     fn a_machine_that_is_too_small_is_refused() {
         assert!(shares(0).is_none());
-        let least = KEPT_FRAMES + SERVER_FRAMES + SHELL_FRAMES_MIN;
+        let least = frames_before_the_shell(&all(0)) + SHELL_FRAMES_MIN;
         assert!(shares(least - 1).is_none());
         assert!(shares(least).is_some());
     }
