@@ -84,6 +84,22 @@ impl Books {
         Some(())
     }
 
+    /// The same books with the principals of an earlier look, where a contract has taken another's place: for servers
+    /// that were started again on purpose.
+    pub fn with_principals_of(&self, before: &Books) -> Books {
+        let mut books = self.clone();
+        for (principal, was) in &before.contracts {
+            let is_new = |number: &u64| !before.contracts.contains_key(number);
+            let mut of_its_name = self.contracts.iter().filter(|(_, is)| is.name == was.name);
+            let Some((number, holding)) = of_its_name.find(|(number, _)| is_new(number)) else { continue };
+            if !books.contracts.contains_key(principal) {
+                books.contracts.remove(number);
+                books.contracts.insert(*principal, holding.clone());
+            }
+        }
+        books
+    }
+
     /// Checks that every frame is somewhere, and that nobody holds more or less than at an earlier look, the file cache
     /// apart.
     pub fn check_same(&self, before: &Books) -> Result<(), String> {
@@ -176,6 +192,19 @@ mod tests {
             leak(&mut after);
             assert!(after.check_same(&before).is_err(), "leak {index} was not found");
         }
+    }
+
+    #[test]
+    fn a_server_that_was_started_again_takes_the_place_of_the_old_one() {
+        let (before, mut after) = (sample(), sample());
+        let ext = after.contracts.remove(&4).unwrap();
+        after.contracts.insert(9, ext.clone());
+        assert!(after.check_same(&before).is_err());
+        assert_eq!(after.with_principals_of(&before).check_same(&before), Ok(()));
+        after.contracts.insert(10, ext);
+        assert!(after.with_principals_of(&before).check_same(&before).is_err(), "one more is one too many");
+        after.contracts.retain(|&principal, _| principal < 9);
+        assert!(after.with_principals_of(&before).check_same(&before).is_err(), "and one must be there");
     }
 
     #[test]

@@ -90,6 +90,18 @@ impl Conversation {
     #[track_caller]
     pub fn close(mut self) -> Outcome {
         let after = self.books();
+        self.close_with(&after)
+    }
+
+    /// The same where servers were started again, under other principals.
+    #[track_caller]
+    pub fn close_after_restarts(mut self) -> Outcome {
+        let after = self.books().with_principals_of(&self.before);
+        self.close_with(&after)
+    }
+
+    #[track_caller]
+    fn close_with(mut self, after: &Books) -> Outcome {
         if let Err(leak) = after.check_same(&self.before) {
             panic!("nothing may leak: {leak}\n{}", self.account());
         }

@@ -175,7 +175,7 @@ pub struct Window {
     // In this order: the mapping goes first, then the grant, then the container.
     mapping: Mapping,
     grant: Container,
-    _container: OwnContainer,
+    container: OwnContainer,
 }
 
 impl Window {
@@ -185,7 +185,7 @@ impl Window {
         let rights = ContainerRights::LOCK | ContainerRights::FILL | ContainerRights::COPY_OUT;
         let grant = container.grant(0..pages, rights, LOCK_NS)?;
         let mapping = Mapping::new(&container, 0, pages, MapProtection::empty())?;
-        Ok(Window { mapping, grant, _container: container })
+        Ok(Window { mapping, grant, container })
     }
 
     /// Bytes that one read can bring.
@@ -205,9 +205,15 @@ impl Window {
         }
     }
 
-    /// The same; what an error left valid, and the error.
+    /// The same; what an error left valid, and the error. A server that has ended, or does not answer, loses its locks.
     pub fn read_partly(&mut self, node: &Node, offset: u64) -> Result<(&[u8], Option<FileError>), ReadError> {
-        let done = node.read_container(offset, self.bytes() as u64, &self.grant, 0)?;
+        let done = match node.read_container(offset, self.bytes() as u64, &self.grant, 0) {
+            Err(CallError::Kernel(error)) => {
+                self.container.break_locks(0..self.bytes() as u64 / FRAME_BYTES)?;
+                return Err(ReadError::File(CallError::Kernel(error)));
+            }
+            result => result?,
+        };
         let error = (done.error != 0).then(|| kernel_protocol::ErrorCode::from_code(done.error));
         Ok((&self.mapping.as_slice()[..done.bytes as usize], error))
     }

@@ -310,7 +310,10 @@ fn a_device_is_told_frames_only_with_authority_and_within_its_contract() {
     );
     assert_eq!(scene.runs(passed, authority).len(), 8);
     let only_look = Machine::control_badge(false).0;
-    assert_eq!(scene.world.refusal(only_look, &DmaAuthority { device: DEVICE }, &[]), MemoryError::MissingRight);
+    assert_eq!(
+        scene.world.refusal(only_look, &DmaAuthority { device: DEVICE }, &[]),
+        MemoryError::MissingRight
+    );
     let all = Machine::control_badge(true).0;
     assert_eq!(scene.world.refusal(all, &DmaAuthority { device: 256 }, &[]), MemoryError::OutOfRange);
     scene.world.check();

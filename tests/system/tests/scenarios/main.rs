@@ -10,6 +10,7 @@ mod disks;
 mod files;
 mod laws;
 mod memory;
+mod restart;
 mod shell;
 
 use libtest_mimic::{Arguments, Trial};
@@ -29,6 +30,7 @@ const SCENARIOS: &[(&str, &[Scenario])] = &[
     ("files", files::SCENARIOS),
     ("laws", laws::SCENARIOS),
     ("memory", memory::SCENARIOS),
+    ("restart", restart::SCENARIOS),
     ("shell", shell::SCENARIOS),
 ];
 

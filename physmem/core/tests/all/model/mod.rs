@@ -121,7 +121,8 @@ impl Run {
     fn new(seed: u64) -> Run {
         let mut world = World::with_extra(420, 30);
         let driver = world.split(world.root(), 60);
-        let authority = world.ask_badge(Machine::control_badge(true).0, &DmaAuthority { device: 0 }, &[driver]);
+        let authority =
+            world.ask_badge(Machine::control_badge(true).0, &DmaAuthority { device: 0 }, &[driver]);
         let mut run = Run {
             world,
             random: Random(seed),
