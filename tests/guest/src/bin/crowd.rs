@@ -40,6 +40,7 @@ fn main(startup: Startup<'static>) -> i32 {
             Ok(found) => Err(Failed(format!("wrong contents: {found}"))),
             Err(failed) => Err(failed),
         },
+        [b"victim", file, sum] => read_for_ever(&startup, file, sum),
         [rounds, files @ ..] if !files.is_empty() => run(&startup, &mut report, rounds, files),
         _ => Err(Failed("usage: crowd ROUNDS FILE...".to_string())),
     };
@@ -81,20 +82,33 @@ fn round(
     let mut readers = Vec::new();
     for _ in 0..READERS {
         let choice = random.below(files.len() as u64) as usize;
-        let arguments: &[&[u8]] = &[b"reader", files[choice], sums[choice].as_bytes()];
-        readers.push(Child::start_with(startup, "/.boot/test/crowd", arguments, &[], &ALLOWANCE)?);
+        // A victim reads until it is ended, however quick the machine is.
+        let is_victim = random.below(3) == 0;
+        let part: &[u8] = if is_victim { b"victim" } else { b"reader" };
+        let arguments: &[&[u8]] = &[part, files[choice], sums[choice].as_bytes()];
+        let reader = Child::start_with(startup, "/.boot/test/crowd", arguments, &[], &ALLOWANCE)?;
+        readers.push((reader, is_victim));
     }
     let (mut done, mut ended) = (0, 0);
-    for reader in readers {
-        let is_victim = random.below(3) == 0;
+    for (reader, is_victim) in readers {
         let limit = if is_victim { Duration::from_micros(random.below(20_000)) } else { LIMIT };
         match reader.wait(limit) {
-            Some(ExitStatus::Exited(RIGHT)) => done += 1,
+            Some(ExitStatus::Exited(RIGHT)) if !is_victim => done += 1,
             None if is_victim => ended += 1,
             end => return Err(Failed(format!("a reader ended with {end:?}"))),
         }
     }
     Ok((done, ended))
+}
+
+/// The victim: reads and checks until somebody ends it.
+fn read_for_ever(startup: &Startup<'_>, file: &[u8], sum: &[u8]) -> Result<(), Failed> {
+    loop {
+        let found = checksum(startup, file)?;
+        if found.as_bytes() != sum {
+            return Err(Failed(format!("wrong contents: {found}")));
+        }
+    }
 }
 
 /// A checksum of a file (FNV-1a, 64 bits): enough to tell bytes of another file or place.
