@@ -2,8 +2,8 @@
 //! through the objects that wait.
 //!
 //! Level `n` holds deadlines whose highest 6-bit group in which they differ from the present tick is group `n`,
-//! so the earliest deadline is always in the lowest level that is not empty. Setting and cancelling are
-//! O(1); an entry moves down at most once a level. A deadline fires at the first tick not before it, never early.
+//! so within a level the first occupied slot starts first. Between levels the starts are compared: a slot of a higher
+//! level that has begun still holds deadlines earlier than those below it. Setting and cancelling are O(levels); an entry moves down at most once a level. A deadline fires at the first tick not before it, never early.
 
 use crate::frame_table::FrameKind;
 use crate::machine::Machine;
