@@ -78,7 +78,8 @@ pub fn resize(frames: &mut impl Frames, access: &Access, size: u64) -> Result<()
         drop_pages(frames, access.container, cut, u64::MAX);
     } else {
         if let Err(error) = pages::grow(frames, access.container, size) {
-            eviction::resize(frames, access.container, size, old).expect("what was given a moment ago is there");
+            eviction::resize(frames, access.container, size, old)
+                .expect("what was given a moment ago is there");
             return Err(error);
         }
     }

@@ -144,7 +144,9 @@ impl Plan {
         let mut needed = 0;
         for page in to_span.first..to_span.end() {
             let comes = !to.contains(page)
-                || pages::entry(frames, self.from.container, from.first + (page - to.first)).frame().is_some();
+                || pages::entry(frames, self.from.container, from.first + (page - to.first))
+                    .frame()
+                    .is_some();
             let is_there = pages::entry(frames, self.to.container, page).frame().is_some();
             needed += u64::from(comes && !is_there);
         }

@@ -9,8 +9,8 @@
 use crate::layout::contract;
 use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
-use containers_api::MemoryError;
 use crate::waits::Shortage;
+use containers_api::MemoryError;
 use containers_core::record::{Contract, Field, Name, Records};
 
 /// Which count of a contract a charge goes to.

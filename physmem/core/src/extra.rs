@@ -11,7 +11,8 @@ use crate::pmap::{Pmap, RecordMemory};
 use containers_core::record::{Contract, Name, Records};
 
 /// Contracts with extra frames.
-pub const HOLDERS: Chain<Contract> = Chain { next: contract::HOLDER_NEXT, previous: contract::HOLDER_PREVIOUS };
+pub const HOLDERS: Chain<Contract> =
+    Chain { next: contract::HOLDER_NEXT, previous: contract::HOLDER_PREVIOUS };
 
 /// Terms of a contract that end within this part of the term of each other are one.
 const MERGE_PART: u64 = 4;

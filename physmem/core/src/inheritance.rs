@@ -123,7 +123,11 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     }
 
     /// `WrongObject` unless it is a living child.
-    pub(crate) fn require_child(&self, parent: Name<Contract>, child: Name<Contract>) -> Result<(), MemoryError> {
+    pub(crate) fn require_child(
+        &self,
+        parent: Name<Contract>,
+        child: Name<Contract>,
+    ) -> Result<(), MemoryError> {
         let is_child = self.get(child, contract::PARENT) == Some(parent)
             && self.get(child, contract::ENDING) == ending::ALIVE;
         if is_child { Ok(()) } else { Err(MemoryError::WrongObject) }

@@ -137,11 +137,8 @@ pub mod contract {
     });
 
     /// Extra frames by term: how many, and when the term ends.
-    pub const TERMS: [(Field<Contract, u64>, Field<Contract, u64>); 3] = [
-        (TERM_0, TERM_0_ENDS),
-        (TERM_1, TERM_1_ENDS),
-        (TERM_2, TERM_2_ENDS),
-    ];
+    pub const TERMS: [(Field<Contract, u64>, Field<Contract, u64>); 3] =
+        [(TERM_0, TERM_0_ENDS), (TERM_1, TERM_1_ENDS), (TERM_2, TERM_2_ENDS)];
 }
 
 /// An address space, with its task.

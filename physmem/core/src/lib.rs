@@ -46,5 +46,5 @@ mod zeroing;
 pub use database::{FrameDatabase, FrameEntry};
 pub use fault::FaultAnswer;
 pub use machine::{Beginning, Physmem};
-pub use waits::FrameWait;
 pub use requests::{Answer, Handed, Incoming, Outcome, Sent};
+pub use waits::FrameWait;

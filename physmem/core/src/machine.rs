@@ -12,8 +12,8 @@
 //! within a guarantee finds no room, others hold at least as much beyond theirs. Whatever is beyond a guarantee can be
 //! seized (see `contract`), once its term is over and a call has had its grace; and while somebody waits nobody gets more.
 
-use crate::database::{FrameDatabase, NO_FRAME, NOBODY, State};
 use crate::chain::Ends;
+use crate::database::{FrameDatabase, NO_FRAME, NOBODY, State};
 use crate::handles::Handles;
 use crate::latency::Histogram;
 use crate::layout::contract;

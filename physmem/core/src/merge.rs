@@ -37,11 +37,7 @@ const OBJECT_RINGS: [Field<Contract, u32>; 3] =
 impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// Makes a child part of its parent. Errors: `WrongObject` (not a child), `Limit`, `NotAdmitted` (more extra frames
     /// than the parent may hold).
-    pub(crate) fn merge(
-        &mut self,
-        parent: Name<Contract>,
-        child: Name<Contract>,
-    ) -> Result<(), MemoryError> {
+    pub(crate) fn merge(&mut self, parent: Name<Contract>, child: Name<Contract>) -> Result<(), MemoryError> {
         self.require_child(parent, child)?;
         self.check_merge(parent, child)?;
         self.use_claim(child, u64::MAX);

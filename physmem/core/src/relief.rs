@@ -22,7 +22,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// Frames that are missing: those waited for, and what the margin lacks where it is half used up.
     fn deficit(&self) -> u64 {
         let room = self.room();
-        let wanted = self.waits.frames() + if room < self.margin / 2 { self.margin } else { 0 };
+        let is_short = self.waits.count() != 0 || room < self.margin / 2;
+        let wanted = self.waits.frames() + if is_short { self.margin } else { 0 };
         wanted.saturating_sub(room)
     }
 

@@ -100,7 +100,9 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             return None;
         }
         let mut locks = locks_on(self, this, Span::page(page));
-        locks.find(|&found| mode_in_force(self, found) == LockMode::Dma).map(|found| span_of(self, found).end())
+        locks
+            .find(|&found| mode_in_force(self, found) == LockMode::Dma)
+            .map(|found| span_of(self, found).end())
     }
 
     /// Takes the frames of pages that are present and not pinned.

@@ -38,9 +38,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     fn payer_of(&self, this: Name<Waiter>) -> Name<Contract> {
         match (self.get(this, waiter::SPACE), self.get(this, waiter::GRANT)) {
             (Some(space), _) => self.get(space, space::CONTRACT),
-            (None, Some(target)) => {
-                self.get(self.get(target, grant::CONTAINER), container::CONTRACT)
-            }
+            (None, Some(target)) => self.get(self.get(target, grant::CONTAINER), container::CONTRACT),
             (None, None) => unreachable!("a waiter is a fault's or a revoke's"),
         }
     }

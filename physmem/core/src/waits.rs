@@ -15,6 +15,11 @@ use kernel_abi::Handle;
 use kernel_abi::fault::RESUME;
 use kernel_protocol::ErrorCode;
 
+/// Pages whose page array fills a frame of records, at worst.
+const PAGES_PER_RECORD_FRAME: u64 = 256;
+/// Frames of records that any request needs at most beside those.
+const RECORD_FRAMES: u64 = 8;
+
 /// A place of the table. All zero: empty.
 #[derive(Clone, Copy, Default, Debug)]
 #[repr(C)]
@@ -108,16 +113,20 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// is left, or too many of this contract wait; it is to try again at once.
     pub(crate) fn wait_for_frames(&mut self, short: Shortage, is_fault: bool) -> Option<Handle> {
         let Shortage { payer, total } = short;
-        let missing = total.saturating_sub(self.charged(payer));
+        let charged = self.charged(payer);
+        let missing = total.saturating_sub(charged);
         if missing <= self.room_for(payer) || self.get(payer, contract::WAITERS) >= WAITERS_PER_CONTRACT {
             return None;
         }
         let handle = self.handles.take()?;
         self.raise(payer, contract::WAITERS, 1);
+        // With its bookkeeping, so that the request need not wait a second time.
+        let covered = self.get(payer, contract::GUARANTEED).saturating_sub(charged);
+        let frames = (missing + missing / PAGES_PER_RECORD_FRAME + RECORD_FRAMES).min(covered);
         let wait = FrameWait {
             contract: payer.word(),
             since: self.now,
-            frames: missing as u32,
+            frames: frames as u32,
             next: 0,
             is_fault: u64::from(is_fault),
         };

@@ -10,10 +10,10 @@ use kernel_abi::capability::CAPABILITIES_PER_FRAME;
 use kernel_abi::pmap::{FrameRange, Mapping, Protection};
 use kernel_abi::{FRAME_BYTES, Handle, KernelError};
 use kernel_runtime::syscall;
-use physmem_core::{FrameDatabase, FrameWait};
 use physmem_core::database::{ENTRY_BYTES, State};
 use physmem_core::limits::{FRAMES_MAX, table_frames};
 use physmem_core::machine::add_frames;
+use physmem_core::{FrameDatabase, FrameWait};
 
 /// Page tables for other things than database and window: the scratch page and what its neighbours share.
 const OTHER_TABLES: u64 = 8;
@@ -154,8 +154,7 @@ impl OwnFrames {
     /// Takes everything and puts it to use. The frames taken, and the one of them for the pressure page.
     fn take_all(&mut self, frames: u64, ram: u64) -> Result<(BootRange, u32), BookError> {
         let database = database_frames(frames);
-        let tables =
-            tables_for(database) + tables_for(frames) + tables_for(wait_frames(ram)) + OTHER_TABLES;
+        let tables = tables_for(database) + tables_for(frames) + tables_for(wait_frames(ram)) + OTHER_TABLES;
         for _ in 0..tables {
             let frame = self.take();
             syscall::pmap_stock(FRAMES, TASK, &[frame]).map_err(|stopped| stopped.error)?;

@@ -12,8 +12,8 @@ use kernel_abi::boot::{BOOT_ARCHIVE_ADDRESS, BOOT_INFO_ADDRESS, BOOT_INFO_MAGIC,
 use kernel_abi::pmap::{FrameRange, Mapping, PageRange, Protection};
 use kernel_abi::{FRAME_BYTES, KernelError};
 use kernel_runtime::syscall;
-use physmem_core::{FrameEntry, FrameWait};
 use physmem_core::pmap::RecordMemory;
+use physmem_core::{FrameEntry, FrameWait};
 
 /// Where the frame database is mapped.
 pub const DATABASE: u64 = 0x100_0000_0000;

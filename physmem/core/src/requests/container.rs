@@ -28,12 +28,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         result.map_err(|refusal| Refusal::with_detail(refusal.error, self.version(access.container)))
     }
 
-    fn serve_container(
-        &mut self,
-        access: &Access,
-        request: Request,
-        incoming: Incoming<'_>,
-    ) -> Answered {
+    fn serve_container(&mut self, access: &Access, request: Request, incoming: Incoming<'_>) -> Answered {
         match request {
             Request::ContainerStat(_) => {
                 let payer = self.get(access.container, fields::CONTRACT);
@@ -59,11 +54,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             | Request::LockChange(_)
             | Request::LockPass(_) => return self.serve_locks(access, request),
             Request::SetEviction(asked) => {
-                let wanted = Eviction {
-                    rank: asked.rank,
-                    discardable: asked.discardable,
-                    vital: asked.vital,
-                };
+                let wanted =
+                    Eviction { rank: asked.rank, discardable: asked.discardable, vital: asked.vital };
                 eviction::set(self, access, wanted)?;
             }
             Request::PageQuery(asked) => {

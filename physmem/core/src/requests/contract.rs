@@ -30,9 +30,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 let child = self.split(this, &split)?;
                 handing(&Empty, Handed::Badge(Self::contract_badge(child)))
             }
-            Request::ContractDestroy(_) => {
-                self.destroy_request(this)
-            }
+            Request::ContractDestroy(_) => self.destroy_request(this),
             Request::ContractStat(_) => answered(&self.contract_status(this)),
             Request::ContainerCreate(create) => {
                 let made = self.create_container(this, create.pages)?;

@@ -1,8 +1,8 @@
 //! The laws, checked by walking through everything: every contract, container, page, mapping and frame.
 
 use crate::support::World;
-use crate::support::world::Machine;
 use crate::support::kernel::Kind;
+use crate::support::world::Machine;
 use containers_api::LockMode;
 use containers_api::space::MapProtection;
 use containers_core::access::{mode_in_force, span_of};
@@ -134,7 +134,8 @@ fn check_allowance(world: &World, this: Name<Contract>, found: &mut Found) {
     assert!(firm <= guaranteed, "what cannot be taken at once fits inside the guarantee");
     assert!(machine.get(this, contract::PINNED) <= machine.get(this, contract::PIN_LIMIT));
     let extra = charged.saturating_sub(guaranteed);
-    let is_asked = machine.get(this, contract::CALL_DEADLINE) != 0 || machine.get(this, contract::SEIZING) != 0;
+    let is_asked =
+        machine.get(this, contract::CALL_DEADLINE) != 0 || machine.get(this, contract::SEIZING) != 0;
     let limit = machine.get(this, contract::EXTRA_LIMIT);
     assert!(extra <= limit || is_asked, "extra frames within their limit");
     let children = each(machine.get(this, contract::CHILDREN), |here| machine.get(here, contract::NEXT));
@@ -205,12 +206,7 @@ fn check_container(world: &World, this: Name<Container>, found: &mut Found) -> u
     locks.iter().filter(pins).map(|&lock| machine.get(lock, lock::PAGES)).sum()
 }
 
-fn tree<R: Record>(
-    machine: &Machine,
-    tree_of: &Tree<R>,
-    here: Option<Name<R>>,
-    found: &mut Vec<Name<R>>,
-) {
+fn tree<R: Record>(machine: &Machine, tree_of: &Tree<R>, here: Option<Name<R>>, found: &mut Vec<Name<R>>) {
     if let Some(here) = here {
         tree(machine, tree_of, machine.get(here, tree_of.left), found);
         found.push(here);
@@ -282,7 +278,9 @@ fn check_frames(world: &World, found: &Found) {
             }
             State::Record => assert_eq!(kind, Kind::Records),
             State::Object => assert!(kind != Kind::Plain && kind != Kind::Records, "frame {frame}: {kind:?}"),
-            State::System => assert!(kind == Kind::Plain || kind == Kind::Records, "the pressure page, or plain"),
+            State::System => {
+                assert!(kind == Kind::Plain || kind == Kind::Records, "the pressure page, or plain")
+            }
             _ => assert_eq!(kind, Kind::Plain, "frame {frame} is {state:?}"),
         }
         let is_page_of_words = state == State::Record && database.record_size(frame).is_none();
@@ -308,7 +306,11 @@ fn check_guarantees(world: &World, found: &Found) {
     machine.check_conservation();
     let status = machine.revocation_status();
     let room = world.machine.database().free_frames();
-    assert!(room >= status.room + status.claimed, "{room} free frames for {} that may be charged", status.room);
+    assert!(
+        room >= status.room + status.claimed,
+        "{room} free frames for {} that may be charged",
+        status.room
+    );
     assert!(status.room + status.claimed + found.extra >= found.unfilled, "a guarantee cannot be met");
     assert_eq!(machine.system_status().guaranteed, found.guaranteed, "the sum of guarantees");
     assert_eq!(status.extra, found.extra, "the sum of extra frames");

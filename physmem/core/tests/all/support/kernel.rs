@@ -418,9 +418,8 @@ impl Pmap for FakeKernel {
                 continue;
             }
             let bit = |set: &BTreeSet<u64>, bit: u8| if set.contains(&page) { bit } else { 0 };
-            *state = QUERY_PRESENT
-                | bit(&object.referenced, QUERY_REFERENCED)
-                | bit(&object.dirty, QUERY_DIRTY);
+            *state =
+                QUERY_PRESENT | bit(&object.referenced, QUERY_REFERENCED) | bit(&object.dirty, QUERY_DIRTY);
             if clear {
                 object.referenced.remove(&page);
                 object.dirty.remove(&page);

@@ -92,8 +92,7 @@ impl World {
         let waits = vec![FrameWait::default(); handles.1.0 as usize];
         let waits: &'static mut [FrameWait] = Box::leak(waits.into_boxed_slice());
         let pressure_frame = Some(PRESSURE_FRAME);
-        let beginning =
-            Beginning { reserve: 8, guaranteed, handles, first_principal, waits, pressure_frame };
+        let beginning = Beginning { reserve: 8, guaranteed, handles, first_principal, waits, pressure_frame };
         let kernel = FakeKernel::new(ram.clone());
         let machine = Physmem::new(kernel, HostRecords::new(ram.clone()), database, beginning);
         World { machine, ram, now: 1 }
