@@ -43,6 +43,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             return;
         }
         if self.standing(this) == 0 {
+            self.seizing_since.get_or_insert(self.now);
             self.raise(this, contract::SEIZING, frames);
             self.seizing += frames;
             return;
@@ -74,6 +75,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     }
 
     fn call_is_missed(&mut self, this: Name<Contract>, left: u64) {
+        let deadline = self.get(this, contract::CALL_DEADLINE);
+        self.seizing_since.get_or_insert(deadline);
         self.set(this, contract::CALL_DEADLINE, 0);
         self.called -= 1;
         self.counters.calls_missed += 1;
