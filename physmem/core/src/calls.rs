@@ -94,6 +94,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         if !self.is_called(this) {
             return;
         }
+        // The next call, for what is beyond a limit that was lowered meanwhile, is not to wait for anything.
+        self.is_new_shortage |= self.over_limit != 0;
         let begun = self.get(this, contract::CALL_DEADLINE) - CALL_GRACE_NS;
         self.latencies.call.add(self.now.saturating_sub(begun));
         self.set(this, contract::CALL_DEADLINE, 0);
