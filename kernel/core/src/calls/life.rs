@@ -16,12 +16,12 @@ pub const PAGER_GONE: u32 = u32::MAX;
 impl<M: Machine> Kernel<M> {
     /// The current thread met a page fault in user mode.
     pub fn page_fault(&mut self, address: u64, access: u64) {
-        self.raise_fault(self.processor.scheduler.current, UserFault { address, access });
+        self.raise_fault(self.current(), UserFault { address, access });
     }
 
     /// The current thread met another exception: it ends.
     pub fn exception(&mut self, vector: u32) {
-        self.end_thread(self.processor.scheduler.current, TaskStatus::Exception(vector));
+        self.end_thread(self.current(), TaskStatus::Exception(vector));
     }
 
     /// Sends a thread's page fault to its pager.

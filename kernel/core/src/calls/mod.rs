@@ -24,7 +24,7 @@ pub(crate) struct Arguments(pub(crate) [u64; 10]);
 
 impl<M: Machine> Kernel<M> {
     pub(crate) fn arguments(&mut self) -> Arguments {
-        let context = self.context(self.processor.scheduler.current);
+        let context = self.context(self.current());
         let [a, b, c, d, e, f, g, h] = context.words();
         Arguments([context.rdi, context.rsi, a, b, c, d, e, f, g, h])
     }

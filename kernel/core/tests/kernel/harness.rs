@@ -305,8 +305,7 @@ impl System {
     /// Lets time pass, as the timer would notice.
     pub fn pass(&mut self, nanoseconds: u64) -> Option<Link> {
         self.kernel.machine.time += nanoseconds;
-        if self.kernel.machine.timer <= self.kernel.machine.time {
-            self.kernel.machine.timer = u64::MAX;
+        if self.kernel.machine.timer_fires() {
             self.kernel.timer_interrupt();
         }
         self.leave()

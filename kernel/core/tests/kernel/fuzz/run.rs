@@ -128,7 +128,7 @@ impl Run {
     fn idle(&mut self) {
         self.note("idle".into());
         let machine = &mut self.system.kernel.machine;
-        machine.time = machine.time.max(machine.timer.min(machine.time + (1 << 40)));
+        machine.time = machine.time.max(machine.timer().min(machine.time + (1 << 40)));
         self.system.kernel.timer_interrupt();
         self.system.kernel.leave();
         if self.system.current().is_none() {
