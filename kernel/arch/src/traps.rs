@@ -3,11 +3,13 @@
 use crate::debug_console::{self, DebugConsole};
 use crate::hardware::Hardware;
 use crate::processor::PerCpu;
-use crate::{apic, backtrace, user_copy};
+use crate::{apic, backtrace, requests, user_copy};
 use core::fmt::Write;
+use core::hint;
+use core::sync::atomic::{AtomicBool, Ordering};
 use kernel_core::objects::{Context, Thread};
 use kernel_core::{Kernel, Machine};
-use spin::Mutex;
+use spin::{Mutex, MutexGuard};
 use x86_64::instructions::interrupts;
 use x86_64::registers::control::Cr2;
 
@@ -21,20 +23,56 @@ pub const EXIT_PANIC: u32 = 100;
 
 const NON_MASKABLE: u64 = 2;
 const PAGE_FAULT: u64 = 14;
+const REQUEST: u64 = apic::REQUEST_VECTOR as u64;
 
 /// The one kernel, and the one lock: taken at every entry, released on the way out and while a processor idles.
 static KERNEL: Mutex<Option<Kernel<Hardware>>> = Mutex::new(None);
 
-/// Does something in the kernel, alone.
-fn with_kernel<R>(work: impl FnOnce(&mut Kernel<Hardware>) -> R) -> R {
-    let mut kernel = KERNEL.lock();
-    work(kernel.as_mut().expect("the kernel is set before anything can enter it"))
+/// Whether the kernel is there to be entered: processors that were started wait for it.
+static RUNS: AtomicBool = AtomicBool::new(false);
+
+/// Whether a processor says what all of them do and ends the machine.
+static ENDS: AtomicBool = AtomicBool::new(false);
+
+/// Attempts at the lock by a processor that is about to end the machine: whoever holds it may have stopped for ever.
+const LAST_ATTEMPTS: u32 = 1 << 20;
+
+/// Takes the lock. A processor that waits for it answers others' requests; the second value says whether it was stopped.
+#[inline]
+fn lock() -> (MutexGuard<'static, Option<Kernel<Hardware>>>, bool) {
+    match KERNEL.try_lock() {
+        Some(guard) => (guard, false),
+        None => wait_for_lock(),
+    }
+}
+
+#[cold]
+fn wait_for_lock() -> (MutexGuard<'static, Option<Kernel<Hardware>>>, bool) {
+    let mut is_stopped = false;
+    loop {
+        while KERNEL.is_locked() {
+            is_stopped |= requests::answer();
+            hint::spin_loop();
+        }
+        if let Some(guard) = KERNEL.try_lock() {
+            return (guard, is_stopped);
+        }
+    }
+}
+
+/// Does something in the kernel, alone; it is told whether the processor was stopped on its way in.
+#[inline]
+fn with_kernel<R>(work: impl FnOnce(&mut Kernel<Hardware>, bool) -> R) -> R {
+    let (mut guard, is_stopped) = lock();
+    let kernel = guard.as_mut().expect("the kernel is set before anything can enter it");
+    kernel.enter(PerCpu::get().number());
+    work(kernel, is_stopped)
 }
 
 /// One entry into the kernel: does what it is about, and says which context to run on with, after waiting for one if
 /// need be.
 fn enter(work: impl FnOnce(&mut Kernel<Hardware>)) -> *mut Context {
-    let context = with_kernel(|kernel| {
+    let context = with_kernel(|kernel, _| {
         work(kernel);
         context_to_run(kernel)
     });
@@ -46,9 +84,23 @@ fn context_to_run(kernel: &mut Kernel<Hardware>) -> Option<*mut Context> {
     Some(&raw mut kernel.machine.object::<Thread>(link).context)
 }
 
-/// Runs user code for ever; every return to the kernel comes through the entries below.
+/// Runs user code for ever, on this processor and those that were started; every return to the kernel comes through the
+/// entries below.
 pub fn run(kernel: Kernel<Hardware>) -> ! {
     *KERNEL.lock() = Some(kernel);
+    RUNS.store(true, Ordering::Release);
+    resume()
+}
+
+/// Has a processor that was started take part as soon as the kernel runs.
+pub fn join() -> ! {
+    while !RUNS.load(Ordering::Acquire) {
+        hint::spin_loop();
+    }
+    resume()
+}
+
+fn resume() -> ! {
     let context = enter(|_| {});
     // SAFETY: `resume` takes a context in RAX and never returns.
     unsafe { core::arch::asm!("jmp resume", in("rax") context, options(noreturn)) }
@@ -61,7 +113,7 @@ fn idle() -> *mut Context {
         interrupts::enable_and_hlt();
         interrupts::disable();
         let mut pending = core::mem::take(&mut PerCpu::get().pending);
-        let context = with_kernel(|kernel| {
+        let context = with_kernel(|kernel, _| {
             while pending != 0 {
                 interrupt(kernel, pending.trailing_zeros());
                 pending &= pending - 1;
@@ -78,6 +130,8 @@ fn interrupt(kernel: &mut Kernel<Hardware>, vector: u32) {
     match vector {
         apic::TIMER_VECTOR => kernel.timer_interrupt(),
         apic::SPURIOUS_VECTOR => return,
+        // That it has come is enough: on the way out it looks at the queues.
+        apic::CALL_VECTOR => {}
         _ => kernel.device_interrupt(vector - apic::FIRST_VECTOR),
     }
     apic::end_of_interrupt();
@@ -85,28 +139,30 @@ fn interrupt(kernel: &mut Kernel<Hardware>, vector: u32) {
 
 #[unsafe(no_mangle)]
 extern "C" fn system_call() -> *mut Context {
-    let context = with_kernel(|kernel| match kernel.fast_system_call() {
-        Some(link) => Some(&raw mut kernel.machine.object::<Thread>(link).context),
-        None => {
-            kernel.system_call();
-            context_to_run(kernel)
+    let context = with_kernel(|kernel, is_stopped| {
+        if !is_stopped && let Some(link) = kernel.fast_system_call() {
+            return Some(&raw mut kernel.machine.object::<Thread>(link).context);
         }
+        kernel.system_call();
+        context_to_run(kernel)
     });
     context.unwrap_or_else(idle)
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn trap_from_user(vector: u64, code: u64) -> *mut Context {
-    enter(|kernel| match vector {
-        PAGE_FAULT => kernel.page_fault(Cr2::read_raw(), code & 0x13),
-        NON_MASKABLE => {
-            log::error!("non-maskable interrupt in user code: giving up");
-            kernel.describe(&mut DebugConsole);
-            debug_console::exit(EXIT_PANIC);
+    // Read before the lock is waited for: a fault of the kernel itself would overwrite it.
+    let address = Cr2::read_raw();
+    match vector {
+        PAGE_FAULT => enter(|kernel| kernel.page_fault(address, code & 0x13)),
+        NON_MASKABLE => end_machine(None),
+        REQUEST => {
+            apic::end_of_interrupt();
+            if requests::answer() { enter(|_| {}) } else { PerCpu::get().context() }
         }
-        0..32 => kernel.exception(vector as u32),
-        _ => interrupt(kernel, vector as u32),
-    })
+        0..32 => enter(|kernel| kernel.exception(vector as u32)),
+        _ => enter(|kernel| interrupt(kernel, vector as u32)),
+    }
 }
 
 /// What the processor and the stub have pushed.
@@ -123,12 +179,16 @@ struct KernelFrame {
 #[unsafe(no_mangle)]
 extern "C" fn trap_in_kernel(frame: &mut KernelFrame, base: u64) {
     match frame.vector {
+        REQUEST => {
+            requests::answer();
+            apic::end_of_interrupt();
+        }
         32..64 => PerCpu::get().pending |= 1 << frame.vector,
         PAGE_FAULT if let Some(exit) = user_copy::fix_up(frame.instruction) => {
             PerCpu::get().note_fault(Cr2::read_raw(), frame.code & 0x13);
             frame.instruction = exit;
         }
-        NON_MASKABLE => dump_and_exit(frame.instruction, base),
+        NON_MASKABLE => end_machine(Some((frame.instruction, base))),
         vector => {
             let _ = writeln!(DebugConsole, "backtrace: kernel {:#x} fault", frame.instruction);
             panic!(
@@ -142,13 +202,29 @@ extern "C" fn trap_in_kernel(frame: &mut KernelFrame, base: u64) {
     }
 }
 
-/// Says where the kernel stands, for a person or a runner that gave up waiting, and ends the emulator.
-fn dump_and_exit(instruction: u64, base: u64) -> ! {
-    log::error!("non-maskable interrupt in the kernel: giving up");
-    if let Some(Some(kernel)) = KERNEL.try_lock().as_deref_mut() {
+/// Says what everybody does, for a person or a runner that gave up waiting, and ends the emulator. `interrupted`: instruction
+/// and frame pointer of the kernel. All processors may get here at once: the first speaks.
+fn end_machine(interrupted: Option<(u64, u64)>) -> ! {
+    if ENDS.swap(true, Ordering::AcqRel) {
+        loop {
+            interrupts::disable();
+            x86_64::instructions::hlt();
+        }
+    }
+    let place = if interrupted.is_some() { "the kernel" } else { "user code" };
+    log::error!("non-maskable interrupt in {place}: giving up");
+    let attempts = if interrupted.is_some() { 1 } else { LAST_ATTEMPTS };
+    let mut guard = (0..attempts).find_map(|_| {
+        hint::spin_loop();
+        KERNEL.try_lock()
+    });
+    if let Some(Some(kernel)) = guard.as_deref_mut() {
+        kernel.enter(PerCpu::get().number());
         kernel.describe(&mut DebugConsole);
     }
-    let _ = writeln!(DebugConsole, "backtrace: kernel {instruction:#x} fault");
-    backtrace::print_from(base);
+    if let Some((instruction, base)) = interrupted {
+        let _ = writeln!(DebugConsole, "backtrace: kernel {instruction:#x} fault");
+        backtrace::print_from(base);
+    }
     debug_console::exit(EXIT_PANIC)
 }

@@ -111,9 +111,13 @@ impl<M: Machine> Kernel<M> {
         self.processors[self.here].scheduler.current
     }
 
-    /// Takes a system call of the current thread; its registers are in its context.
+    /// Takes a system call of the current thread; its registers are in its context. Nothing, if another processor has stopped
+    /// the thread on its way in.
     pub fn system_call(&mut self) {
         let current = self.current();
+        if current.is_none() {
+            return;
+        }
         let outcome = match SystemCall::from_number(self.context(current).rax) {
             Some(call) => self.dispatch(call),
             None => Err(KernelError::InvalidCall.into()),
