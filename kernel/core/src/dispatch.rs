@@ -88,7 +88,26 @@ impl<M: Machine> Kernel<M> {
         if displaced.is_some() {
             self.queue_up(displaced, !yields);
         }
+        if self.processor_count > 1 {
+            self.hand_on();
+        }
         self.current()
+    }
+
+    /// Gives threads that wait here to processors that run lower ones: they were meant to run here, and something better
+    /// has come between. Every thread given away raises what its processor does, so each gets one at most.
+    fn hand_on(&mut self) {
+        for _ in 1..self.processor_count {
+            let best = self.processors[self.here].scheduler.best_queued();
+            let (here, count) = (self.here, self.processor_count);
+            let others = (0..count).filter(|&processor| processor != here);
+            if best < 0 || others.map(|processor| self.busy_with(processor)).min() >= Some(best) {
+                return;
+            }
+            let link = self.processors[self.here].scheduler.dequeue(&mut self.machine, best as usize);
+            self.note_waiting();
+            self.queue_up(link, false);
+        }
     }
 
     /// Takes a thread that is better than the one chosen here out of another processor's queue.
@@ -208,7 +227,8 @@ impl<M: Machine> Kernel<M> {
     fn processor_for(&mut self, link: Link) -> usize {
         let Thread { home, priority, .. } = *self.machine.object::<Thread>(link);
         let (home, rank) = (usize::from(home), i32::from(priority));
-        if self.busy_with(home) < rank {
+        // One that was called comes for another thread.
+        if !self.processors[home].called && self.busy_with(home) < rank {
             return home;
         }
         let (mut lowest, mut place) = (rank, home);

@@ -4,7 +4,7 @@ use crate::frame_table::FrameKind;
 use crate::machine::{Machine, UserFault};
 use crate::name::{Link, ObjectName};
 use crate::objects::{Capability, Context, Object, Task, Thread};
-use crate::processor::{PROCESSORS_MAX, Processor};
+use crate::processor::{Counters, PROCESSORS_MAX, Processor};
 use crate::timer::TimerWheel;
 use kernel_abi::capability::{CAPABILITIES_PER_FRAME, CAPABILITY_FRAMES_PER_TASK};
 use kernel_abi::{Handle, KernelError, Kind, Rights, SystemCall, USER_END};
@@ -95,6 +95,11 @@ impl<M: Machine> Kernel<M> {
         }
         self.processor_count += 1;
         Some(number)
+    }
+
+    /// What a processor has done for others. `None`: there is no such processor.
+    pub fn counters(&self, processor: usize) -> Option<Counters> {
+        self.processors[..self.processor_count].get(processor).map(|processor| processor.counters)
     }
 
     /// A processor has entered the kernel: everything up to the next call of this is about it.

@@ -118,8 +118,12 @@ impl<M: Machine> Kernel<M> {
     fn fast_can_run(&mut self, other: Link) -> bool {
         let thread = self.machine.object::<Thread>(other);
         let is_plain = !thread.timer.is_set() && thread.window_filled == 0 && !thread.unfinished;
-        let rivals = self.waiting >> thread.priority;
-        is_plain && (rivals == 0 || rivals == 1 && self.processors[self.here].slice_is_timed())
+        let priority = thread.priority;
+        let rivals = self.waiting >> priority;
+        let processor = &self.processors[self.here];
+        is_plain
+            && (rivals == 0
+                || rivals == 1 && (!processor.scheduler.has_rival(priority) || processor.slice_is_timed()))
     }
 
     fn fast_switch(&mut self, to: Link) -> Option<Link> {
