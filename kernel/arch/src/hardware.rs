@@ -135,7 +135,7 @@ impl Machine for Hardware {
     }
 
     fn shoot_down(&mut self, processors: ProcessorSet, _root: u32, address: u64, pages: u64) {
-        let here = PerCpu::get().number();
+        let here = PerCpu::own_number();
         if processors.contains(here) {
             paging::forget(address, pages);
         }

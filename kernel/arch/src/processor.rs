@@ -15,7 +15,7 @@ use x86_64::structures::idt::InterruptDescriptorTable;
 use x86_64::structures::tss::TaskStateSegment;
 use x86_64::{PrivilegeLevel, VirtAddr};
 
-/// Reached through GS. The first four fields are known to the entry code and [`PerCpu::get`].
+/// Reached through GS. The first five fields are known to assembly by their places.
 #[repr(C, align(128))]
 pub struct PerCpu {
     context: *mut Context,
@@ -71,8 +71,12 @@ impl PerCpu {
     }
 
     /// This processor's number.
-    pub fn number(&self) -> usize {
-        self.number
+    #[inline(always)]
+    pub fn own_number() -> usize {
+        let number;
+        // SAFETY: GS points to the record while the kernel runs; the number is its fifth field and never changes.
+        unsafe { asm!("mov {}, gs:[32]", out(reg) number, options(nostack, preserves_flags, readonly, pure)) };
+        number
     }
 
     /// The context that user code of this processor runs on, or ran on last.

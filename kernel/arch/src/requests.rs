@@ -52,7 +52,7 @@ fn ask(processors: ProcessorSet, what: u32) {
 
 /// Does what is asked of this processor, if anything. Whether it is to stop.
 pub fn answer() -> bool {
-    let word = &ASKED[PerCpu::get().number()];
+    let word = &ASKED[PerCpu::own_number()];
     let asked = word.load(Ordering::Acquire);
     if asked == 0 {
         return false;

@@ -196,6 +196,6 @@ extern "C" fn processor_main() -> ! {
     // SAFETY: the block was made of fresh frames for this processor alone.
     unsafe { processor::initialise_on(block, number, stack_end) };
     apic::initialise_local();
-    debug_assert!(PerCpu::get().number() == number);
+    debug_assert!(PerCpu::own_number() == number);
     traps::join()
 }

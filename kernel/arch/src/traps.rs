@@ -37,42 +37,42 @@ static ENDS: AtomicBool = AtomicBool::new(false);
 /// Attempts at the lock by a processor that is about to end the machine: whoever holds it may have stopped for ever.
 const LAST_ATTEMPTS: u32 = 1 << 20;
 
-/// Takes the lock. A processor that waits for it answers others' requests; the second value says whether it was stopped.
-#[inline]
-fn lock() -> (MutexGuard<'static, Option<Kernel<Hardware>>>, bool) {
-    match KERNEL.try_lock() {
-        Some(guard) => (guard, false),
-        None => wait_for_lock(),
-    }
-}
+/// Who has it is alone in the kernel.
+type KernelGuard = MutexGuard<'static, Option<Kernel<Hardware>>>;
 
+/// Waits for the lock, and answers others' requests meanwhile. The processor may be stopped by one: then it has no current
+/// thread when it enters.
 #[cold]
-fn wait_for_lock() -> (MutexGuard<'static, Option<Kernel<Hardware>>>, bool) {
-    let mut is_stopped = false;
+fn wait_for_lock() -> KernelGuard {
     loop {
         while KERNEL.is_locked() {
-            is_stopped |= requests::answer();
+            requests::answer();
             hint::spin_loop();
         }
         if let Some(guard) = KERNEL.try_lock() {
-            return (guard, is_stopped);
+            return guard;
         }
     }
 }
 
-/// Does something in the kernel, alone; it is told whether the processor was stopped on its way in.
-#[inline]
-fn with_kernel<R>(work: impl FnOnce(&mut Kernel<Hardware>, bool) -> R) -> R {
-    let (mut guard, is_stopped) = lock();
+/// The kernel, which this processor has entered.
+#[inline(always)]
+fn entered(guard: &mut KernelGuard) -> &mut Kernel<Hardware> {
     let kernel = guard.as_mut().expect("the kernel is set before anything can enter it");
-    kernel.enter(PerCpu::get().number());
-    work(kernel, is_stopped)
+    kernel.enter(PerCpu::own_number());
+    kernel
+}
+
+/// Does something in the kernel, alone.
+fn with_kernel<R>(work: impl FnOnce(&mut Kernel<Hardware>) -> R) -> R {
+    let mut guard = KERNEL.try_lock().unwrap_or_else(wait_for_lock);
+    work(entered(&mut guard))
 }
 
 /// One entry into the kernel: does what it is about, and says which context to run on with, after waiting for one if
 /// need be.
 fn enter(work: impl FnOnce(&mut Kernel<Hardware>)) -> *mut Context {
-    let context = with_kernel(|kernel, _| {
+    let context = with_kernel(|kernel| {
         work(kernel);
         context_to_run(kernel)
     });
@@ -113,7 +113,7 @@ fn idle() -> *mut Context {
         interrupts::enable_and_hlt();
         interrupts::disable();
         let mut pending = core::mem::take(&mut PerCpu::get().pending);
-        let context = with_kernel(|kernel, _| {
+        let context = with_kernel(|kernel| {
             while pending != 0 {
                 interrupt(kernel, pending.trailing_zeros());
                 pending &= pending - 1;
@@ -139,14 +139,21 @@ fn interrupt(kernel: &mut Kernel<Hardware>, vector: u32) {
 
 #[unsafe(no_mangle)]
 extern "C" fn system_call() -> *mut Context {
-    let context = with_kernel(|kernel, is_stopped| {
-        if !is_stopped && let Some(link) = kernel.fast_system_call() {
-            return Some(&raw mut kernel.machine.object::<Thread>(link).context);
-        }
-        kernel.system_call();
-        context_to_run(kernel)
-    });
+    let Some(mut guard) = KERNEL.try_lock() else { return contended_system_call() };
+    let kernel = entered(&mut guard);
+    if let Some(link) = kernel.fast_system_call() {
+        return &raw mut kernel.machine.object::<Thread>(link).context;
+    }
+    kernel.system_call();
+    let context = context_to_run(kernel);
+    drop(guard);
     context.unwrap_or_else(idle)
+}
+
+/// The same for a processor that has to wait. It may be stopped meanwhile: then the call comes to nothing.
+#[cold]
+fn contended_system_call() -> *mut Context {
+    enter(Kernel::system_call)
 }
 
 #[unsafe(no_mangle)]
@@ -219,7 +226,7 @@ fn end_machine(interrupted: Option<(u64, u64)>) -> ! {
         KERNEL.try_lock()
     });
     if let Some(Some(kernel)) = guard.as_deref_mut() {
-        kernel.enter(PerCpu::get().number());
+        kernel.enter(PerCpu::own_number());
         kernel.describe(&mut DebugConsole);
     }
     if let Some((instruction, base)) = interrupted {

@@ -9,6 +9,7 @@ use crate::frame_table::FrameKind;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::name::{Link, ObjectName};
+use crate::processor::PROCESSORS_MAX;
 use crate::objects::{Capability, Context, Endpoint, Notification, ReplyName, Task, Thread, ThreadState};
 use kernel_abi::capability::{CAPABILITIES_PER_FRAME, CAPABILITY_FRAMES_PER_TASK, Kind};
 use kernel_abi::message::{MessageInfo, REGISTER_WORDS};
@@ -89,6 +90,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The endpoint that a handle of the current thread names with these rights, and the badge.
+    #[inline(always)]
     fn fast_endpoint(&mut self, current: Link, handle: u64, rights: Rights) -> Option<(Link, u64)> {
         let task = self.machine.object::<Thread>(current).task.link;
         let (index, slot) =
@@ -115,22 +117,28 @@ impl<M: Machine> Kernel<M> {
 
     /// Whether the processor may go from the current thread, which is about to wait, straight to another one: nobody
     /// better waits anywhere, and an equal that waits here will have its turn in time.
+    #[inline(always)]
     fn fast_can_run(&mut self, other: Link) -> bool {
         let thread = self.machine.object::<Thread>(other);
         let is_plain = !thread.timer.is_set() && thread.window_filled == 0 && !thread.unfinished;
         let priority = thread.priority;
-        let rivals = self.waiting >> priority;
-        let processor = &self.processors[self.here];
-        is_plain
-            && (rivals == 0
-                || rivals == 1 && (!processor.scheduler.has_rival(priority) || processor.slice_is_timed()))
+        is_plain && (self.waiting >> priority == 0 || self.equals_can_wait(priority))
     }
 
+    /// Whether those who wait are no better than a priority, and where they are its equals here, their turn is timed.
+    #[cold]
+    fn equals_can_wait(&self, priority: u8) -> bool {
+        let processor = &self.processors[self.here];
+        self.waiting >> priority == 1
+            && (!processor.scheduler.has_rival(priority) || processor.slice_is_timed())
+    }
+
+    #[inline(always)]
     fn fast_switch(&mut self, to: Link) -> Option<Link> {
         let thread = self.machine.object::<Thread>(to);
         (thread.state, thread.home) = (ThreadState::Ready, self.here as u8);
         let (task, base) = (thread.task.link, thread.context.fs_base);
-        let processor = &mut self.processors[self.here];
+        let processor = &mut self.processors[self.here % PROCESSORS_MAX];
         processor.scheduler.current = to;
         if task != processor.active_task {
             processor.active_task = task;
