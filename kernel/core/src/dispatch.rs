@@ -262,6 +262,10 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn note_waiting(&mut self) {
+        if self.processor_count == 1 {
+            self.waiting = self.processors[0].scheduler.occupied;
+            return;
+        }
         let processors = &self.processors[..self.processor_count];
         self.waiting = processors.iter().fold(0, |all, processor| all | processor.scheduler.occupied);
     }

@@ -1,8 +1,10 @@
 //! The books at the start: how many frames there are and what they are used for, and physmem's own share.
 //!
 //! physmem takes, from the first range of free frames that is large enough: the frame database, page tables for the
-//! database and for the window on record frames (all that it can ever need), and the rest of its capability table.
+//! database and for the window on record frames (all that it can ever need), the rest of its capability table, and its
+//! second thread.
 
+use crate::idle;
 use crate::window::{self, DATABASE};
 use kernel_abi::boot::{BOOT_RANGES, BootInfo, BootRange, FRAMES, RangeUse, TASK};
 use kernel_abi::capability::CAPABILITIES_PER_FRAME;
@@ -52,6 +54,8 @@ pub struct Books {
     pub archive: (u32, u64),
     /// The clock page.
     pub clock: u32,
+    /// Frames for the thread that knows when a processor idles.
+    pub idle: idle::OwnFrames,
     /// End of physmem's capability table.
     pub handles_end: Handle,
 }
@@ -66,6 +70,7 @@ pub fn open(info: &BootInfo) -> Result<Books, BookError> {
     }
     let ram: u64 = ranges.iter().map(|range| u64::from(range.frames)).sum();
     let mut own = OwnFrames::choose(ranges, frames, ram)?;
+    let idle = [own.take(), own.take()];
     let taken = own.take_all(frames, ram)?;
     let mut database = FrameDatabase::new(window::database(frames as usize));
     let mut books = (None, None);
@@ -94,6 +99,7 @@ pub fn open(info: &BootInfo) -> Result<Books, BookError> {
         database,
         archive: books.0.ok_or(BookError::Damaged)?,
         clock: books.1.ok_or(BookError::Damaged)?,
+        idle,
         handles_end,
     })
 }
@@ -121,7 +127,8 @@ impl OwnFrames {
             + tables_for(database_frames(frames))
             + tables_for(frames)
             + OTHER_TABLES
-            + table_frames(ram);
+            + table_frames(ram)
+            + size_of::<idle::OwnFrames>() as u64 / size_of::<u32>() as u64;
         let fits =
             |range: &&BootRange| range.used_as == RangeUse::Free as u32 && u64::from(range.frames) > needed;
         let range = ranges.iter().find(fits).ok_or(BookError::TooLittleMemory)?;
