@@ -6,8 +6,8 @@
 
 use crate::clock;
 use crate::layout::{IO_APIC, LOCAL_APIC};
-use core::ptr::{read_volatile, write_volatile};
 use core::hint;
+use core::ptr::{read_volatile, write_volatile};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use kernel_core::processor::PROCESSORS_MAX;
 use x86_64::instructions::port::Port;

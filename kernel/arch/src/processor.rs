@@ -75,7 +75,9 @@ impl PerCpu {
     pub fn own_number() -> usize {
         let number;
         // SAFETY: GS points to the record while the kernel runs; the number is its fifth field and never changes.
-        unsafe { asm!("mov {}, gs:[32]", out(reg) number, options(nostack, preserves_flags, readonly, pure)) };
+        unsafe {
+            asm!("mov {}, gs:[32]", out(reg) number, options(nostack, preserves_flags, readonly, pure))
+        };
         number
     }
 

@@ -25,7 +25,8 @@ impl<M: Machine> Kernel<M> {
             let bytes = self.machine.object::<Task>(task).name;
             let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
             let name = core::str::from_utf8(&bytes[..end]).unwrap_or("?");
-            let _ = writeln!(out, "kernel: processor {processor}: thread {current:?} of task {task:?} ({name})");
+            let _ =
+                writeln!(out, "kernel: processor {processor}: thread {current:?} of task {task:?} ({name})");
             if processor == self.here {
                 let _ = writeln!(out, "backtrace: {name} {:#x} fault", context.rip);
                 self.describe_callers(out, name, context.rbp);

@@ -69,7 +69,8 @@ impl<M: Machine> Kernel<M> {
     /// Chooses the next thread, makes it the current one, and finds places for those that could run but do not.
     fn choose(&mut self) -> Link {
         let (here, current) = (self.here, self.current());
-        let runnable = current.is_some() && self.machine.object::<Thread>(current).state == ThreadState::Ready;
+        let runnable =
+            current.is_some() && self.machine.object::<Thread>(current).state == ThreadState::Ready;
         let yields = core::mem::replace(&mut self.processors[here].yields, false);
         let scheduler = &mut self.processors[here].scheduler;
         let Choice { next, displaced, passed_over } = scheduler.choose(&mut self.machine, runnable, yields);

@@ -62,8 +62,7 @@ impl HostMachine {
     pub fn new(frames: u32) -> HostMachine {
         let mut entries = vec![FrameEntry::new(FrameKind::Plain); frames as usize];
         entries[0] = FrameEntry::new(FrameKind::Reserved);
-        let idle =
-            HostProcessor { root: 0, translations: BTreeMap::new(), timer: u64::MAX, called: false };
+        let idle = HostProcessor { root: 0, translations: BTreeMap::new(), timer: u64::MAX, called: false };
         HostMachine {
             entries,
             objects: (0..frames).map(|_| None).collect(),

@@ -91,13 +91,7 @@ impl Processor {
         slice_end: u64::MAX,
         yields: false,
         called: false,
-        counters: Counters {
-            wakes_sent: 0,
-            shootdowns: 0,
-            shootdowns_sent: 0,
-            stops_sent: 0,
-            steals: 0,
-        },
+        counters: Counters { wakes_sent: 0, shootdowns: 0, shootdowns_sent: 0, stops_sent: 0, steals: 0 },
     };
 
     /// Whether a running thread with an equal behind it will be stopped in time, without the timer being set anew.

@@ -94,7 +94,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
 
     /// Whether [`Physmem::idle`] would do anything.
     pub fn wants_idle(&self) -> bool {
-        self.database.count(State::FreeZero) < u64::from(ZERO_STOCK) && self.database.count(State::FreeDirty) != 0
+        self.database.count(State::FreeZero) < u64::from(ZERO_STOCK)
+            && self.database.count(State::FreeDirty) != 0
     }
 
     /// Zeroes some free frames in advance. To be called when there is nothing else to do; whether anything was done.

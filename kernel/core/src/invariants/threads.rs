@@ -52,7 +52,10 @@ impl Kernel<HostMachine> {
         let mut running = BTreeSet::new();
         for processor in 0..self.processor_count {
             let current = self.processors[processor].scheduler.current;
-            assert!(!queued.contains(&current), "the thread that processor {processor} runs is in a run queue");
+            assert!(
+                !queued.contains(&current),
+                "the thread that processor {processor} runs is in a run queue"
+            );
             assert!(current.is_none() || running.insert(current), "thread {current:?} runs twice");
             self.check_processor(processor, current, &queued);
         }
@@ -86,19 +89,34 @@ impl Kernel<HostMachine> {
             -1
         } else {
             let thread = *self.machine.object::<Thread>(current);
-            assert_eq!(thread.state, ThreadState::Ready, "state of the thread that processor {processor} runs");
-            assert_eq!(usize::from(thread.home), processor, "home of the thread that processor {processor} runs");
+            assert_eq!(
+                thread.state,
+                ThreadState::Ready,
+                "state of the thread that processor {processor} runs"
+            );
+            assert_eq!(
+                usize::from(thread.home),
+                processor,
+                "home of the thread that processor {processor} runs"
+            );
             assert_eq!(task, thread.task.link, "active task of processor {processor}");
             let root = self.machine.object::<Task>(task).root;
             assert_eq!(active, root, "active address space of processor {processor}");
             i32::from(thread.priority)
         };
-        assert!(!called || self.machine.is_called(processor), "processor {processor} waits for a call that was not made");
-        let better = queued.iter().filter(|&&link| self.machine.object::<Thread>(link).priority as i32 > rank);
+        assert!(
+            !called || self.machine.is_called(processor),
+            "processor {processor} waits for a call that was not made"
+        );
+        let better =
+            queued.iter().filter(|&&link| self.machine.object::<Thread>(link).priority as i32 > rank);
         let (better, count) = (better.count(), self.processor_count);
         let coming = self.processors[..count].iter().filter(|processor| processor.called).count();
         let is_settled = called || better <= coming;
-        assert!(is_settled, "processor {processor} runs at {rank}, {better} better threads wait, {coming} come");
+        assert!(
+            is_settled,
+            "processor {processor} runs at {rank}, {better} better threads wait, {coming} come"
+        );
     }
 
     fn check_endpoints(&mut self) -> BTreeSet<Link> {

@@ -174,7 +174,10 @@ fn ping_pong(rounds: u64) -> Result<u64, Failed> {
     let make = || Notification::new().map_err(|error| ("notification", error));
     let (ping, pong, done) = (make()?, make()?, Arc::new(AtomicU64::new(0)));
     let signal = |notification: &Notification| {
-        notification.signaller(1).map(|capability| capability.into_handle()).map_err(|error| ("signaller", error))
+        notification
+            .signaller(1)
+            .map(|capability| capability.into_handle())
+            .map_err(|error| ("signaller", error))
     };
     let (signal_ping, signal_pong) = (signal(&ping)?, signal(&pong)?);
     let other = done.clone();

@@ -26,9 +26,10 @@ fn boot(cpus: u32) -> Boot {
 
 /// More threads than processors, and fewer.
 fn work_on(cpus: u32) {
-    let outcome =
-        boot(cpus).exec("/.boot/test/processors 1 200 && /.boot/test/processors 5 300").success();
-    outcome.logs(&format!("processors: {cpus};")).mentions("10 tasks were killed as they ran\nprocessors: ok\n");
+    let outcome = boot(cpus).exec("/.boot/test/processors 1 200 && /.boot/test/processors 5 300").success();
+    outcome
+        .logs(&format!("processors: {cpus};"))
+        .mentions("10 tasks were killed as they ran\nprocessors: ok\n");
 }
 
 /// Counting instructions, QEMU runs one processor at a time.
