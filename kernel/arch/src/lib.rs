@@ -25,6 +25,8 @@ pub mod hardware;
 #[cfg(target_os = "none")]
 pub mod layout;
 #[cfg(target_os = "none")]
+mod lock;
+#[cfg(target_os = "none")]
 pub mod paging;
 #[cfg(target_os = "none")]
 pub mod processor;

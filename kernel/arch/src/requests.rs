@@ -3,7 +3,7 @@
 //!
 //! Who asks holds the kernel's lock, so there is one request at a time. A processor answers in the trap by which the
 //! request's interrupt comes, without the lock; or, where interrupts are off, in the loop in which it waits for the
-//! lock ([`crate::traps`]). Between the two it is on its way to one of them, so every request is answered, and nobody
+//! lock ([`crate::lock`]). Between the two it is on its way to one of them, so every request is answered, and nobody
 //! waits for each other in a ring. An interrupt whose request has been answered in the loop comes for nothing later.
 
 use crate::processor::PerCpu;

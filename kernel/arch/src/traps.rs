@@ -2,6 +2,7 @@
 
 use crate::debug_console::{self, DebugConsole};
 use crate::hardware::Hardware;
+use crate::lock::{self, KernelGuard};
 use crate::processor::PerCpu;
 use crate::{apic, backtrace, requests, user_copy};
 use core::fmt::Write;
@@ -9,7 +10,6 @@ use core::hint;
 use core::sync::atomic::{AtomicBool, Ordering};
 use kernel_core::objects::{Context, Thread};
 use kernel_core::{Kernel, Machine};
-use spin::{Mutex, MutexGuard};
 use x86_64::instructions::interrupts;
 use x86_64::registers::control::Cr2;
 
@@ -25,9 +25,6 @@ const NON_MASKABLE: u64 = 2;
 const PAGE_FAULT: u64 = 14;
 const REQUEST: u64 = apic::REQUEST_VECTOR as u64;
 
-/// The one kernel, and the one lock: taken at every entry, released on the way out and while a processor idles.
-static KERNEL: Mutex<Option<Kernel<Hardware>>> = Mutex::new(None);
-
 /// Whether the kernel is there to be entered: processors that were started wait for it.
 static RUNS: AtomicBool = AtomicBool::new(false);
 
@@ -36,24 +33,6 @@ static ENDS: AtomicBool = AtomicBool::new(false);
 
 /// Attempts at the lock by a processor that is about to end the machine: whoever holds it may have stopped for ever.
 const LAST_ATTEMPTS: u32 = 1 << 20;
-
-/// Who has it is alone in the kernel.
-type KernelGuard = MutexGuard<'static, Option<Kernel<Hardware>>>;
-
-/// Waits for the lock, and answers others' requests meanwhile. The processor may be stopped by one: then it has no current
-/// thread when it enters.
-#[cold]
-fn wait_for_lock() -> KernelGuard {
-    loop {
-        while KERNEL.is_locked() {
-            requests::answer();
-            hint::spin_loop();
-        }
-        if let Some(guard) = KERNEL.try_lock() {
-            return guard;
-        }
-    }
-}
 
 /// The kernel, which this processor has entered.
 #[inline(always)]
@@ -65,7 +44,7 @@ fn entered(guard: &mut KernelGuard) -> &mut Kernel<Hardware> {
 
 /// Does something in the kernel, alone.
 fn with_kernel<R>(work: impl FnOnce(&mut Kernel<Hardware>) -> R) -> R {
-    let mut guard = KERNEL.try_lock().unwrap_or_else(wait_for_lock);
+    let mut guard = lock::try_take().unwrap_or_else(lock::wait);
     work(entered(&mut guard))
 }
 
@@ -87,7 +66,7 @@ fn context_to_run(kernel: &mut Kernel<Hardware>) -> Option<*mut Context> {
 /// Runs user code for ever, on this processor and those that were started; every return to the kernel comes through the
 /// entries below.
 pub fn run(kernel: Kernel<Hardware>) -> ! {
-    *KERNEL.lock() = Some(kernel);
+    *lock::wait() = Some(kernel);
     RUNS.store(true, Ordering::Release);
     resume()
 }
@@ -139,7 +118,7 @@ fn interrupt(kernel: &mut Kernel<Hardware>, vector: u32) {
 
 #[unsafe(no_mangle)]
 extern "C" fn system_call() -> *mut Context {
-    let Some(mut guard) = KERNEL.try_lock() else { return contended_system_call() };
+    let Some(mut guard) = lock::try_take() else { return contended_system_call() };
     let kernel = entered(&mut guard);
     if let Some(link) = kernel.fast_system_call() {
         return &raw mut kernel.machine.object::<Thread>(link).context;
@@ -223,7 +202,7 @@ fn end_machine(interrupted: Option<(u64, u64)>) -> ! {
     let attempts = if interrupted.is_some() { 1 } else { LAST_ATTEMPTS };
     let mut guard = (0..attempts).find_map(|_| {
         hint::spin_loop();
-        KERNEL.try_lock()
+        lock::try_take()
     });
     if let Some(Some(kernel)) = guard.as_deref_mut() {
         kernel.enter(PerCpu::own_number());

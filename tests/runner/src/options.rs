@@ -44,8 +44,8 @@ pub struct Options {
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = memory_size)]
     pub memory: u64,
 
-    /// Processors of the guest [default: 2, under --icount 1]
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=CPUS_MAX))]
+    /// Processors of the guest [default: 2; under --icount always 1]
+    #[arg(long, value_name = "NUMBER", conflicts_with = "icount", value_parser = clap::value_parser!(u32).range(1..=CPUS_MAX))]
     pub cpus: Option<u32>,
 
     /// Wait for a debugger before the first instruction, and print how to start it
@@ -70,7 +70,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// Processors of the guest. Under `--icount` they would take turns, so one is the rule there.
+    /// Processors of the guest. Under `--icount` QEMU would run them in turns, and who waits for another would wait for its
+    /// turn to end: one.
     pub fn processors(&self) -> u32 {
         self.cpus.unwrap_or(if self.icount { 1 } else { CPUS })
     }
@@ -132,7 +133,7 @@ mod tests {
         assert_eq!(options.exec.as_deref(), Some("ls /; ps"));
         assert_eq!(options.disk, Some(PathBuf::from("a,b.img")));
         assert_eq!((options.memory, options.processors()), (64 << 20, 1));
-        assert_eq!(parse(&["--cpus", "4", "--icount"]).unwrap().processors(), 4);
+        assert_eq!(parse(&["--cpus", "4"]).unwrap().processors(), 4);
         assert_eq!(options.time_limit(), Some(Duration::from_secs(TIMEOUT_SECONDS)));
         let options =
             parse(&["--exec", "ps", "--timeout", "7", "--gdb", "--kvm", "--verbose", "--no-disk"]).unwrap();
@@ -149,6 +150,7 @@ mod tests {
             &["--memory", "lots"],
             &["--memory"],
             &["--cpus", "0"],
+            &["--cpus", "2", "--icount"],
             &["--cpus", "17"],
             &["--timeout", "0", "--exec", "ls"],
             &["--timeout", "5"],

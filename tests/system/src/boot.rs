@@ -134,7 +134,9 @@ impl Boot {
     #[track_caller]
     pub fn exec(self, commands: &str) -> Outcome {
         let look = books::PROGRAM;
-        self.exec_alone(&format!("{look}\n{commands}\n{look} $?\n")).keep_books()
+        // With several processors the shell does not wait for the file server to come up, unless it asks something of it.
+        let first = if self.cpus > 1 && self.disk.is_some() { "cd /\n" } else { "" };
+        self.exec_alone(&format!("{first}{look}\n{commands}\n{look} $?\n")).keep_books()
     }
 
     /// The same without the books, for commands that end the shell and for archives without the program for it.

@@ -63,14 +63,21 @@ fn main(startup: Startup<'static>) -> i32 {
 }
 
 fn run(startup: &Startup<'_>, report: &mut Report, threads: u64, rounds: u64) -> Result<(), Failed> {
+    let begin = clock::now();
     let seen = shoot_at(threads, rounds)?;
-    report.line(format_args!("processors: {rounds} rounds, {seen} filled pages seen, none stale"));
+    let milliseconds = (clock::now() - begin) / 1_000_000;
+    report.line(format_args!(
+        "processors: {rounds} rounds in {milliseconds} ms, {seen} filled pages seen, none stale"
+    ));
     let nanoseconds = ping_pong(rounds * 10)?;
     report.line(format_args!("processors: {nanoseconds} ns a wake-up there and back"));
     let nanoseconds = calls()?;
     report.line(format_args!("processors: {nanoseconds} ns a call and reply"));
+    let begin = clock::now();
     kill_running(startup)?;
-    report.line(format_args!("processors: {KILLS} tasks were killed as they ran"));
+    let milliseconds = (clock::now() - begin) / 1_000_000;
+    report
+        .line(format_args!("processors: {} tasks were killed as they ran, in {milliseconds} ms", 2 * KILLS));
     Ok(())
 }
 
