@@ -23,8 +23,11 @@ const IDLES: Handle = IDLE_HANDLES.offset(3);
 /// Handles that this module uses.
 pub const HANDLES: u32 = 4;
 
-/// Frames for the thread and its notification.
-pub type OwnFrames = [u32; 2];
+/// Number of frames for the thread and its notification.
+pub const OWN_FRAMES: usize = 2;
+
+/// These frames.
+pub type OwnFrames = [u32; OWN_FRAMES];
 
 /// Lowest of all priorities.
 const PRIORITY: u8 = 0;
