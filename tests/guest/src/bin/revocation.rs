@@ -122,7 +122,8 @@ impl Lent {
 fn met(control: Handle, frames: u64) -> Result<u64, Failed> {
     let lent = Lent::new(frames)?;
     let called = Notification::new().map_err(|error| ("notification", error))?;
-    call(lent.child.handle(), &Watch {}, &[called.handle()], NEVER).map_err(|error| ("watch", error))?;
+    let signaller = called.signaller(1).map_err(|error| ("signaller", error))?;
+    call(lent.child.handle(), &Watch {}, &[signaller.handle()], NEVER).map_err(|error| ("watch", error))?;
     let earlier = times(control, Latency::Call)?;
     lent.take_back()?;
     called.wait(Deadline::after(Duration::from_millis(1))).map_err(|error| ("no call", error))?;
