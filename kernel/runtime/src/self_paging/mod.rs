@@ -9,7 +9,7 @@
 //! it holds beyond its guarantee is seized, in its eviction order ([`SetEviction`]) and then at the policy's choice; a touch of
 //! such a page ends the thread.
 //!
-//! [`Watch::start`] starts the thread. Most programs give it [`InOrder`]: discardable caches first, then what else they can do
+//! [`Watch::start`] starts the thread; a program with a loop of its own takes [`listen`] instead. Most programs give it [`InOrder`]: discardable caches first, then what else they can do
 //! without, in their own order. A program with other ideas implements [`SelfPaging`] itself.
 //!
 //! [`SetEviction`]: containers_api::container::SetEviction
@@ -24,4 +24,4 @@ mod watch;
 pub use contract_page::{Call, ContractState};
 pub use in_order::{GiveBack, InOrder};
 pub use record::{Repossession, Repossessions};
-pub use watch::{SelfPaging, Watch};
+pub use watch::{CALLED, SelfPaging, Watch, listen};

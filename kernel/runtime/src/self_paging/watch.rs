@@ -34,7 +34,7 @@ const STACK_PAGES: u64 = 8;
 const STACK_BYTES: usize = 28 << 10;
 
 /// Bit of the notification: physmem has something to say.
-const CALLED: u64 = 1;
+pub const CALLED: u64 = 1;
 
 /// From an end's notice to the end, at most.
 const NOTICE_NS: u64 = 20_000_000;
@@ -55,16 +55,23 @@ impl Watch {
     }
 
     fn begin(pager: impl SelfPaging + 'static) -> Result<Watch> {
-        let notification = Notification::new()?;
-        let signaller = notification.signaller(CALLED)?;
-        call(CONTRACT, &WatchRequest {}, &[signaller.handle()], Deadline::NEVER)?;
-        ContractState::read()?;
+        let notification = listen()?;
         threads::spawn(STACK_PAGES, move || {
             threads::touch_stack::<STACK_BYTES>();
             watch(&notification, pager);
         })?;
         Ok(Watch(()))
     }
+}
+
+/// Has this task's contract page kept, and a notification signalled with each call: for a program that answers calls in a loop
+/// of its own, or that only wants to read what was seized. A contract has one such notification; the last one counts.
+pub fn listen() -> Result<Notification> {
+    let notification = Notification::new()?;
+    let signaller = notification.signaller(CALLED)?;
+    call(CONTRACT, &WatchRequest {}, &[signaller.handle()], Deadline::NEVER)?;
+    ContractState::read()?;
+    Ok(notification)
 }
 
 fn watch(notification: &Notification, mut pager: impl SelfPaging) {
