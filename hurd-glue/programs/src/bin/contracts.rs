@@ -23,13 +23,12 @@ const PROGRAM: Program = Program {
     help: "\
 usage: contracts [-l]
 Lists the contracts, each with the number of its principal, children below their
-parents: frames guaranteed (without
-what was handed on), frames held, and how many of these are EXTRA, beyond the
-guarantee; how many calls for extra frames the contract may still ignore before
-it is no longer asked (STANDING); calls made to it, calls met in time, and frames
-seized. With -l instead of the latter what is held: pages of containers,
-physmem's records, kernel objects and page tables, how many frames are pinned,
-and how many EXTRA MAX allows.
+parents: frames GUARANTEED, without what was handed on; frames HELD, and how many
+of these are EXTRA, beyond the guarantee; how many calls for extra frames it may
+still ignore before it is no longer asked (STANDING); CALLS made to it, calls MET
+in time, and frames SEIZED.
+With -l what is held instead: PAGES of containers, physmem's RECORDS, KERNEL
+objects and page tables, and how many frames are PINNED.
 ",
     accepts: Accepts { letters: "l", least: 0, most: 0 },
 };

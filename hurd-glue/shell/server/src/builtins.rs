@@ -93,8 +93,10 @@ fn help(shell: &mut Shell, _: &[&[u8]]) -> u8 {
         let _ = writeln!(out, "  {usage:<30} {what}");
     }
     let _ = out.write_str(
-        "Between commands: `;` `&&` `||` `&` (in the background); quotes, backslash and # as usual.\n\
-         Keys: cursor keys, Ctrl-A E U K W L; Ctrl-C ends a program. Leave with `poweroff`, or Ctrl-A X in QEMU.\n",
+        "Between commands: `;` `&&` `||` `&` (in the background).\n\
+         Quotes, backslash and # as usual.\n\
+         Keys: cursor keys, Ctrl-A E U K W L; Ctrl-C ends a program.\n\
+         Leave with `poweroff`, or Ctrl-A X in QEMU.\n",
     );
     0
 }

@@ -11,11 +11,7 @@ use kernel_runtime::ipc::call;
 /// The policies as people name them.
 const POLICIES: [(&str, PolicyKind, &str); 3] = [
     ("client-order", PolicyKind::ClientOrder, "in the owners' order, in proportion to what they hold"),
-    (
-        "global-clock",
-        PolicyKind::GlobalClock,
-        "pages not used lately, address spaces that ran least recently first",
-    ),
+    ("global-clock", PolicyKind::GlobalClock, "what was not used lately, of who ran least recently"),
     ("aging", PolicyKind::Aging, "working sets by aging, with weights and a tax on what is idle"),
 ];
 

@@ -2,7 +2,8 @@
 //!
 //! With `calls`: a child that answers its call in time loses nothing but what it gave, and keeps its standing; one that does not
 //! loses what its order says, sees that in its record, and is ended by a touch of such a page and of no other. With
-//! `cache FILE`: the file cache lives on the same memory, gives way, and what is read stays the same.
+//! `cache FILE`: the file cache lives on the same memory, gives way, and what is read stays the same. With `claims COUNT`: the
+//! guarantee is claimed so often and given up again, whatever else goes on.
 //!
 //! To be run with most of the machine's memory guaranteed (`with all`), on a machine of at most 64 MiB.
 #![no_std]
@@ -51,8 +52,9 @@ fn main(startup: Startup<'static>) -> i32 {
     let result = match startup.arguments[..] {
         [b"calls"] => watches(&startup, &mut report).and_then(|()| ignores(&startup, &mut report)),
         [b"cache", file] => cache(&startup, &mut report, file),
+        [b"claims", count] => claims(&mut report, count),
         [b"borrower", part] => return borrower::run(&startup, &mut report, part),
-        _ => Err(Failed("usage: lending calls|cache FILE".to_string())),
+        _ => Err(Failed("usage: lending calls|cache FILE|claims COUNT".to_string())),
     };
     report.finish("lending", result)
 }
@@ -168,6 +170,22 @@ fn cache(startup: &Startup<'_>, report: &mut Report, file: &[u8]) -> Result<(), 
     drop(claimed);
     if checksum(&names, file)? != first {
         return Err(Failed("after the pressure the file is not the same".to_string()));
+    }
+    Ok(())
+}
+
+fn claims(report: &mut Report, count: &[u8]) -> Result<(), Failed> {
+    let count = core::str::from_utf8(count).ok().and_then(|text| text.parse().ok());
+    let count: u32 = count.ok_or(Failed("the count is no number".to_string()))?;
+    for _ in 0..count {
+        let claimed = OwnContainer::new(claimable()?).map_err(|error| ("container", error))?;
+        let frames = claimable()?;
+        let begin = clock::now();
+        claimed.allocate(0..frames, false).map_err(|error| ("allocate within the guarantee", error))?;
+        report.line(format_args!("lending: {frames} frames after {} us", (clock::now() - begin) / 1000));
+        borrower::pause(Duration::from_millis(200))?;
+        drop(claimed);
+        borrower::pause(Duration::from_millis(200))?;
     }
     Ok(())
 }
