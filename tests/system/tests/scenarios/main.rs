@@ -11,6 +11,7 @@ mod files;
 mod laws;
 mod memory;
 mod paging;
+mod processors;
 mod restart;
 mod shell;
 
@@ -32,6 +33,7 @@ const SCENARIOS: &[(&str, &[Scenario])] = &[
     ("laws", laws::SCENARIOS),
     ("memory", memory::SCENARIOS),
     ("paging", paging::SCENARIOS),
+    ("processors", processors::SCENARIOS),
     ("restart", restart::SCENARIOS),
     ("shell", shell::SCENARIOS),
 ];

@@ -1,3 +1,5 @@
+//! The index alone, and against a container whose pages come and go.
+
 use super::*;
 
 const FILE: FileKey = FileKey { inode: 12, generation: 1 };
