@@ -19,9 +19,9 @@ use crate::latency::Histogram;
 use crate::layout::contract;
 use crate::limits::{self, FRAMES_MAX, lending_margin};
 use crate::pmap::{Pmap, RecordMemory};
+use crate::policy::Central;
 use crate::waits::{FrameWait, FrameWaits, Shortage};
 use crate::zeroing::ZeroQueue;
-use containers_api::control::PolicyKind;
 use containers_core::frames::Roots;
 use containers_core::record::{Contract, Name, Record, Records, Size};
 use kernel_abi::Handle;
@@ -133,7 +133,8 @@ pub struct Physmem<'a, P, M> {
     /// Frames that are to be seized.
     pub(crate) seizing: u64,
     pub(crate) next_relief: Option<u64>,
-    pub(crate) policy: PolicyKind,
+    /// The policy in force, with its notes.
+    pub(crate) policy: Central,
     pub(crate) pressure_frame: Option<u32>,
     pub(crate) published: u64,
     pub(crate) latencies: LatencyRecord,
@@ -183,7 +184,7 @@ impl<'a, P: Pmap, M: RecordMemory> Physmem<'a, P, M> {
             over_limit: 0,
             seizing: 0,
             next_relief: None,
-            policy: PolicyKind::ClientOrder,
+            policy: Central::default(),
             pressure_frame,
             published: u64::MAX,
             latencies: LatencyRecord::default(),

@@ -50,7 +50,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             }),
             Request::PolicySet(asked) => {
                 require_full()?;
-                self.policy = asked.policy;
+                self.set_policy(asked.policy);
                 answered(&Empty)
             }
             Request::ControlShare(_) => handing(&Empty, Handed::Badge(Self::control_badge(false))),
@@ -98,7 +98,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     pub fn revocation_status(&self) -> RevocationStatus {
         let counters = self.counters;
         RevocationStatus {
-            policy: self.policy,
+            policy: self.policy.kind(),
             room: self.room(),
             extra: self.extra,
             claimed: self.claimed,
