@@ -10,3 +10,4 @@ mod locks;
 mod model;
 mod quarantine;
 mod support;
+mod traces;
