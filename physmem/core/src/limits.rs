@@ -66,7 +66,7 @@ pub const SEARCH_PAGES_PER_FRAME: u64 = 8;
 /// Pages that a pass over all holders of extra frames looks at, about; of more it looks at a part.
 pub const PASS_PAGES: u64 = 4096;
 
-/// Time between two passes, and least time between two rounds that find nobody to call.
+/// Time between two passes.
 pub const PASS_INTERVAL_NS: u64 = 100_000_000;
 
 /// Least time between two choices of whom to call, while callers wait and nobody is found.

@@ -131,14 +131,8 @@ impl Pass {
     }
 
     fn look(&mut self, view: &mut impl View, run: Run) {
-        let used = view.look(run, true);
         self.looked += run.span.pages;
-        self.used += u64::from(used.count_ones());
-        for (index, page) in (run.span.first..run.span.end()).enumerate() {
-            let is_used = (used >> index & 1) as u8;
-            let age = view.age(run.container, page) >> 1 | is_used << 7;
-            view.set_age(run.container, page, age);
-        }
+        self.used += u64::from(view.pass(run).count_ones());
     }
 
     fn estimate(&self, view: &mut impl View, holder: Name<Contract>) {
@@ -260,7 +254,7 @@ impl Policy for Aging {
                 0
             }
             1 => old_ones(view, run, oldest.get_or_insert_with(|| Oldest::of(classes, needed))),
-            2 => all_of(run) & !view.look(run, false),
+            2 => all_of(run) & !view.look(run),
             _ => all_of(run),
         })
     }
@@ -306,7 +300,7 @@ impl Oldest {
 
 /// Pages among the oldest that were not referenced since.
 fn old_ones(view: &mut impl View, run: Run, oldest: &mut Oldest) -> u128 {
-    let used = view.look(run, false);
+    let used = view.look(run);
     let pages = (0..).zip(run.span.first..run.span.end());
     let unused = pages.filter(|(index, _)| used >> *index & 1 == 0);
     unused

@@ -1,5 +1,6 @@
 //! The plain policy: everybody gives in proportion to what could be taken from it, less by its weight, and pages go in the owner's order;
-//! where there is none, in the order in which they lie. It looks at nothing.
+//! where there is none, in the order in which they lie, from where the last seizure ended.
+//! It looks at nothing.
 
 use super::search::Found;
 use super::{Policy, View};
@@ -47,7 +48,7 @@ impl Policy for ClientOrder {
         let mut next = view.next_container(of, None);
         while let Some(here) = next {
             let is_candidate = !view.is_vital(here) && !view.is_ordered(here);
-            if is_candidate && let Some(run) = view.seizable(here, 0, most) {
+            if is_candidate && let Some(run) = view.seizable_by_hand(here, most) {
                 return Found::Run(run);
             }
             next = view.next_container(of, Some(here));

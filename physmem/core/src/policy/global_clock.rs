@@ -2,10 +2,11 @@
 //!
 //! A page that was not referenced since the hand passed it last is *cold*; passing, the hand forgets the reference. When frames
 //! are missing a *round* begins: holders are called in that order for as many frames as were found cold, and if that does not
-//! suffice when the round is over, for the rest in proportion. While nobody can be called yet a round prepares: it
-//! calls nobody, so that the next one knows what was referenced since.
+//! suffice when the round is over, for the rest in proportion. Now and then, while frames are lent, a round *prepares*: it
+//! looks at a part of the pages and calls nobody, so that the next one knows what was referenced since.
 //!
-//! Within a contract pages get a second chance: the hand of each container passes those in use once, and takes the others.
+//! Within a contract pages get a second chance: the hand of each container passes those that were in use when it passed last or
+//! since, and takes the others; when it comes round it takes what was not used again, and at last whatever is there.
 //!
 //! Source: Corbató, A Paging Experiment with the Multics System (1968), for the hand; the order of address spaces follows
 //! Denning's reasoning (1968) that who does not run has no working set.
@@ -14,7 +15,7 @@ use super::client_order::take_in_proportion;
 use super::lap::{Extent, Lap, Next};
 use super::search::{Found, Search, all_of};
 use super::{Policy, View};
-use crate::limits::{PASS_INTERVAL_NS, ROUND_PAGES};
+use crate::limits::{PASS_INTERVAL_NS, PASS_PAGES, ROUND_PAGES};
 use crate::seizure::Run;
 use containers_core::record::{Contract, Name};
 
@@ -28,6 +29,9 @@ struct Note {
 
 /// Bits of the count of the last run in a note; it starts again after 2^39 changes between address spaces.
 const RUN_BITS: u32 = 39;
+
+/// In a page's age: it was referenced when the hand passed last.
+const LAST_PASS: u8 = 1 << 7;
 
 impl Note {
     fn of(view: &impl View, holder: Name<Contract>) -> Option<Note> {
@@ -54,8 +58,10 @@ pub(crate) struct GlobalClock {
     prepares: bool,
     /// Number of the round.
     round: u16,
-    /// When the last round began.
-    begun: Option<u64>,
+    /// When the next one that prepares is due.
+    next_look: u64,
+    /// Of all pages, the part that such a one looks at.
+    of: u64,
     /// Pages that the round still looks at.
     left: u64,
     /// Whose pages the hand is at.
@@ -110,7 +116,7 @@ impl GlobalClock {
         self.goes_round = true;
         self.prepares = prepares;
         self.round = self.round.wrapping_add(1);
-        self.begun = Some(view.now());
+        self.of = view.charged_in_sum().max(1);
         self.left = ROUND_PAGES;
         self.holder = None;
     }
@@ -152,12 +158,13 @@ impl GlobalClock {
 
     /// Goes on with a holder's pages. False: this step is over.
     fn pass(&mut self, view: &mut impl View, holder: Name<Contract>) -> bool {
-        match self.lap.next(view, holder, Extent::ALL) {
+        let extent = if self.prepares { Extent::Part(PASS_PAGES, self.of) } else { Extent::ALL };
+        match self.lap.next(view, holder, extent) {
             Next::Pause => return false,
             Next::End => self.end_turn(view, holder),
             Next::Pages(run) => {
                 let pages = run.span.pages;
-                self.cold += pages - u64::from(view.look(run, true).count_ones());
+                self.cold += pages - u64::from(view.pass(run).count_ones());
                 self.left = self.left.saturating_sub(pages);
                 let enough = !self.prepares && self.cold >= self.wanted.min(view.takeable(holder));
                 if enough || self.left == 0 {
@@ -173,23 +180,12 @@ impl Policy for GlobalClock {
     fn choose(&mut self, view: &mut impl View, wanted: u64) {
         self.wanted = wanted;
         if wanted == 0 {
-            self.goes_round = false;
+            self.goes_round &= self.prepares;
             return;
         }
-        let mut next = view.next_holder(None);
-        let can_take = core::iter::from_fn(|| {
-            let holder = next?;
-            next = view.next_holder(Some(holder));
-            Some(view.takeable(holder))
-        })
-        .any(|frames| frames != 0);
-        if can_take && (!self.goes_round || self.prepares) {
+        // One that prepares gives way.
+        if !self.goes_round || self.prepares {
             self.begin_round(view, false);
-        } else if !can_take && !self.goes_round {
-            let is_due = self.begun.is_none_or(|begun| view.now() >= begun + PASS_INTERVAL_NS);
-            if is_due {
-                self.begin_round(view, true);
-            }
         }
     }
 
@@ -210,11 +206,31 @@ impl Policy for GlobalClock {
         }
     }
 
+    fn next_look(&self) -> u64 {
+        self.next_look
+    }
+
+    fn begin_look(&mut self, view: &mut impl View) {
+        self.next_look = view.now() + PASS_INTERVAL_NS;
+        if !self.goes_round {
+            self.begin_round(view, true);
+        }
+    }
+
     fn next_run(&mut self, view: &mut impl View, of: Name<Contract>, most: u64) -> Found {
         self.search.resume(view, of);
-        self.search.next(view, most, |view, run: Run, lap| match lap {
-            0 => all_of(run) & !view.look(run, true),
-            _ => all_of(run),
-        })
+        self.search.next(
+            view,
+            most,
+            |view, run, lap| if lap < 2 { cold_ones(view, run) } else { all_of(run) },
+        )
     }
+}
+
+/// The pages that were not referenced when the hand passed last, nor since. It passes them now.
+fn cold_ones(view: &mut impl View, run: Run) -> u128 {
+    let before = (0..).zip(run.span.first..run.span.end());
+    let was_used = before.filter(|&(_, page)| view.age(run.container, page) & LAST_PASS != 0);
+    let was_used: u128 = was_used.fold(0, |mask, (index, _)| mask | 1 << index);
+    all_of(run) & !was_used & !view.pass(run)
 }

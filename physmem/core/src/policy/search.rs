@@ -89,8 +89,7 @@ impl Search {
         (self.lap, self.passed, self.has_pages) = (Lap::default(), 0, false);
     }
 
-    /// What is left of the pages judged last, as far as they can still be seized. The hand goes behind them.
-    /// Their owner may have said something else since the last step.
+    /// What is left of the pages judged last, as far as they can still be seized. Their owner may have said something else since the last step.
     fn take_judged(&mut self, view: &mut impl View, of: Name<Contract>, most: u64) -> Option<Run> {
         let judged = self.judged.filter(|run| view.is_of(run.container, of))?;
         if view.is_vital(judged.container) || view.is_ordered(judged.container) {
@@ -109,7 +108,6 @@ impl Search {
             let gone = (u128::MAX >> (128 - run.span.pages)) << skipped;
             self.going &= !gone;
             self.passed = self.passed.saturating_sub(SEARCH_PAGES_PER_FRAME * run.span.pages);
-            view.set_hand(run.container, run.span.end());
             return Some(run);
         }
         None

@@ -68,15 +68,17 @@ pub(crate) trait View {
     /// Pages from one on that can be seized, so many at most.
     fn seizable(&self, this: Name<Container>, first: u64, most: u64) -> Option<Run>;
 
+    /// The same, from where the hand stands, round and round. Seizing moves the hand.
+    fn seizable_by_hand(&self, this: Name<Container>, most: u64) -> Option<Run>;
+
     /// Pages of a container that may be looked at in one go, at least one: each of its mappings is a look of its own.
     fn piece(&self, this: Name<Container>) -> u64;
-    /// Which of at most 128 pages were referenced since they were last looked at, a bit a page. With `clear`, that is forgotten. It
-    /// costs budget.
-    fn look(&mut self, run: Run, clear: bool) -> u128;
-    /// How earlier looks have found a page.
+    /// Which of at most 128 pages were referenced since they were last passed, a bit a page. It costs budget.
+    fn look(&mut self, run: Run) -> u128;
+    /// The same, and passes them: references are forgotten, and go into the pages' ages.
+    fn pass(&mut self, run: Run) -> u128;
+    /// How a page was found when it was last passed, and before: a bit each, the last in the highest; 1 is referenced.
     fn age(&self, this: Name<Container>, page: u64) -> u8;
-    /// Writes that down.
-    fn set_age(&mut self, this: Name<Container>, page: u64, age: u8);
 }
 
 impl<P: Pmap, M: RecordMemory> View for Physmem<'_, P, M> {
@@ -194,31 +196,45 @@ impl<P: Pmap, M: RecordMemory> View for Physmem<'_, P, M> {
         self.seizable_from(container, first, most).map(|span| Run { container, span })
     }
 
+    fn seizable_by_hand(&self, container: Name<Container>, most: u64) -> Option<Run> {
+        Physmem::seizable_by_hand(self, container, most).map(|span| Run { container, span })
+    }
+
     fn piece(&self, this: Name<Container>) -> u64 {
         let mappings = self.get(this, container::MAPPING_COUNT).max(1);
         (self.policy.budget / mappings).clamp(1, MASK_PAGES)
     }
 
-    fn look(&mut self, run: Run, clear: bool) -> u128 {
-        let Run { container, span } = run;
-        let mut states = [0; MASK_PAGES as usize];
-        let states = &mut states[..span.pages as usize];
-        let clear = if clear { Clear::Referenced } else { Clear::Nothing };
-        Physmem::look(self, container, span, states, clear);
-        self.spend(span.pages * self.get(container, container::MAPPING_COUNT).max(1));
-        self.counters.scanned += span.pages;
-        let referenced = states.iter().zip(0..).filter(|(state, _)| **state & PAGE_REFERENCED != 0);
-        referenced.fold(0, |mask, (_, index)| mask | 1 << index)
+    fn look(&mut self, run: Run) -> u128 {
+        self.referenced(run, Clear::Nothing)
+    }
+
+    fn pass(&mut self, run: Run) -> u128 {
+        let referenced = self.referenced(run, Clear::Referenced);
+        for (index, page) in (run.span.first..run.span.end()).enumerate() {
+            let entry = pages::entry(self, run.container, page);
+            let age = entry.age() >> 1 | ((referenced >> index & 1) as u8) << 7;
+            if entry.age() != age {
+                pages::set(self, run.container, page, entry.aged(age));
+            }
+        }
+        referenced
     }
 
     fn age(&self, this: Name<Container>, page: u64) -> u8 {
         pages::entry(self, this, page).age()
     }
+}
 
-    fn set_age(&mut self, this: Name<Container>, page: u64, age: u8) {
-        let entry = pages::entry(self, this, page);
-        if entry.age() != age {
-            pages::set(self, this, page, entry.aged(age));
-        }
+impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
+    fn referenced(&mut self, run: Run, clear: Clear) -> u128 {
+        let Run { container, span } = run;
+        let mut states = [0; MASK_PAGES as usize];
+        let states = &mut states[..span.pages as usize];
+        Physmem::look(self, container, span, states, clear);
+        self.spend(span.pages * self.get(container, container::MAPPING_COUNT).max(1));
+        self.counters.scanned += span.pages;
+        let referenced = states.iter().zip(0..).filter(|(state, _)| **state & PAGE_REFERENCED != 0);
+        referenced.fold(0, |mask, (_, index)| mask | 1 << index)
     }
 }

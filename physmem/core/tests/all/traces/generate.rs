@@ -7,16 +7,16 @@ use super::trace::{Action, Event, Tenant, Trace};
 const STEP_US: u64 = 500;
 
 /// Length of a trace.
-const LENGTH_US: u64 = 4_000_000;
+const LENGTH_US: u64 = 6_000_000;
 
-/// The owner wants frames so often, and gives them all back in every fourth of these.
-const BURST_US: u64 = 300_000;
+/// The owner wants frames so often, and gives them all back in every third of these.
+const BURST_US: u64 = 150_000;
 
 /// Pages that the owner wants each time.
-const BURST_PAGES: u64 = 70;
+const BURST_PAGES: u64 = 120;
 
 /// Guarantee of the owner.
-const OWNER_FRAMES: u64 = 330;
+const OWNER_FRAMES: u64 = 280;
 
 /// Guarantee of the others: for records and page tables, and a few pages.
 const TENANT_FRAMES: u64 = 30;
@@ -76,7 +76,7 @@ fn generate(seed: u64, mut uses: Vec<Use<'_>>) -> Trace {
         trace.tenants.push(Tenant { guaranteed: TENANT_FRAMES, weight, pages });
     }
     let owner = uses.len();
-    trace.tenants.push(Tenant { guaranteed: OWNER_FRAMES, weight: 100, pages: 4 * BURST_PAGES });
+    trace.tenants.push(Tenant { guaranteed: OWNER_FRAMES, weight: 100, pages: 2 * BURST_PAGES });
     let mut push = |time_us, tenant, action| trace.events.push(Event { time_us, tenant, action });
     for (tenant, &(pages, ..)) in uses.iter().enumerate() {
         (0..pages).for_each(|page| push(0, tenant, Action::Write(page)));
@@ -89,8 +89,8 @@ fn generate(seed: u64, mut uses: Vec<Use<'_>>) -> Trace {
             }
         }
         if time_us.is_multiple_of(BURST_US) {
-            match time_us / BURST_US % 4 {
-                0 => push(time_us, owner, Action::Drop(0, 4 * BURST_PAGES)),
+            match time_us / BURST_US % 3 {
+                0 => push(time_us, owner, Action::Drop(0, 2 * BURST_PAGES)),
                 burst => push(time_us, owner, Action::Allocate((burst - 1) * BURST_PAGES, BURST_PAGES)),
             }
         }
