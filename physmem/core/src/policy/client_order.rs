@@ -10,14 +10,18 @@ use containers_core::record::{Contract, Name};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClientOrder;
 
-/// Frames of a holder in proportion to others: what can be taken, divided by the weight.
-fn burden(view: &impl View, holder: Name<Contract>) -> u64 {
-    view.takeable(holder).saturating_mul(1 << 16) / view.weight(holder)
-}
-
-/// Takes frames from everybody in proportion.
-pub(super) fn take_in_proportion(view: &mut impl View, wanted: u64) {
-    let (mut left, mut burdens) = (wanted, 0u64);
+/// Takes from everybody what is planned, and `more` frames in proportion to what could be taken besides, divided by the weight. Each
+/// holder is called once: a second call would have to wait for the end of the first.
+pub(super) fn take_in_proportion<V: View>(
+    view: &mut V,
+    more: u64,
+    planned: impl Fn(&V, Name<Contract>) -> u64,
+) {
+    let burden = |view: &V, holder| {
+        let rest = view.takeable(holder).saturating_sub(planned(view, holder));
+        rest.saturating_mul(1 << 16) / view.weight(holder)
+    };
+    let (mut left, mut burdens) = (more, 0u64);
     let mut next = view.next_holder(None);
     while let Some(holder) = next {
         burdens = burdens.saturating_add(burden(view, holder));
@@ -27,20 +31,21 @@ pub(super) fn take_in_proportion(view: &mut impl View, wanted: u64) {
     while let Some(holder) = next {
         // The chain may change where a holder has nothing left.
         next = view.next_holder(Some(holder));
-        let mine = burden(view, holder);
-        if left == 0 || mine == 0 {
-            continue;
-        }
-        let share = u128::from(left) * u128::from(mine) / u128::from(burdens);
+        let (plan, mine) = (planned(view, holder), burden(view, holder));
+        let share = match mine {
+            0 => 0,
+            _ => (u128::from(left) * u128::from(mine) / u128::from(burdens)) as u64 + 1,
+        };
         burdens -= mine;
-        left -= view.take(holder, (share as u64 + 1).min(left));
+        let taken = view.take(holder, plan + share.min(left));
+        left -= taken.saturating_sub(plan);
     }
 }
 
 impl Policy for ClientOrder {
     fn choose(&mut self, view: &mut impl View, wanted: u64) {
         if wanted != 0 {
-            take_in_proportion(view, wanted);
+            take_in_proportion(view, wanted, |_, _| 0);
         }
     }
 

@@ -1,12 +1,11 @@
 //! The global clock: a hand goes over the pages of all holders of extra frames, those first whose address spaces ran least recently.
 //!
-//! A page that was not referenced since the hand passed it last is *cold*; passing, the hand forgets the reference. When frames
-//! are missing a *round* begins: holders are called in that order for as many frames as were found cold, and if that does not
-//! suffice when the round is over, for the rest in proportion. Now and then, while frames are lent, a round *prepares*: it
-//! looks at a part of the pages and calls nobody, so that the next one knows what was referenced since.
+//! The hand moves while frames are lent: now and then it passes a part of the pages, and forgets their references. A page is *cold*
+//! that was not referenced when the hand passed it last, nor since. When frames are missing a *round* begins: it looks at
+//! holders in that order, until it has found as many cold frames; for these their holders are called, and for what is
+//! missing when the round is over all of them in proportion. A round forgets nothing: shortages that follow each other closely would find all cold.
 //!
-//! Within a contract pages get a second chance: the hand of each container passes those that were in use when it passed last or
-//! since, and takes the others; when it comes round it takes what was not used again, and at last whatever is there.
+//! Within a contract cold pages go first, then those not referenced since the hand passed, then whatever is there.
 //!
 //! Source: Corbató, A Paging Experiment with the Multics System (1968), for the hand; the order of address spaces follows
 //! Denning's reasoning (1968) that who does not run has no working set.
@@ -19,16 +18,24 @@ use crate::limits::{PASS_INTERVAL_NS, PASS_PAGES, ROUND_PAGES};
 use crate::seizure::Run;
 use containers_core::record::{Contract, Name};
 
-/// A note on a contract: when it ran last, whether it had its turn, and in which round that was written.
+/// A note on a contract, and in which round it was written.
 #[derive(Clone, Copy)]
 struct Note {
     round: u16,
-    is_done: bool,
-    last_run: u64,
+    turn: Turn,
 }
 
-/// Bits of the count of the last run in a note; it starts again after 2^39 changes between address spaces.
-const RUN_BITS: u32 = 39;
+/// How a contract stands in a round.
+#[derive(Clone, Copy)]
+enum Turn {
+    /// It will be looked at; when it ran last.
+    Waits(u64),
+    /// It was looked at; frames that it is to be called for.
+    Done(u64),
+}
+
+/// Bits of the number in a note. The count of runs starts again after 2^39 changes between address spaces.
+const NUMBER_BITS: u32 = 39;
 
 /// In a page's age: it was referenced when the hand passed last.
 const LAST_PASS: u8 = 1 << 7;
@@ -36,13 +43,17 @@ const LAST_PASS: u8 = 1 << 7;
 impl Note {
     fn of(view: &impl View, holder: Name<Contract>) -> Option<Note> {
         let word = view.note(holder)?;
-        let last_run = word & ((1 << RUN_BITS) - 1);
-        Some(Note { round: (word >> (RUN_BITS + 1)) as u16, is_done: word >> RUN_BITS & 1 == 1, last_run })
+        let number = word & ((1 << NUMBER_BITS) - 1);
+        let turn = if word >> NUMBER_BITS & 1 == 1 { Turn::Done(number) } else { Turn::Waits(number) };
+        Some(Note { round: (word >> (NUMBER_BITS + 1)) as u16, turn })
     }
 
     fn write(self, view: &mut impl View, holder: Name<Contract>) {
-        let last_run = self.last_run & ((1 << RUN_BITS) - 1);
-        let word = u64::from(self.round) << (RUN_BITS + 1) | u64::from(self.is_done) << RUN_BITS | last_run;
+        let (is_done, number) = match self.turn {
+            Turn::Waits(number) => (0, number & ((1 << NUMBER_BITS) - 1)),
+            Turn::Done(number) => (1, number),
+        };
+        let word = u64::from(self.round) << (NUMBER_BITS + 1) | is_done << NUMBER_BITS | number;
         view.set_note(holder, word);
     }
 }
@@ -50,8 +61,10 @@ impl Note {
 /// See the module.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct GlobalClock {
-    /// Frames that are still to be found.
+    /// Frames that are to be found.
     wanted: u64,
+    /// Of these, found.
+    planned: u64,
     /// A round goes on.
     goes_round: bool,
     /// It calls nobody.
@@ -90,7 +103,7 @@ impl GlobalClock {
                 return false;
             }
             let last_run = view.last_run(holder);
-            Note { round: self.round, is_done: false, last_run }.write(view, holder);
+            Note { round: self.round, turn: Turn::Waits(last_run) }.write(view, holder);
             view.spend(1);
         }
         true
@@ -102,11 +115,9 @@ impl GlobalClock {
         let mut next = view.next_holder(None);
         while let Some(holder) = next {
             next = view.next_holder(Some(holder));
-            let waits = |note: &Note| note.round == self.round && !note.is_done && note.last_run < least;
-            if let Some(note) = Note::of(view, holder).filter(waits)
-                && self.takes_part(view, holder)
-            {
-                (found, least) = (Some(holder), note.last_run);
+            let Some(Note { round, turn: Turn::Waits(last_run) }) = Note::of(view, holder) else { continue };
+            if round == self.round && last_run < least && self.takes_part(view, holder) {
+                (found, least) = (Some(holder), last_run);
             }
         }
         found
@@ -117,14 +128,22 @@ impl GlobalClock {
         self.prepares = prepares;
         self.round = self.round.wrapping_add(1);
         self.of = view.charged_in_sum().max(1);
-        self.left = ROUND_PAGES;
+        (self.left, self.planned) = (ROUND_PAGES, 0);
         self.holder = None;
     }
 
     fn end_round(&mut self, view: &mut impl View) {
         self.goes_round = false;
         if !self.prepares && self.wanted != 0 {
-            take_in_proportion(view, self.wanted);
+            let round = self.round;
+            take_in_proportion(
+                view,
+                self.wanted.saturating_sub(self.planned),
+                |view, holder| match Note::of(view, holder) {
+                    Some(Note { round: of, turn: Turn::Done(frames) }) if of == round => frames,
+                    _ => 0,
+                },
+            );
         }
         self.wanted = 0;
     }
@@ -142,16 +161,19 @@ impl GlobalClock {
         }
     }
 
-    /// The holder has had its turn: it is called for what was found cold.
+    /// Frames that the holder is to be called for, as far as it has been looked at.
+    fn plan(&self, view: &impl View, holder: Name<Contract>) -> u64 {
+        let missing = self.wanted.saturating_sub(self.planned);
+        if self.prepares { 0 } else { self.cold.min(missing).min(view.takeable(holder)) }
+    }
+
+    /// The holder has had its turn.
     fn end_turn(&mut self, view: &mut impl View, holder: Name<Contract>) {
         self.holder = None;
-        if let Some(note) = Note::of(view, holder) {
-            Note { is_done: true, ..note }.write(view, holder);
-        }
-        if !self.prepares {
-            self.wanted -= view.take(holder, self.cold.min(self.wanted));
-        }
-        if self.left == 0 || !self.prepares && self.wanted == 0 {
+        let frames = self.plan(view, holder);
+        self.planned += frames;
+        Note { round: self.round, turn: Turn::Done(frames) }.write(view, holder);
+        if self.left == 0 || !self.prepares && self.planned >= self.wanted {
             self.end_round(view);
         }
     }
@@ -164,9 +186,13 @@ impl GlobalClock {
             Next::End => self.end_turn(view, holder),
             Next::Pages(run) => {
                 let pages = run.span.pages;
-                self.cold += pages - u64::from(view.pass(run).count_ones());
+                if self.prepares {
+                    view.pass(run);
+                } else {
+                    self.cold += u64::from(cold_ones(view, run).count_ones());
+                }
                 self.left = self.left.saturating_sub(pages);
-                let enough = !self.prepares && self.cold >= self.wanted.min(view.takeable(holder));
+                let enough = !self.prepares && self.plan(view, holder) < self.cold;
                 if enough || self.left == 0 {
                     self.end_turn(view, holder);
                 }
@@ -227,10 +253,10 @@ impl Policy for GlobalClock {
     }
 }
 
-/// The pages that were not referenced when the hand passed last, nor since. It passes them now.
+/// The pages that were not referenced when the hand passed last, nor since.
 fn cold_ones(view: &mut impl View, run: Run) -> u128 {
-    let before = (0..).zip(run.span.first..run.span.end());
-    let was_used = before.filter(|&(_, page)| view.age(run.container, page) & LAST_PASS != 0);
+    let pages = (0..).zip(run.span.first..run.span.end());
+    let was_used = pages.filter(|&(_, page)| view.age(run.container, page) & LAST_PASS != 0);
     let was_used: u128 = was_used.fold(0, |mask, (index, _)| mask | 1 << index);
-    all_of(run) & !was_used & !view.pass(run)
+    all_of(run) & !was_used & !view.look(run)
 }

@@ -4,7 +4,7 @@
 use super::trace::{Action, Event, Tenant, Trace};
 
 /// Between two accesses of a tenant, in microseconds.
-const STEP_US: u64 = 500;
+const STEP_US: u64 = 250;
 
 /// Length of a trace.
 const LENGTH_US: u64 = 6_000_000;
@@ -102,6 +102,16 @@ fn generate(seed: u64, mut uses: Vec<Use<'_>>) -> Trace {
 pub fn zipf() -> Trace {
     let zipf = Zipf::new(430, &mut Random(7));
     generate(11, vec![(430, 100, Box::new(move |_, random| Some(zipf.page(random))))])
+}
+
+/// One tenant that uses a few of its pages, which lie anywhere, nearly always.
+pub fn hot() -> Trace {
+    let places = Zipf::new(430, &mut Random(9)).places;
+    let page = move |_, random: &mut Random| {
+        let index = if random.below(20) == 0 { random.below(430) } else { random.below(90) };
+        Some(places[index as usize])
+    };
+    generate(16, vec![(430, 100, Box::new(page))])
 }
 
 /// One tenant that uses a third of its pages at a time, and then another.

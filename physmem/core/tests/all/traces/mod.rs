@@ -3,13 +3,6 @@
 //! The table in `docs/policies.md` is what this prints:
 //! `cargo test -p physmem-core --test all the_policies_compared -- --nocapture`.
 
-macro_rules! check {
-    ($c:expr $(, $m:literal)?) => {
-        if !$c {
-            println!("!!! {}", stringify!($c));
-        }
-    };
-}
 mod generate;
 mod replay;
 mod trace;
@@ -30,10 +23,11 @@ fn compare(name: &str, trace: &Trace) -> [Result; 3] {
         let result = replay(trace, kind);
         let by_tenant: Vec<String> = result.tenants.iter().map(|tenant| tenant.seized.to_string()).collect();
         println!(
-            "| {name} | {label} | {} | {} | {} | {} | {} |",
+            "| {name} | {label} | {} | {} | {} | {} | {} | {} |",
             by_tenant.join(" + "),
             result.sum(|tenant| tenant.refetched),
             result.sum(|tenant| tenant.wrongly_taken),
+            result.sum(|tenant| tenant.misses),
             result.scanned,
             result.steps_most,
         );
@@ -44,33 +38,41 @@ fn compare(name: &str, trace: &Trace) -> [Result; 3] {
 #[test]
 fn the_policies_compared() {
     println!(
-        "| trace | policy | seized, by tenant | fetched again | wrongly taken | pages looked at | most steps |"
+        "| trace | policy | seized, by tenant | fetched again | wrongly taken | accesses missed | pages looked at | most steps |"
     );
-    println!("|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|");
 
-    let [client, clock, aging] = compare("zipf", &generate::zipf());
+    let misses = |result: &Result| result.sum(|tenant| tenant.misses);
+    let [client, clock, aging] = compare("hot", &generate::hot());
     let wrong = |result: &Result| result.sum(|tenant| tenant.wrongly_taken);
-    check!(wrong(&clock) * 10 < wrong(&client) * 8, "the clock spares pages in use");
-    check!(wrong(&aging) * 10 < wrong(&client) * 8, "aging spares pages in use");
+    assert!(wrong(&clock) * 3 < wrong(&client), "the clock spares pages in use");
+    assert!(wrong(&aging) * 3 < wrong(&client), "aging spares pages in use");
     assert_eq!(client.scanned, 0, "the client's order looks at nothing");
 
-    let [client, clock, aging] = compare("phases", &generate::phases());
-    check!(wrong(&clock) < wrong(&client) && wrong(&aging) < wrong(&client), "the past phase goes first");
+    let [client, clock, aging] = compare("zipf", &generate::zipf());
+    assert!(
+        misses(&clock) < misses(&client),
+        "where use falls off slowly the clock is still better than chance"
+    );
+    assert!(misses(&aging) * 10 < misses(&client) * 8, "a longer memory is better");
 
-    let [_, clock, aging] = compare("loop", &generate::endless_loop());
-    // Nobody is good at it: what was used longest ago is what comes next. It must cost no more than all.
-    check!(clock.scanned + aging.scanned > 0);
+    let [client, _, aging] = compare("phases", &generate::phases());
+    assert!(misses(&aging) * 2 < misses(&client), "the past phase goes first");
+
+    // Nobody is good at a loop: what was used longest ago comes next. No policy is to be worse than chance.
+    let [client, clock, aging] = compare("loop", &generate::endless_loop());
+    assert!(misses(&clock).max(misses(&aging)) * 10 < misses(&client) * 11);
 
     let [client, clock, aging] = compare("hoarder", &generate::hoarder());
     let of_hoarder =
         |result: &Result| result.tenants[0].seized * 100 / result.sum(|tenant| tenant.seized).max(1);
-    check!(of_hoarder(&aging) >= 80, "aging takes from the idle hoarder first");
-    check!(of_hoarder(&clock) >= 80, "so does the clock: the hoarder does not run");
-    check!(of_hoarder(&client) <= 70, "proportion does not know who is idle");
+    assert!(of_hoarder(&aging) >= 80, "aging takes from the idle hoarder first");
+    assert!(of_hoarder(&clock) >= 80, "so does the clock: the hoarder does not run");
+    assert!(of_hoarder(&client) <= 70, "proportion does not know who is idle");
 
     let [_, _, aging] = compare("weights", &generate::weights());
     let [light, heavy] = &aging.tenants[..] else { panic!("two tenants") };
-    check!(light.seized >= 2 * heavy.seized, "aging takes from the lighter first");
+    assert!(light.seized >= 2 * heavy.seized, "aging takes from the lighter first");
 }
 
 #[test]

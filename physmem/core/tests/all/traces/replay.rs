@@ -27,6 +27,8 @@ pub struct Outcome {
     pub refetched: u64,
     /// Of these, soon.
     pub wrongly_taken: u64,
+    /// Accesses to pages that were seized, while there was no frame for them too.
+    pub misses: u64,
 }
 
 /// What came of a trace.
@@ -164,6 +166,7 @@ impl Replay {
         let Tenant { space, container, .. } = self.tenants[tenant];
         match self.world.touch(space, BASE + page * PAGE, write) {
             Touch::Ended(FaultReason::Repossessed) => {
+                self.outcomes[tenant].misses += 1;
                 let taken = self.tenants[tenant].lost.get(&page).copied();
                 let allocate = Allocate { first_page: page, pages: 1, any_contents: false };
                 match self.world.call(container, &allocate, &[]) {
