@@ -32,6 +32,8 @@ pub struct Kernel<M> {
     pub machine: M,
     /// What belongs to the processor that has entered the kernel.
     pub(crate) processor: Processor,
+    /// Switches between address spaces, those of the fast path left out.
+    pub(crate) switches: u64,
     pub(crate) timers: TimerWheel,
     pub(crate) interrupts: [InterruptLine; INTERRUPT_LINES],
     /// The task whose end is the end of the system.
@@ -77,6 +79,7 @@ impl<M: Machine> Kernel<M> {
         Kernel {
             machine,
             processor: Processor::IDLE,
+            switches: 0,
             timers: TimerWheel::EMPTY,
             interrupts: [InterruptLine { notification: ObjectName::NONE, bits: 0 }; INTERRUPT_LINES],
             first_task: ObjectName::NONE,
@@ -169,7 +172,10 @@ impl<M: Machine> Kernel<M> {
     fn switch_to(&mut self, link: Link) -> bool {
         let task = self.machine.object::<Thread>(link).task.link;
         if task != self.processor.active_task {
-            let root = self.machine.object::<Task>(task).root;
+            self.switches += 1;
+            let object = self.machine.object::<Task>(task);
+            object.last_run = self.switches;
+            let root = object.root;
             self.machine.activate(root);
             self.processor.active_task = task;
         }

@@ -131,7 +131,9 @@ impl<M: Machine> Kernel<M> {
         let (task, base) = (thread.task.link, thread.context.fs_base);
         self.processor.scheduler.current = to;
         if task != self.processor.active_task {
-            let root = self.machine.object::<Task>(task).root;
+            let object = self.machine.object::<Task>(task);
+            object.last_run = self.switches;
+            let root = object.root;
             self.machine.activate(root);
             self.processor.active_task = task;
         }

@@ -69,6 +69,12 @@ impl<M: Machine> Kernel<M> {
         Ok(Done::Value(self.machine.object::<Task>(task).status.encode()))
     }
 
+    pub(super) fn task_run(&mut self, task: u64) -> Outcome {
+        let task = self.task(task, Rights::INSPECT)?;
+        let is_active = self.processor.active_task == task;
+        Ok(Done::Value(if is_active { self.switches } else { self.machine.object::<Task>(task).last_run }))
+    }
+
     pub(super) fn thread_start(&mut self, arguments: Arguments) -> Outcome {
         let Arguments([thread, instruction, stack, first, second, priority, ..]) = arguments;
         let capability = self.capability_for(thread, Kind::Thread, Rights::CONFIGURE)?;
