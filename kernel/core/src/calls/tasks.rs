@@ -6,6 +6,7 @@ use crate::kernel::{Done, Kernel, Outcome};
 use crate::machine::Machine;
 use crate::name::Link;
 use crate::objects::{Task, Thread, ThreadState};
+use crate::processor::ProcessorSet;
 use kernel_abi::capability::Kind;
 use kernel_abi::message::MESSAGE_BUFFER_BYTES;
 use kernel_abi::task::TaskStatus;
@@ -71,7 +72,7 @@ impl<M: Machine> Kernel<M> {
 
     pub(super) fn task_run(&mut self, task: u64) -> Outcome {
         let task = self.task(task, Rights::INSPECT)?;
-        let is_active = self.processor.active_task == task;
+        let is_active = self.processors_with(task) != ProcessorSet::EMPTY;
         Ok(Done::Value(if is_active { self.switches } else { self.machine.object::<Task>(task).last_run }))
     }
 
@@ -79,7 +80,7 @@ impl<M: Machine> Kernel<M> {
         let Arguments([thread, instruction, stack, first, second, priority, ..]) = arguments;
         let capability = self.capability_for(thread, Kind::Thread, Rights::CONFIGURE)?;
         let link = self.live(capability.name, FrameKind::Thread)?;
-        let own = self.machine.object::<Thread>(self.processor.scheduler.current).priority;
+        let own = self.machine.object::<Thread>(self.current()).priority;
         let priority = u8::try_from(priority).map_err(|_| KernelError::InvalidArgument)?;
         if priority > own {
             return Err(KernelError::PriorityTooHigh.into());
@@ -114,7 +115,7 @@ impl<M: Machine> Kernel<M> {
         if window > kernel_abi::capability::CAPABILITIES_PER_TASK {
             return Err(KernelError::InvalidHandle.into());
         }
-        let current = self.processor.scheduler.current;
+        let current = self.current();
         self.clear_window(current);
         let thread = self.machine.object::<Thread>(current);
         (thread.buffer, thread.window) = (address, window);
@@ -123,12 +124,12 @@ impl<M: Machine> Kernel<M> {
 
     pub(super) fn thread_local_base(&mut self, address: u64) -> Outcome {
         self.check_user(address, 0)?;
-        self.context(self.processor.scheduler.current).fs_base = address;
+        self.context(self.current()).fs_base = address;
         Ok(Done::Value(0))
     }
 
     pub(super) fn thread_exit(&mut self, code: u64) -> Outcome {
-        self.end_thread(self.processor.scheduler.current, TaskStatus::Exited(code as u32));
+        self.end_thread(self.current(), TaskStatus::Exited(code as u32));
         Ok(Done::Handled)
     }
 }
