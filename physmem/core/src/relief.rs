@@ -95,16 +95,19 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
 
     /// Whether there is work that should go on as soon as no message waits.
     pub fn has_work(&self) -> bool {
-        self.seizing != 0 || self.is_ending_due() || self.policy_has_work()
+        self.has_other_work() || self.policy_has_work()
+    }
+
+    fn has_other_work(&self) -> bool {
+        self.seizing != 0 || self.has_going() || self.is_ending_due()
     }
 
     /// A step of work of bounded length. [`Physmem::worked`] is to follow.
     pub fn work(&mut self, now: u64) {
         self.advance(now);
         self.begin_step();
-        let others = self.seizing != 0 || self.is_ending_due();
         // Looking and the rest take turns, so that neither waits for the end of the other.
-        if self.policy_has_work() && (!others || self.policy.is_its_turn()) {
+        if self.policy_has_work() && (!self.has_other_work() || self.policy.is_its_turn()) {
             if self.policy_step() {
                 self.next_relief = Some(self.next_moment());
             }
@@ -117,6 +120,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                     break;
                 }
             }
+        } else if self.has_going() {
+            self.going_step();
         } else if self.is_ending_due() {
             self.end_step();
         }
