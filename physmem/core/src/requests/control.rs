@@ -52,7 +52,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             }),
             Request::PolicySet(asked) => {
                 require(ControlRights::POLICY)?;
-                self.policy = asked.policy;
+                self.set_policy(asked.policy);
                 answered(&Empty)
             }
             Request::ControlShare(asked) => {
@@ -103,7 +103,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     pub fn revocation_status(&self) -> RevocationStatus {
         let counters = self.counters;
         RevocationStatus {
-            policy: self.policy,
+            policy: self.policy.kind(),
             room: self.room(),
             extra: self.extra,
             claimed: self.claimed,
