@@ -8,7 +8,7 @@ use crate::pages::{self, Entry};
 use crate::record::{Container, Contract, Name, Records};
 use crate::{grant, lock};
 use containers_api::container::ContainerStatus;
-use containers_api::{ContainerRights, MemoryError};
+use containers_api::{ContainerRights, LockMode, MemoryError};
 use kernel_abi::FRAME_BYTES;
 use kernel_abi::pmap::FrameSpan;
 
@@ -68,7 +68,8 @@ pub fn resize(frames: &mut impl Frames, access: &Access, size: u64) -> Result<()
     let old = frames.get(access.container, container::PAGES);
     if size < old {
         let cut = Span { first: size, pages: old - size };
-        access.require_unlocked(frames, cut, Intent::Change)?;
+        // Not even its own: a lock's range lies within the container for as long as it is in force.
+        access.require_unlocked(frames, cut, Intent::Lock(LockMode::Fill))?;
         frames.unmap(access.container, cut, Whose::Everybody);
         drop_pages(frames, access.container, cut, u64::MAX);
     } else {

@@ -525,3 +525,15 @@ fn locks_need_their_rights() {
     assert_eq!(scene.world.read(scene.server_space, shared), 2);
     scene.world.check();
 }
+
+#[test]
+fn what_is_locked_is_not_cut_off_not_even_by_who_locked_it() {
+    let mut scene = Scene::new();
+    let request = Lock { first_page: 4, pages: 4, mode: LockMode::Fill, term_ns: 100 };
+    let locked = scene.world.ask(scene.container, &request, &[]);
+    assert_eq!(scene.world.refusal(scene.container, &Resize { pages: 5 }, &[]), MemoryError::Locked);
+    scene.world.ask(scene.container, &Resize { pages: 9 }, &[]);
+    let pass = LockPass { lock: locked.lock, mode: LockMode::Dma, term_ns: 50 };
+    scene.world.ask_badge(scene.container, &pass, &[]);
+    scene.world.check();
+}
