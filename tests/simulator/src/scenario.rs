@@ -26,6 +26,10 @@ pub struct Mix {
     pub sleeps: u64,
     /// What the disk does wrong.
     pub troubles: Troubles,
+    /// One contract in so many has a term; 0: none.
+    pub terms: u64,
+    /// One step in so many, a guarantee is handed down or taken back; 0: never.
+    pub politics: u64,
     /// Parts of 16 of the machine that are guaranteed to nobody.
     pub unguaranteed: u64,
 }
@@ -43,6 +47,8 @@ const QUIET: Mix = Mix {
     driver_deaths: 0,
     sleeps: 0,
     troubles: NO_TROUBLES,
+    terms: 0,
+    politics: 0,
     unguaranteed: 1,
 };
 
@@ -77,6 +83,18 @@ pub const SCENARIOS: &[Mix] = &[
         reads: 20,
         unguaranteed: 6,
         client_deaths: 200,
+        politics: 40,
+        ..QUIET
+    },
+    Mix { name: "ladder", witnesses: 6, sleeps: 60, unguaranteed: 0, politics: 60, ..QUIET },
+    Mix {
+        name: "terms",
+        witnesses: 5,
+        hostiles: 1,
+        reads: 20,
+        terms: 2,
+        sleeps: 150,
+        client_deaths: 400,
         ..QUIET
     },
     Mix {
@@ -97,6 +115,8 @@ pub const SCENARIOS: &[Mix] = &[
         server_deaths: 250,
         driver_deaths: 250,
         sleeps: 250,
+        terms: 5,
+        politics: 150,
         troubles: Troubles { io_errors: 12, hangs: 40, lost_interrupts: 10 },
         unguaranteed: 2,
         ..QUIET
@@ -141,7 +161,7 @@ pub struct Shares {
 /// Frames that the root contract keeps.
 const ROOT_FRAMES: u64 = 8;
 /// Frames that the smallest client can do with.
-const CLIENT_FRAMES: u64 = 14;
+const CLIENT_FRAMES: u64 = 15;
 /// Frames of the system's from the start.
 const SYSTEM_FRAMES: u64 = 4;
 
@@ -157,7 +177,7 @@ impl Shares {
             let pins = (guaranteed / 16).clamp(3, 40);
             driver = (pins + 4, pins);
             places = (guaranteed / 8).clamp(4, 128);
-            server = (places / 2 + 7, extra, places / 2);
+            server = (places / 2 + 8, places, places / 2);
         }
         let rest = guaranteed - ROOT_FRAMES - driver.0 - server.0;
         let parties = (rest / CLIENT_FRAMES).clamp(1, mix.witnesses + mix.hostiles);
@@ -172,7 +192,7 @@ impl Shares {
             places,
             witnesses: (parties - hostiles) as usize,
             hostiles: hostiles as usize,
-            client: (each.min(120), extra, each.min(120) / 2),
+            client: (each.min(120), (managed / 2).min(200), each.min(120) / 2),
         }
     }
 }

@@ -13,6 +13,8 @@ use crate::machine::Arena;
 use crate::random::Random;
 use crate::scenario::{Mix, Shares};
 use crate::world::World;
+use containers_api::MemoryError;
+use containers_api::contract::{HandDown, TakeBack};
 use containers_core::record::Records;
 use physmem_core::database::State;
 use physmem_core::layout::contract;
@@ -94,6 +96,9 @@ impl<'a> Sim<'a> {
             let sleep = self.env.random.below(50_000_000_000);
             return self.sleep(self.env.now() + sleep);
         }
+        if dies(&mut self.env.random, mix.politics * 4) {
+            return self.politics();
+        }
         let servers = if mix.reads == 0 { 0 } else { 36 };
         let clients = 10 * (self.witnesses.len() + self.hostiles.len()) as u64;
         match self.env.random.below(clients + servers + 6) {
@@ -115,7 +120,11 @@ impl<'a> Sim<'a> {
         env.record.note(index as u64, || format!("client {index}:"));
         match index.checked_sub(self.witnesses.len()) {
             None => match &mut self.witnesses[index] {
-                Some(witness) => witness.step(env),
+                Some(witness) => {
+                    if !witness.step(env) {
+                        self.witnesses[index] = None;
+                    }
+                }
                 none => *none = Witness::new(env, index, self.root, client),
             },
             Some(hostile) => match &mut self.hostiles[hostile] {
@@ -187,6 +196,32 @@ impl<'a> Sim<'a> {
         }
     }
 
+    /// The parent hands guarantee down to a witness, or takes some back, whether it likes that or not.
+    fn politics(&mut self) {
+        let index = self.env.random.below(self.witnesses.len() as u64) as usize;
+        let env = &mut self.env;
+        let Some(witness) = &mut self.witnesses[index] else { return };
+        let frames = 1 + env.random.below(8);
+        let sent = [witness.contract];
+        let (more, less) = if env.random.once_in(2) { (frames, 0) } else { (0, frames) };
+        let result = if more != 0 {
+            env.world.ask(self.root, &HandDown { guaranteed: more, pin_limit: 0 }, &sent)
+        } else {
+            env.world.ask(self.root, &TakeBack { guaranteed: less, pin_limit: 0 }, &sent)
+        };
+        env.record.note(frames, || format!("hands {more} frames down, takes {less} back: {result:?}"));
+        match result {
+            Ok(_) => {
+                env.record.count(Counter::HandedDown);
+                witness.guaranteed_changes(more, less);
+            }
+            Err(refused) => {
+                let known = [MemoryError::NotAdmitted, MemoryError::Stale].contains(&refused.error);
+                law!("typed-answers", known, "{:?}", refused.error);
+            }
+        }
+    }
+
     fn server_dies(&mut self) {
         if let Some(server) = self.server.take() {
             self.env.record.note(4, || String::from("the file server dies"));
@@ -250,6 +285,7 @@ impl<'a> Sim<'a> {
         if let Some(driver) = self.driver.take() {
             driver.destroy(env);
         }
+        env.world.finish_work();
         check_all(env);
         if env.mix.reads != 0 {
             self.device.0.borrow_mut().stuck = false;
@@ -259,6 +295,10 @@ impl<'a> Sim<'a> {
                 None => law!("nothing-is-lost", false, "no driver can be started in the end"),
             }
         }
+        // Contracts whose term is over in the meantime, and claims that lapse.
+        let later = env.now() + 10_000_000_000;
+        env.world.pass_time(later);
+        env.world.finish_work();
         check_all(env);
         self.require_nothing_lost();
         self.env.record

@@ -2,7 +2,7 @@
 
 use crate::contents::Frame;
 use crate::law;
-use crate::machine::{HostRecords, Kernel, Parts};
+use crate::machine::{HANDLES, HostRecords, Kernel, NOTIFICATION, Parts};
 use containers_api::space::MapProtection;
 use containers_api::{FaultReason, MemoryError, Name as Label, container, contract, space};
 use containers_core::record::{Container, Contract, Name, Records};
@@ -12,6 +12,7 @@ use kernel_abi::{FRAME_BYTES, Handle};
 use kernel_protocol::{ErrorCode, Message, Refusal, Request};
 use physmem_core::badge::{Badge, BadgeKind};
 use physmem_core::database::{FrameDatabase, State};
+use physmem_core::limits;
 use physmem_core::machine::{add_frames, managed_frames};
 use physmem_core::pmap::{EnterError, Pmap};
 use physmem_core::{Answer, Beginning, FaultAnswer, Handed, Incoming, Outcome, Physmem, Sent};
@@ -22,7 +23,15 @@ pub type Machine<'a> = Physmem<'a, Kernel<'a>, HostRecords<'a>>;
 /// Entry where new kernel objects are put.
 const SCRATCH: Handle = Handle(20);
 /// Handles that physmem may use: first and end.
-const HANDLES: (u32, u32) = (24, 256);
+const FREE_HANDLES: (u32, u32) = (24, HANDLES as u32);
+/// The system's frame that is the pressure page.
+const PRESSURE_FRAME: u32 = 3;
+/// Steps of physmem's own work that fit between two messages.
+const WORK_STEPS: u32 = 2;
+/// Steps of work and deadlines within one step of a run: beyond it, physmem is taken to hang.
+const TIME_STEPS: u32 = 200_000;
+/// How much later than the law says a wait may end: what physmem's own steps take, and the steps of a run.
+const WAIT_SLACK_NS: u64 = 2_000_000;
 /// Frames that are the system's from the start.
 const SYSTEM_FRAMES: u32 = 4;
 /// Attempts at an access until it is taken to fault for ever.
@@ -44,7 +53,19 @@ pub enum Reply<R> {
 
 /// A thread that waits for physmem's answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Wait(u64);
+pub struct Wait {
+    number: u64,
+    /// For frames that the guarantee covers; else for a lock to end, or a contract.
+    pub for_frames: bool,
+}
+
+impl Wait {
+    /// The wait that a refusal stands for: the request was not done, and is to be made again when it is over.
+    pub fn of(refused: &Refused) -> Option<Wait> {
+        let number = refused.detail;
+        (refused.error == MemoryError::Again && number != 0).then_some(Wait { number, for_frames: true })
+    }
+}
 
 /// What touching memory came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,8 +111,10 @@ pub struct World<'a> {
     pub now: u64,
     /// What this step has touched.
     pub touched: Touched,
-    /// Who waits at which handle.
-    waits: Vec<Option<Wait>>,
+    /// Who waits at which handle, and until when at the latest.
+    waits: Vec<Option<(Wait, u64)>>,
+    /// Longest term of extra frames that any contract has.
+    pub longest_term: u64,
     /// Waits that are over, with the answer's label; `None`: the reply was dropped.
     over: Vec<(Wait, Option<u32>)>,
     last_wait: u64,
@@ -105,15 +128,23 @@ impl<'a> World<'a> {
         add_frames(&mut database, 0, SYSTEM_FRAMES, State::System);
         add_frames(&mut database, SYSTEM_FRAMES, frames - SYSTEM_FRAMES, State::FreeDirty);
         let guaranteed = managed_frames(&database) - reserve - extra;
-        let handles = (Handle(HANDLES.0), Handle(HANDLES.1));
-        let beginning = Beginning { reserve, guaranteed, handles, first_principal: 1 };
-        let kernel = Kernel::new(parts.frames, HANDLES.1);
+        let handles = (Handle(FREE_HANDLES.0), Handle(FREE_HANDLES.1));
+        let beginning = Beginning {
+            reserve,
+            guaranteed,
+            handles,
+            first_principal: 1,
+            waits: parts.waits,
+            pressure_frame: Some(PRESSURE_FRAME),
+        };
+        let kernel = Kernel::new(parts.frames, FREE_HANDLES.1);
         let machine = Physmem::new(kernel, HostRecords::new(parts.records), database, beginning);
         World {
             machine,
             now: 1,
             touched: Touched::default(),
-            waits: vec![None; HANDLES.1 as usize],
+            waits: vec![None; HANDLES],
+            longest_term: limits::EXTRA_TERM_NS,
             over: Vec::new(),
             last_wait: 0,
         }
@@ -131,13 +162,61 @@ impl<'a> World<'a> {
 
     /// Begins a step at a moment: the timer fires if something has expired.
     pub fn begin_step(&mut self, now: u64) {
-        self.now = now;
         self.touched.containers.clear();
         self.touched.contracts.clear();
         self.touched.much = false;
         self.machine.pmap.calls = 0;
-        if self.machine.next_deadline().is_some_and(|deadline| deadline <= now) {
-            self.advance();
+        for _ in 0..WORK_STEPS {
+            self.work();
+        }
+        self.pass_time(now);
+    }
+
+    /// Lets time pass: each deadline in its turn. While physmem has nothing else to do it does its own work.
+    pub fn pass_time(&mut self, until: u64) {
+        let idle = until > self.now + WAIT_SLACK_NS;
+        for _ in 0..TIME_STEPS {
+            let next = self.machine.next_deadline().unwrap_or(u64::MAX).max(self.now);
+            if idle && self.machine.has_work() {
+                self.work();
+            } else if next <= until && !self.machine.has_work() {
+                self.now = next;
+                self.advance();
+            } else {
+                self.now = until;
+                if next <= until {
+                    self.advance();
+                }
+                return self.require_waits();
+            }
+        }
+        crate::violation::broken("hang", String::from("physmem's own work does not come to an end"));
+    }
+
+    /// A step of physmem's own work.
+    pub fn work(&mut self) {
+        if self.machine.has_work() {
+            self.touched.much = true;
+            self.machine.work(self.now);
+            self.collect();
+        }
+    }
+
+    /// Does all of physmem's own work that is left.
+    pub fn finish_work(&mut self) {
+        for _ in 0..TIME_STEPS {
+            if !self.machine.has_work() {
+                return;
+            }
+            self.work();
+        }
+        crate::violation::broken("hang", String::from("physmem's own work does not come to an end"));
+    }
+
+    /// Whoever waits for frames does not wait longer than law 4 says.
+    fn require_waits(&self) {
+        for &(_, until) in self.waits.iter().flatten() {
+            law!("waits-end", self.now <= until, "frames due at {until} are not there at {}", self.now);
         }
     }
 
@@ -145,13 +224,11 @@ impl<'a> World<'a> {
     fn advance(&mut self) {
         self.touched.much = true;
         self.machine.advance(self.now);
-        let next = self.machine.next_deadline();
-        law!(
-            "deadlines",
-            next.is_none_or(|next| next > self.now),
-            "due at {next:?}, still there at {}",
-            self.now
-        );
+        let now = self.now;
+        let next = containers_core::lock::next_deadline(&self.machine);
+        law!("deadlines", next.is_none_or(|next| next > now), "a lock of {next:?} is there at {now}");
+        let next = self.machine.next_deadline().filter(|_| !self.machine.has_work());
+        law!("deadlines", next.is_none_or(|next| next > now), "due at {next:?}, not done at {now}");
         self.collect();
     }
 
@@ -159,12 +236,13 @@ impl<'a> World<'a> {
     fn collect(&mut self) {
         let kernel = &mut self.machine.pmap;
         for answer in kernel.answers.drain(..) {
-            if let Some(wait) = self.waits[answer.reply.0 as usize].take() {
+            if let Some((wait, until)) = self.waits[answer.reply.0 as usize].take() {
+                law!("waits-end", self.now <= until, "frames due at {until} came at {}", self.now);
                 self.over.push((wait, Some(answer.label)));
             }
         }
         for handle in kernel.dropped.drain(..) {
-            if let Some(wait) = self.waits[handle.0 as usize].take() {
+            if let Some((wait, _)) = self.waits[handle.0 as usize].take() {
                 self.over.push((wait, None));
             }
         }
@@ -176,12 +254,26 @@ impl<'a> World<'a> {
         Some(self.over.swap_remove(index).1)
     }
 
-    fn wait_at(&mut self, handle: Handle) -> Wait {
+    /// Saves a reply at a handle; `waited`: callers that had waited for frames before.
+    fn wait_at(&mut self, handle: Handle, waited: u64) -> Wait {
         self.machine.pmap.save_reply(handle);
         self.last_wait += 1;
-        let wait = Wait(self.last_wait);
-        self.waits[handle.0 as usize] = Some(wait);
+        let for_frames = self.machine.counters().waited > waited;
+        let wait = Wait { number: self.last_wait, for_frames };
+        let bound = self.longest_term + limits::CALL_GRACE_NS + WAIT_SLACK_NS;
+        let until = if for_frames { self.now + bound } else { u64::MAX };
+        self.waits[handle.0 as usize] = Some((wait, until));
         wait
+    }
+
+    /// Nobody will ask what became of a wait.
+    pub fn forget(&mut self, wait: Wait) {
+        self.over.retain(|&(over, _)| over != wait);
+        for place in &mut self.waits {
+            if place.is_some_and(|(here, _)| here == wait) {
+                *place = None;
+            }
+        }
     }
 
     /// Any words to any of physmem's objects.
@@ -192,12 +284,10 @@ impl<'a> World<'a> {
                 self.note(badge);
             }
         }
-        if self.machine.next_deadline().is_some_and(|deadline| deadline <= self.now) {
-            self.advance();
-        }
+        let waited = self.machine.counters().waited;
         let outcome = self.machine.request(self.now, Incoming { badge, label, words, sent }, SCRATCH);
         let result = match outcome {
-            Outcome::Later(handle) => Err(self.wait_at(handle)),
+            Outcome::Later(handle) => Err(self.wait_at(handle, waited)),
             Outcome::Answered(answer) => Ok(answer),
         };
         self.collect();
@@ -254,14 +344,14 @@ impl<'a> World<'a> {
             Ok(answer) => {
                 let error = MemoryError::from_code(answer.label);
                 law!("typed-answers", error.code() == answer.label, "error {} means nothing", answer.label);
-                let known = error != MemoryError::Internal;
-                law!("typed-answers", known || self.machine.pmap.object_calls > 0, "an internal error");
+                let known = error != MemoryError::Internal || self.machine.pmap.injecting;
+                law!("typed-answers", known, "an internal error");
                 Reply::Refused(Refusal { error, detail: answer.words()[0] })
             }
         }
     }
 
-    /// A request that never waits.
+    /// A request; where it is answered late, so that it must be made again, the refusal is [`Wait::of`] that.
     pub fn ask<Q>(&mut self, badge: u64, request: &Q, sent: &[u64]) -> Result<Q::Reply, Refused>
     where
         Q: Request<Error = MemoryError>,
@@ -269,7 +359,7 @@ impl<'a> World<'a> {
         match self.call(badge, request, sent) {
             Reply::Done(reply, _) => Ok(reply),
             Reply::Refused(refusal) => Err(refusal),
-            Reply::Waits(_) => crate::violation::broken("typed-answers", String::from("a request waits")),
+            Reply::Waits(wait) => Err(later(wait)),
         }
     }
 
@@ -284,15 +374,22 @@ impl<'a> World<'a> {
                 ref other => crate::violation::broken("typed-answers", format!("handed out {other:?}")),
             },
             Reply::Refused(refusal) => Err(refusal),
-            Reply::Waits(_) => crate::violation::broken("typed-answers", String::from("a request waits")),
+            Reply::Waits(wait) => Err(later(wait)),
         }
     }
 
-    /// A child contract.
-    pub fn split(&mut self, parent: u64, guaranteed: u64, extra: u64, pins: u64) -> Result<u64, Refused> {
+    /// A child contract, for so long; 0: for ever. None: not now.
+    pub fn split(&mut self, parent: u64, allowance: (u64, u64, u64), term_ns: u64) -> Option<u64> {
+        let (guaranteed, extra, pins) = allowance;
         let name = Label::truncated("party");
-        let request = contract::Split { guaranteed, extra_limit: extra, pin_limit: pins, name };
-        self.ask_badge(parent, &request, &[])
+        let request = contract::Split { term_ns, ..contract::Split::new(guaranteed, extra, pins, name) };
+        match self.ask_badge(parent, &request, &[]) {
+            Ok(made) => Some(made),
+            Err(refused) => {
+                Wait::of(&refused).into_iter().for_each(|wait| self.forget(wait));
+                None
+            }
+        }
     }
 
     /// An address space.
@@ -304,7 +401,7 @@ impl<'a> World<'a> {
                 ref other => crate::violation::broken("typed-answers", format!("handed out {other:?}")),
             },
             Reply::Refused(refusal) => Err(refusal),
-            Reply::Waits(_) => crate::violation::broken("typed-answers", String::from("a request waits")),
+            Reply::Waits(wait) => Err(later(wait)),
         }
     }
 
@@ -341,32 +438,55 @@ impl<'a> World<'a> {
             {
                 return Touch::Frame(page.frame);
             }
-            let answer = self.machine.fault(space.badge, address, if write { 2 } else { 0 });
+            let waited = self.machine.counters().waited;
+            let answer = match self.machine.fault(self.now, space.badge, address, if write { 2 } else { 0 }) {
+                FaultAnswer::Resolve(cluster) => self.enter(space, cluster.items()),
+                answer => Some(answer),
+            };
+            let result = match answer {
+                None | Some(FaultAnswer::Retry | FaultAnswer::Resolve(_)) => None,
+                Some(FaultAnswer::Raise(reason)) => Some(Touch::Ended(reason)),
+                Some(FaultAnswer::Wait(handle)) => Some(Touch::Waits(self.wait_at(handle, waited))),
+            };
             self.collect();
-            match answer {
-                FaultAnswer::Retry => {}
-                FaultAnswer::Raise(reason) => return Touch::Ended(reason),
-                FaultAnswer::Wait(handle) => return Touch::Waits(self.wait_at(handle)),
-                FaultAnswer::Resolve(cluster) => {
-                    if let Err(reason) = self.enter(space, cluster.items()) {
-                        return Touch::Ended(reason);
-                    }
-                }
+            if let Some(touch) = result {
+                return touch;
             }
         }
         crate::violation::broken("faults-end", format!("the fault at {address:#x} is never resolved"))
     }
 
-    /// The kernel enters a fault's mappings; page tables are supplied where they are missing.
-    fn enter(&mut self, space: Space, items: &[Mapping]) -> Result<(), FaultReason> {
+    /// The kernel enters a fault's mappings; page tables are supplied where they are missing. How the fault is to be
+    /// answered instead, where that cannot be.
+    fn enter(&mut self, space: Space, items: &[Mapping]) -> Option<FaultAnswer> {
         loop {
             match self.machine.pmap.enter(space.task, items) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return None,
                 Err(EnterError::NeedTables(tables)) => {
-                    self.machine.fault_needs_tables(space.badge, tables)?
+                    let answer = self.machine.fault_needs_tables(space.badge, tables);
+                    if answer.is_some() {
+                        return answer;
+                    }
                 }
-                Err(EnterError::Refused(_)) => return Err(FaultReason::NotMapped),
+                Err(EnterError::Refused(_)) => return Some(FaultAnswer::Raise(FaultReason::NotMapped)),
             }
         }
     }
+
+    /// Has a contract's calls signalled, and its contract page kept.
+    pub fn watch(&mut self, contract: u64) -> bool {
+        let label = <contract::Watch as Request>::LABEL;
+        match self.raw(contract, label, &[], &[Sent::Handle(NOTIFICATION)]) {
+            Ok(answer) => answer.label == 0,
+            Err(wait) => {
+                self.forget(wait);
+                false
+            }
+        }
+    }
+}
+
+/// A request that is answered late was not done.
+fn later(wait: Wait) -> Refused {
+    Refusal::with_detail(MemoryError::Again, wait.number)
 }

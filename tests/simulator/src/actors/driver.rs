@@ -3,8 +3,8 @@
 
 use crate::device::{DriverDisk, SharedDevice};
 use crate::env::{BlockAnswer, BlockCall, Counter, Env};
-use crate::law;
-use crate::world::Refused;
+
+use crate::world::{Refused, Wait};
 use containers_api::contract::{ContractDestroy, Examine, ObjectKind};
 use containers_api::dma::QuarantineRelease;
 use containers_api::lock::{LockRelease, LockRuns};
@@ -34,6 +34,8 @@ pub struct Driver {
     pending: [Option<Pending>; REQUESTS],
     /// When it looks at the disk, whatever interrupts come.
     timer: Option<u64>,
+    /// What its one thread waits for before it makes its last request again.
+    waiting: Option<Wait>,
 }
 
 impl Driver {
@@ -45,11 +47,11 @@ impl Driver {
         pins: u64,
         device: &SharedDevice,
     ) -> Option<Driver> {
-        let contract = env.world.split(parent, guaranteed, 0, pins).ok()?;
+        let contract = env.world.split(parent, (guaranteed, 0, pins), 0)?;
         let started = Driver::bring_up(env, contract, device);
         if started.is_none() {
             let result = env.world.ask(contract, &ContractDestroy {}, &[]);
-            law!("typed-answers", result.is_ok(), "the driver's contract is not destroyed: {result:?}");
+            super::require_destroyed(env, result);
         }
         started
     }
@@ -72,14 +74,21 @@ impl Driver {
         env.record.add(Counter::Quarantined, released);
         env.record.note(released, || format!("has stopped the disk; {released} frames leave quarantine"));
         let disk = DriverDisk::start(transport, device.clone()).ok()?;
-        Some(Driver { contract, authority, disk, pending: [const { None }; REQUESTS], timer: None })
+        Some(Driver {
+            contract,
+            authority,
+            disk,
+            pending: [const { None }; REQUESTS],
+            timer: None,
+            waiting: None,
+        })
     }
 
     /// Ends: its calls fail, the device goes on with what it has.
     pub fn destroy(self, env: &mut Env<'_>) {
         env.world.touched.much = true;
         let result = env.world.ask(self.contract, &ContractDestroy {}, &[]);
-        law!("typed-answers", result.is_ok(), "the driver's contract is not destroyed: {result:?}");
+        super::require_destroyed(env, result);
         for pending in self.pending.into_iter().flatten() {
             let at = env.now();
             env.to_workers.push(BlockAnswer { call: pending.call, at, result: None });
@@ -93,6 +102,12 @@ impl Driver {
 
     /// Takes a step: an interrupt or the timer, else a message.
     pub fn step(&mut self, env: &mut Env<'_>, device: &SharedDevice) {
+        if let Some(wait) = self.waiting {
+            if env.world.is_over(wait).is_none() {
+                return;
+            }
+            self.waiting = None;
+        }
         let interrupted = device.0.borrow().interrupt;
         let timer = self.timer.is_some_and(|moment| moment <= env.now());
         if interrupted || timer {
@@ -131,7 +146,11 @@ impl Driver {
         }
         let runs = match self.runs(env, call.lock) {
             Ok(runs) => runs,
-            Err(refusal) => {
+            Err(None) => {
+                env.to_driver.push_front(*call);
+                return Ok(());
+            }
+            Err(Some(refusal)) => {
                 self.release(env, call.lock, 0);
                 return Err(refusal);
             }
@@ -149,12 +168,19 @@ impl Driver {
         }
     }
 
-    fn runs(&mut self, env: &mut Env<'_>, lock: u64) -> Result<PhysicalRuns, Refusal<BlockError>> {
+    fn runs(&mut self, env: &mut Env<'_>, lock: u64) -> Result<PhysicalRuns, Option<Refusal<BlockError>>> {
         let mut runs = PhysicalRuns::new();
         loop {
             let request = LockRuns { first_page: runs.covered() };
-            let answer = env.world.ask(lock, &request, &[self.authority, self.contract]).map_err(bad_lock)?;
-            if runs.extend(&answer).map_err(|_| BlockError::BadLock)? {
+            let answer = env.world.ask(lock, &request, &[self.authority, self.contract]);
+            if let Err(refused) = &answer
+                && refused.error == MemoryError::Again
+            {
+                self.waiting = Wait::of(refused);
+                return Err(None);
+            }
+            let answer = answer.map_err(|refused| Some(bad_lock(refused)))?;
+            if runs.extend(&answer).map_err(|_| Some(BlockError::BadLock.into()))? {
                 return Ok(runs);
             }
         }

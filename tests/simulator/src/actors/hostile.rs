@@ -5,13 +5,14 @@ use super::requests::{self, RandomMessage};
 use crate::contents::may_be_seen;
 use crate::env::{BlockCall, Counter, Env, ReadCall};
 use crate::law;
-use crate::world::{Space, Touch};
+use crate::world::{Space, Touch, Wait};
 use containers_api::contract::ContractDestroy;
 use containers_api::{MemoryError, container};
 use filesystems_api::block::{Extent, Extents};
 use kernel_abi::FRAME_BYTES;
 use kernel_protocol::ErrorCode;
 use physmem_core::badge::{Badge, BadgeKind};
+use physmem_core::limits::EXTRA_TERM_MAX_NS;
 use physmem_core::{Answer, Handed, Sent};
 
 /// Capabilities that it remembers.
@@ -34,8 +35,8 @@ pub struct Hostile {
 impl Hostile {
     /// One under a new contract; none if the parent cannot give as much now.
     pub fn new(env: &mut Env<'_>, index: usize, parent: u64, allowance: (u64, u64, u64)) -> Option<Hostile> {
-        let (guaranteed, extra, pins) = allowance;
-        let contract = env.world.split(parent, guaranteed, extra, pins).ok()?;
+        let contract = env.world.split(parent, allowance, 0)?;
+        env.world.longest_term = EXTRA_TERM_MAX_NS;
         env.record.count(Counter::Splits);
         let own = 1 + index as u8 % 0x3f;
         let mut this =
@@ -53,7 +54,11 @@ impl Hostile {
         env.record.count(Counter::Destroyed);
         env.world.touched.much = true;
         // It may have destroyed its own contract already.
-        let _ = env.world.ask(self.contract, &ContractDestroy {}, &[]);
+        if let Err(refused) = env.world.ask(self.contract, &ContractDestroy {}, &[])
+            && let Some(wait) = Wait::of(&refused)
+        {
+            env.world.forget(wait);
+        }
         env.to_clients[self.index].clear();
     }
 
@@ -137,15 +142,16 @@ impl Hostile {
             let told = result.as_ref().map(|answer| answer.label);
             format!("sends {kind:?} label {} {:?} {sent:?}: {told:?}", message.label, message.words())
         });
-        let Ok(answer) = result else { return };
+        let answer = match result {
+            Ok(answer) => answer,
+            Err(wait) => return env.world.forget(wait),
+        };
         if answer.label == 0 {
             env.record.count(Counter::HostileDone);
             self.keep(env, message.label, &answer);
         } else {
             let error = MemoryError::from_code(answer.label);
             law!("typed-answers", error.code() == answer.label, "error {} means nothing", answer.label);
-            let injected = env.world.machine.pmap.object_calls > 0;
-            law!("typed-answers", error != MemoryError::Internal || injected, "an internal error");
         }
     }
 
@@ -185,8 +191,11 @@ impl Hostile {
         let write = env.random.once_in(2);
         let touched = env.world.touch(space, address, write);
         env.record.note(address, || format!("touches {address:#x}: {touched:?}"));
-        if let Touch::Frame(frame) = touched {
-            self.look(env, frame, write);
+        match touched {
+            Touch::Frame(frame) => self.look(env, frame, write),
+            // Another of its threads goes on.
+            Touch::Waits(wait) => env.world.forget(wait),
+            Touch::Ended(_) => {}
         }
     }
 

@@ -4,7 +4,7 @@
 use crate::env::{BlockAnswer, BlockCall, Counter, Env, ReadAnswer, ReadCall};
 use crate::image::Metadata;
 use crate::law;
-use crate::world::Refused;
+use crate::world::{Refused, Wait};
 use containers_api::container as api;
 use containers_api::contract::{ContainerCreate, Examine, ObjectKind};
 use containers_api::{ContainerRights, LockMode, MemoryError};
@@ -73,6 +73,8 @@ struct Job {
     copy_out: bool,
     careful_until: u64,
     memory_attempts: u32,
+    /// What it waits for before it makes its last request again.
+    waiting: Option<Wait>,
 }
 
 /// See the module.
@@ -92,15 +94,19 @@ pub struct Server {
 impl Server {
     /// Starts under a new contract, with so many places in its cache.
     pub fn new(env: &mut Env<'_>, parent: u64, allowance: (u64, u64, u64), places: u64) -> Option<Server> {
-        let (guaranteed, extra, pins) = allowance;
-        let contract = env.world.split(parent, guaranteed, extra, pins).ok()?;
+        let contract = env.world.split(parent, allowance, 0)?;
         let volume = match Volume::mount(Metadata(env.image.clone())) {
             Ok(volume) => volume,
             Err(error) => crate::violation::broken("reads", format!("the volume is not mounted: {error}")),
         };
         let create = ContainerCreate { pages: places + COPY_PAGES + 1 };
-        let Ok(cache) = env.world.ask_badge(contract, &create, &[]) else {
-            let _ = env.world.ask(contract, &containers_api::contract::ContractDestroy {}, &[]);
+        let cache = env.world.ask_badge(contract, &create, &[]);
+        if let Some(wait) = cache.as_ref().err().and_then(Wait::of) {
+            env.world.forget(wait);
+        }
+        let Ok(cache) = cache else {
+            let result = env.world.ask(contract, &containers_api::contract::ContractDestroy {}, &[]);
+            super::require_destroyed(env, result);
             return None;
         };
         Some(Server {
@@ -118,7 +124,7 @@ impl Server {
     /// Ends: its calls fail, its locks stay until somebody ends them.
     pub fn destroy(self, env: &mut Env<'_>) {
         let result = env.world.ask(self.contract, &containers_api::contract::ContractDestroy {}, &[]);
-        law!("typed-answers", result.is_ok(), "the server's contract is not destroyed: {result:?}");
+        super::require_destroyed(env, result);
         for job in self.workers.into_iter().flatten() {
             answer(env, &job.asked, None);
         }
@@ -157,6 +163,7 @@ impl Server {
                         copy_out: false,
                         careful_until: 0,
                         memory_attempts: MEMORY_ATTEMPTS,
+                        waiting: None,
                     }));
                 }
             }
@@ -208,6 +215,12 @@ impl Server {
 
     /// One step of a read; true: it is done.
     fn work(&mut self, env: &mut Env<'_>, job: &mut Job) -> Result<bool, Error> {
+        if let Some(wait) = job.waiting {
+            if env.world.is_over(wait).is_none() {
+                return Ok(false);
+            }
+            job.waiting = None;
+        }
         let stage = std::mem::replace(&mut job.stage, Stage::Plan);
         job.stage = match stage {
             Stage::Begin => self.begin(env, job)?,
@@ -218,6 +231,10 @@ impl Server {
             Stage::Copy { run, source, destination, bytes, valid } => {
                 let request = api::Copy { source_offset: source, destination_offset: destination, bytes };
                 let copied = env.world.ask(self.cache, &request, &[job.asked.container]);
+                if comes_later(job, &copied) {
+                    job.stage = Stage::Copy { run, source, destination, bytes, valid };
+                    return Ok(false);
+                }
                 if let Some(run) = run {
                     self.index.release(run);
                 }
@@ -321,6 +338,9 @@ impl Server {
         };
         let request = api::Lock { first_page, pages, mode: LockMode::Dma, term_ns: LOCK_TERM_NS };
         let result = env.world.ask(container, &request, &[]);
+        if comes_later(job, &result) {
+            return Ok(Stage::Lock { purpose, extents });
+        }
         env.record
             .note(pages, || format!("locks {pages} pages for the disk: {:?}", result.map(|it| it.expires)));
         match (result, &mut purpose) {
@@ -357,13 +377,17 @@ impl Server {
     fn pass(
         &mut self,
         env: &mut Env<'_>,
-        job: &Job,
+        job: &mut Job,
         purpose: Purpose,
         extents: Extents,
         mut locked: Locked,
     ) -> Stage {
         let request = api::LockPass { lock: locked.lock, mode: LockMode::Dma, term_ns: PASS_TERM_NS };
-        match env.world.ask_badge(locked.container, &request, &[]) {
+        let result = env.world.ask_badge(locked.container, &request, &[]);
+        if comes_later(job, &result) {
+            return Stage::Pass { purpose, extents, locked };
+        }
+        match result {
             Ok(lock) => {
                 env.record.count(Counter::Passes);
                 let call = env.next_call();
@@ -437,7 +461,7 @@ impl Server {
     fn copy_in(
         &mut self,
         env: &mut Env<'_>,
-        job: &Job,
+        job: &mut Job,
         (purpose, locked): (Purpose, Locked),
         mut kept: Kept,
         copied: u64,
@@ -456,7 +480,13 @@ impl Server {
             destination_offset: u64::from(reservation.place) * PAGE_BYTES,
             bytes: part * PAGE_BYTES,
         };
-        match env.world.ask(job.asked.container, &request, &[self.cache]) {
+        let result = env.world.ask(job.asked.container, &request, &[self.cache]);
+        if comes_later(job, &result) {
+            self.index.cancel(reservation);
+            let Kept { version, cached } = kept;
+            return Stage::CopyIn { purpose, locked, version, cached, copied };
+        }
+        match result {
             Ok(_) => {
                 env.record.note(part, || format!("caches {part} pages"));
                 kept.cached.push((reservation, file_page + copied));
@@ -514,6 +544,13 @@ impl Server {
         job.done.dma_bytes += valid;
         Ok(Stage::Plan)
     }
+}
+
+/// Whether a request was not done because frames are on their way; then it is made again.
+fn comes_later<R>(job: &mut Job, result: &Result<R, Refused>) -> bool {
+    let Err(refused) = result else { return false };
+    job.waiting = Wait::of(refused);
+    refused.error == MemoryError::Again
 }
 
 fn answer(env: &mut Env<'_>, asked: &ReadCall, result: Option<Result<ReadDone, Error>>) {

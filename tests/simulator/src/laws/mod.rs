@@ -8,8 +8,8 @@ pub use step::check_step;
 pub use walk::check_all;
 
 use crate::world::World;
-use containers_core::pages;
 use containers_core::record::{Container, Records};
+use containers_core::{Entry, pages};
 use physmem_core::badge::Badge;
 use physmem_core::database::NO_FRAME;
 
@@ -17,6 +17,12 @@ use physmem_core::database::NO_FRAME;
 pub fn frame_of(world: &World<'_>, badge: u64, page: u64) -> Option<u32> {
     let found = world.machine.resolve::<Container>(Badge(badge).name())?;
     pages::entry(&world.machine, found, page).frame()
+}
+
+/// Whether a page was seized.
+pub fn is_lost(world: &World<'_>, badge: u64, page: u64) -> bool {
+    let found = world.machine.resolve::<Container>(Badge(badge).name());
+    found.is_some_and(|found| pages::entry(&world.machine, found, page) == Entry::LOST)
 }
 
 /// Records of a list, from its first.

@@ -7,7 +7,7 @@ use crate::law;
 use crate::world::World;
 use containers_core::layout::{container, hold};
 use containers_core::record::{Contract, Name, Records};
-use physmem_core::database::State;
+use physmem_core::database::{NO_FRAME, State};
 use physmem_core::destroy::ending;
 use physmem_core::layout::{contract, space};
 use physmem_core::machine::managed_frames;
@@ -54,7 +54,9 @@ pub fn check_contract(world: &World<'_>, this: Name<Contract>) {
     let of = |head: containers_core::record::Field<Contract, u32>| {
         ring(world, machine.get(this, head)).count() as u64
     };
-    let records = of(contract::SMALL_RING) + of(contract::LARGE_RING) + of(contract::NODE_RING);
+    let page = u64::from(machine.get(this, contract::PAGE) != NO_FRAME);
+    let huge = of(contract::HUGE_RING) + page;
+    let records = of(contract::SMALL_RING) + of(contract::LARGE_RING) + of(contract::NODE_RING) + huge;
     let charged = machine.get(this, contract::RECORDS);
     law!("charges", charged == records, "{charged} record frames are charged, {records} are there");
     let mut kernel = of(contract::ENDPOINT_RING) + of(contract::NOTIFICATION_RING) + of(contract::TASK_RING);
@@ -65,15 +67,18 @@ pub fn check_contract(world: &World<'_>, this: Name<Contract>) {
     }
     let charged = machine.get(this, contract::KERNEL);
     law!("charges", charged == kernel, "{charged} kernel frames are charged, {kernel} are there");
-    let mut pages = 0;
-    let mut containers = 0;
+    let (mut pages, mut containers, mut vital) = (0, 0, 0);
     for here in each(machine.get(this, contract::CONTAINERS), |here| machine.get(here, container::NEXT)) {
         pages += machine.get(here, container::PRESENT);
         containers += 1;
+        if machine.get(here, container::VITAL) {
+            vital += machine.get(here, container::PAGES);
+        }
     }
     let charged = machine.get(this, contract::PAGES);
     law!("charges", charged == pages, "{charged} pages are charged, {pages} are there");
     law!("charges", machine.get(this, contract::CONTAINER_COUNT) == containers, "{containers} containers");
+    law!("charges", machine.get(this, contract::VITAL) == vital, "{vital} pages are vital");
     let mut aside = 0;
     for here in each(machine.get(this, contract::HOLDS), |here| machine.get(here, hold::NEXT)) {
         aside += machine.get(here, hold::PAGES);
@@ -87,12 +92,21 @@ pub fn check_limits(world: &World<'_>, this: Name<Contract>) {
     let machine = &world.machine;
     let guaranteed = machine.get(this, contract::GUARANTEED);
     let pinned = machine.get(this, contract::PINNED);
-    let firm = machine.get(this, contract::RECORDS) + machine.get(this, contract::KERNEL) + pinned;
+    let vital = machine.get(this, contract::VITAL);
+    let firm = machine.get(this, contract::RECORDS) + machine.get(this, contract::KERNEL) + pinned + vital;
     law!("firm-fits-guarantee", firm <= guaranteed, "{firm} firm frames, {guaranteed} guaranteed");
     let most = machine.get(this, contract::PIN_LIMIT);
     law!("pins-are-covered", pinned <= most, "{pinned} pages are pinned, {most} may be");
-    let extra = machine.charged(this).saturating_sub(guaranteed);
+    let charged = machine.charged(this);
+    let extra = charged.saturating_sub(guaranteed);
     let most = machine.get(this, contract::EXTRA_LIMIT);
-    let waits = machine.get(this, contract::ENDING) == ending::WAITING;
-    law!("extra-within-limit", extra <= most || waits, "{extra} extra frames, {most} may be");
+    let waits = machine.get(this, contract::ENDING) != ending::ALIVE;
+    let seizing = machine.get(this, contract::SEIZING);
+    let is_asked = machine.get(this, contract::CALL_DEADLINE) != 0 || seizing != 0;
+    law!("extra-within-limit", extra <= most || waits || is_asked, "{extra} extra frames, {most} may be");
+    let terms: u64 = contract::TERMS.iter().map(|(count, _)| machine.get(this, *count)).sum();
+    law!("extra-terms", terms == extra, "terms of {terms} frames, {extra} are extra");
+    law!("extra-terms", seizing <= extra, "{seizing} frames are seized, {extra} are extra");
+    let claimed = machine.get(this, contract::CLAIMED);
+    law!("claims", claimed <= guaranteed.saturating_sub(charged), "{claimed} frames are claimed");
 }

@@ -22,6 +22,7 @@ struct Found {
     unfilled: u64,
     extra: u64,
     guaranteed: u64,
+    claimed: u64,
 }
 
 /// Checks all laws.
@@ -30,8 +31,14 @@ pub fn check_all(env: &mut Env<'_>) {
     let world = &env.world;
     check_sums(world);
     let frames = world.machine.database().frames() as usize;
-    let mut found =
-        Found { holders: vec![0; frames], owned: vec![false; frames], unfilled: 0, extra: 0, guaranteed: 0 };
+    let mut found = Found {
+        holders: vec![0; frames],
+        owned: vec![false; frames],
+        unfilled: 0,
+        extra: 0,
+        guaranteed: 0,
+        claimed: 0,
+    };
     let mut next = vec![world.machine.root()];
     while let Some(this) = next.pop() {
         visit_contract(world, this, &mut found);
@@ -57,8 +64,12 @@ fn own(found: &mut Found, world: &World<'_>, frame: u32, state: State) {
 fn visit_contract(world: &World<'_>, this: Name<Contract>, found: &mut Found) {
     let machine = &world.machine;
     check_contract(world, this);
-    for head in [contract::SMALL_RING, contract::LARGE_RING, contract::NODE_RING] {
+    for head in [contract::SMALL_RING, contract::LARGE_RING, contract::NODE_RING, contract::HUGE_RING] {
         ring(world, machine.get(this, head)).for_each(|frame| own(found, world, frame, State::Record));
+    }
+    let page = machine.get(this, contract::PAGE);
+    if page != NO_FRAME {
+        own(found, world, page, State::Record);
     }
     for head in [contract::ENDPOINT_RING, contract::NOTIFICATION_RING, contract::TASK_RING] {
         ring(world, machine.get(this, head)).for_each(|frame| own(found, world, frame, State::Object));
@@ -90,6 +101,7 @@ fn visit_contract(world: &World<'_>, this: Name<Contract>, found: &mut Found) {
     let charged = machine.charged(this);
     found.unfilled += guaranteed.saturating_sub(charged);
     found.extra += charged.saturating_sub(guaranteed);
+    found.claimed += machine.get(this, contract::CLAIMED);
     found.guaranteed += guaranteed;
 }
 
@@ -167,7 +179,8 @@ fn check_frames(world: &World<'_>, found: &Found) {
             (kind != Kind::Plain) == (state == State::Object),
             "frame {frame}: {state:?}, {kind:?}"
         );
-        if state != State::Held && state != State::System {
+        let for_all = state == State::Record && database.record_size(frame).is_none();
+        if state != State::Held && state != State::System && !for_all {
             let count = world.machine.pmap.map_count(frame);
             law!("unmapped-before-reuse", count == 0, "frame {frame} is {state:?}, mapped {count} times");
         }
@@ -179,10 +192,14 @@ fn check_frames(world: &World<'_>, found: &Found) {
 }
 
 fn check_guarantees(world: &World<'_>, found: &Found) {
-    let free = world.machine.database().free_frames();
-    law!("guarantee", free >= found.unfilled, "{free} frames are free, {} promised", found.unfilled);
-    let sum = world.machine.system_status().guaranteed;
+    let machine = &world.machine;
+    let status = machine.revocation_status();
+    let (free, room) = (machine.database().free_frames(), status.room + status.claimed);
+    law!("guarantee", free >= room, "{free} frames are free, {room} may be charged");
+    let unfilled = found.unfilled;
+    law!("guarantee", room + found.extra >= unfilled, "{unfilled} frames are promised, {room} are there");
+    let sum = machine.system_status().guaranteed;
     law!("guarantee", sum == found.guaranteed, "{sum} frames are guaranteed, {} found", found.guaranteed);
-    let extra = world.machine.extra_in_sum();
-    law!("extra-within-limit", extra == found.extra, "{extra} extra frames, {} found", found.extra);
+    law!("extra-terms", status.extra == found.extra, "{} extra frames, {} found", status.extra, found.extra);
+    law!("claims", status.claimed == found.claimed, "{} frames claimed, {}", status.claimed, found.claimed);
 }

@@ -1,10 +1,12 @@
 //! The kernel's calls, as physmem's logic makes them.
 
-use super::{Kernel, Kind, LateAnswer, Object, Tables, Task};
+use super::{Kernel, Kind, LateAnswer, NOTIFICATION, Object, Tables, Task};
 use crate::contents::FRAME;
 use crate::law;
 use kernel_abi::object::THREADS_PER_TASK;
-use kernel_abi::pmap::{FrameRange, FrameSpan, Mapping, PageRange, Protection};
+use kernel_abi::pmap::{
+    FrameRange, FrameSpan, Mapping, PageRange, Protection, QUERY_DIRTY, QUERY_PRESENT, QUERY_REFERENCED,
+};
 use kernel_abi::{Handle, KernelError};
 use physmem_core::pmap::{EnterError, NewObject, Pmap};
 
@@ -268,6 +270,32 @@ impl Pmap for Kernel<'_> {
 
     fn kill(&mut self, task: Handle) {
         self.end_task(task);
+    }
+
+    fn query(&mut self, task: Handle, address: u64, output: &mut [u8], _clear: bool) {
+        self.count_call();
+        let Ok(task) = self.task_mut(task) else { return };
+        for (state, page) in output.iter_mut().zip(address / PAGE..) {
+            // Whatever is mapped counts as used: nothing here relies on the bits being exact.
+            if let Some(mapped) = task.tables.get(page).filter(|_| !task.ended) {
+                let dirty = if mapped.writable { QUERY_DIRTY } else { 0 };
+                *state = QUERY_PRESENT | QUERY_REFERENCED | dirty;
+            }
+        }
+    }
+
+    fn keep_notification(&mut self, sent: Handle, kept: Handle) -> Result<(), KernelError> {
+        if sent != NOTIFICATION {
+            return Err(KernelError::WrongKind);
+        }
+        law!("kernel", !self.handles[kept.0 as usize], "the entry {kept:?} is taken");
+        self.handles[kept.0 as usize] = true;
+        Ok(())
+    }
+
+    fn signal(&mut self, notification: Handle) {
+        law!("kernel", self.handles[notification.0 as usize], "no notification is kept at {notification:?}");
+        self.signals += 1;
     }
 
     fn drop_handle(&mut self, handle: Handle) {

@@ -13,8 +13,8 @@ use crate::contents::{FRAME, Frame, GARBAGE};
 use crate::law;
 use containers_core::record::{FRAME_WORDS, RecordFrame};
 use kernel_abi::{Handle, KernelError};
-use physmem_core::FrameEntry;
 use physmem_core::pmap::NewObject;
+use physmem_core::{FrameEntry, FrameWait};
 
 /// Kernel calls that physmem may make for one step: beyond it, it is taken to hang.
 pub const CALLS_PER_STEP: u64 = 200_000;
@@ -38,6 +38,7 @@ pub struct Arena {
     frames: Vec<Frame>,
     records: Vec<RecordFrame>,
     entries: Vec<FrameEntry>,
+    waits: Vec<FrameWait>,
 }
 
 /// Parts of an [`Arena`] for a machine.
@@ -48,7 +49,15 @@ pub struct Parts<'a> {
     pub records: &'a mut [RecordFrame],
     /// The frame database.
     pub entries: &'a mut [FrameEntry],
+    /// Who waits for frames.
+    pub waits: &'a mut [FrameWait],
 }
+
+/// Handles of physmem's table, used or not.
+pub const HANDLES: usize = 256;
+
+/// The one entry of physmem's table that holds a notification which came along with a request.
+pub const NOTIFICATION: Handle = Handle(17);
 
 impl Arena {
     /// The parts for a machine of so many frames, as if never used.
@@ -58,13 +67,16 @@ impl Arena {
             self.records.resize(frames, [0; FRAME_WORDS]);
             self.entries.resize(frames, FrameEntry::default());
         }
+        self.waits.resize(HANDLES, FrameWait::default());
         let parts = Parts {
             frames: &mut self.frames[..frames],
             records: &mut self.records[..frames],
             entries: &mut self.entries[..frames],
+            waits: &mut self.waits,
         };
         parts.frames.fill([GARBAGE; FRAME]);
         parts.entries.fill(FrameEntry::default());
+        parts.waits.fill(FrameWait::default());
         parts
     }
 }
@@ -117,8 +129,12 @@ pub struct Kernel<'a> {
     pub dropped: Vec<Handle>,
     /// Calls in this step.
     pub calls: u64,
+    /// Notifications signalled.
+    pub signals: u64,
     /// Operations on kernel objects until one is refused; 0: none is.
     pub refuse_object_in: u64,
+    /// Operations are being refused in this run.
+    pub injecting: bool,
     /// Operations on kernel objects that could have been refused.
     pub object_calls: u64,
 }
@@ -137,7 +153,9 @@ impl<'a> Kernel<'a> {
             answers: Vec::new(),
             dropped: Vec::new(),
             calls: 0,
+            signals: 0,
             refuse_object_in: 0,
+            injecting: false,
             object_calls: 0,
         }
     }

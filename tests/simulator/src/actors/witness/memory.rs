@@ -6,7 +6,7 @@ use crate::env::{Counter, Env};
 use crate::law;
 use crate::world::{Reply, Space, Touch};
 use containers_api::space::MapProtection;
-use containers_api::{container, space};
+use containers_api::{MemoryError, container, space};
 use kernel_abi::FRAME_BYTES;
 
 impl Witness {
@@ -200,7 +200,10 @@ impl Witness {
         env.record.note(pages, || format!("resizes container {place} from {old} to {pages} pages"));
         let badge = self.holdings[place].badge;
         let result = env.world.ask(badge, &container::Resize { pages }, &[]);
-        if let Some(reply) = self.asked(env, result, None, 2) {
+        let refused = self.holdings[place].vital
+            && result.as_ref().is_err_and(|it| it.error == MemoryError::NotAdmitted);
+        let expected = refused.then_some(MemoryError::NotAdmitted);
+        if let Some(reply) = self.asked(env, result, expected, 2) {
             self.changed(place, reply.version);
             self.holdings[place].pages.resize(pages as usize, ZEROS);
             self.unmap_and_map(env, place);
@@ -288,13 +291,15 @@ impl Witness {
                     pages: vec![ZEROS; pages as usize],
                     version: 0,
                     sealed: false,
+                    discardable: false,
+                    vital: false,
                     grant: None,
                     loan: None,
                 };
                 self.unmap_and_map(env, place);
             }
             Err(refused) => {
-                self.require_scarce(env, refused.error, 2);
+                self.require_scarce(env, refused, 2);
                 self.holdings.clear();
                 self.restart_task(env);
             }
@@ -317,7 +322,7 @@ impl Witness {
         self.space = Space::NONE;
         match env.world.space(self.contract) {
             Ok(space) => self.space = space,
-            Err(refused) => self.require_scarce(env, refused.error, 6),
+            Err(refused) => self.require_scarce(env, refused, 6),
         }
         if self.space.badge != 0 {
             (0..self.holdings.len()).for_each(|place| self.map_again(env, place));
@@ -362,11 +367,12 @@ impl Witness {
                 self.holdings[place].grant = None;
                 self.settle(env, place);
             }
+            Reply::Waits(wait) if wait.for_frames => self.state = State::Waiting(wait),
             Reply::Waits(wait) => {
                 law!("owner-gets-range-back", !break_locks, "a revoke that breaks locks waits");
                 self.state = State::Revoking(wait, env.now() + grant.maximum_lock_ns, place);
             }
-            Reply::Refused(refused) => self.require_scarce(env, refused.error, 1),
+            Reply::Refused(refused) => self.require_scarce(env, refused, 1),
         }
     }
 

@@ -3,6 +3,7 @@
 //! It has one thread, one address space, a few containers mapped at places of their own. Whatever it sees that its model
 //! does not explain breaks the law `contents`; what it is refused that it is promised, `guarantee`.
 
+mod ladder;
 mod memory;
 mod reads;
 
@@ -11,13 +12,19 @@ use crate::env::{Counter, Env};
 use crate::law;
 use crate::world::{Refused, Space, Touch, Wait};
 use containers_api::{ContainerRights, FaultReason, MemoryError, container, contract};
+use containers_core::record::{Contract, Records};
 use kernel_abi::FRAME_BYTES;
+use ladder::Ladder;
+use physmem_core::badge::Badge;
+use physmem_core::limits::CONTRACT_TERM_MIN_NS;
 use reads::Loan;
 
 /// First page of the place where the container with an index is mapped: each has a page table of its own.
 const PLACE: u64 = 512;
 /// Containers of a witness.
 const CONTAINERS: usize = 3;
+/// How long a contract may take to go once its term is over.
+const ENDING_SLACK_NS: u64 = 20_000_000;
 /// Frames that bookkeeping and page tables of one request may need at most.
 const SLACK: u64 = 8;
 
@@ -34,6 +41,8 @@ struct Holding {
     pages: Vec<Page>,
     version: u64,
     sealed: bool,
+    discardable: bool,
+    vital: bool,
     grant: Option<Grant>,
     loan: Option<Loan>,
 }
@@ -54,6 +63,8 @@ enum State {
     Ready,
     /// A fault, until the lock in its way has ended, at this moment at the latest.
     Faulting(Wait, u64),
+    /// Frames that the guarantee covers. How long it may take is looked after by the world.
+    Waiting(Wait),
     /// A revoke, the same; of which container.
     Revoking(Wait, u64, usize),
 }
@@ -70,13 +81,19 @@ pub struct Witness {
     written: u64,
     /// Its task has ended, and physmem was not told.
     ended: bool,
+    ladder: Ladder,
+    /// When its contract ends; `u64::MAX`: never.
+    expires: u64,
 }
 
 impl Witness {
     /// A witness under a new contract; none if the parent cannot give as much now.
     pub fn new(env: &mut Env<'_>, index: usize, parent: u64, allowance: (u64, u64, u64)) -> Option<Witness> {
         let (guaranteed, extra, pins) = allowance;
-        let contract = env.world.split(parent, guaranteed, extra, pins).ok()?;
+        let terms = env.mix.terms;
+        let has_term = terms != 0 && env.random.once_in(terms);
+        let term = if has_term { env.random.between(CONTRACT_TERM_MIN_NS, 3_000_000_000) } else { 0 };
+        let contract = env.world.split(parent, (guaranteed, extra, pins), term)?;
         env.record.count(Counter::Splits);
         let mut this = Witness {
             index,
@@ -87,10 +104,15 @@ impl Witness {
             state: State::Ready,
             written: env.next_call() << 20,
             ended: false,
+            expires: if term == 0 { u64::MAX } else { env.now() + term },
+            ladder: Ladder::new(&mut env.random, extra),
         };
+        if env.random.once_in(2) {
+            env.world.watch(contract);
+        }
         match env.world.space(contract) {
             Ok(space) => this.space = space,
-            Err(refused) => this.require_scarce(env, refused.error, 6),
+            Err(refused) => this.require_scarce(env, refused, 6),
         }
         let size = (guaranteed.saturating_sub(SLACK + 2) / 2).clamp(1, 16);
         for _ in 0..CONTAINERS {
@@ -109,13 +131,15 @@ impl Witness {
                     pages: vec![ZEROS; pages as usize],
                     version: 0,
                     sealed: false,
+                    discardable: false,
+                    vital: false,
                     grant: None,
                     loan: None,
                 };
                 self.holdings.push(holding);
                 self.map_again(env, place);
             }
-            Err(refused) => self.require_scarce(env, refused.error, 2),
+            Err(refused) => self.require_scarce(env, refused, 2),
         }
     }
 
@@ -125,14 +149,42 @@ impl Witness {
         let at = (address(place, 0), 0, holding.pages.len() as u64);
         match env.world.map(self.space, holding.badge, at, !holding.sealed) {
             Ok(()) => {}
-            Err(refused) => self.require_scarce(env, refused.error, 2),
+            Err(refused) => self.require_scarce(env, refused, 2),
         }
     }
 
-    /// Takes a step.
-    pub fn step(&mut self, env: &mut Env<'_>) {
+    /// Takes a step. False: its contract is over.
+    pub fn step(&mut self, env: &mut Env<'_>) -> bool {
+        if env.now() >= self.expires {
+            return !self.is_over(env);
+        }
+        self.live(env);
+        true
+    }
+
+    /// Whether its contract, whose term is over, is gone.
+    fn is_over(&mut self, env: &mut Env<'_>) -> bool {
+        let gone = env.world.machine.resolve::<Contract>(Badge(self.contract).name()).is_none();
+        let late = env.now() > self.expires + ENDING_SLACK_NS;
+        law!("contract-terms", gone || !late, "a contract of {} is there at {}", self.expires, env.now());
+        if gone {
+            env.record.count(Counter::Expired);
+            env.to_clients[self.index].clear();
+        }
+        gone
+    }
+
+    fn live(&mut self, env: &mut Env<'_>) {
         match self.state {
             State::Ready => self.act(env),
+            State::Waiting(wait) => {
+                if env.world.is_over(wait).is_some() {
+                    self.state = State::Ready;
+                } else if env.random.once_in(3) {
+                    // Another thread of it answers calls.
+                    self.answer_call(env);
+                }
+            }
             State::Faulting(wait, until) => {
                 if env.world.is_over(wait).is_some() {
                     self.state = State::Ready;
@@ -163,6 +215,9 @@ impl Witness {
     }
 
     fn act(&mut self, env: &mut Env<'_>) {
+        if self.find_losses(env) {
+            return;
+        }
         for place in 0..self.holdings.len() {
             if self.holdings[place].loan.is_some() && self.take_answer(env, place) {
                 return;
@@ -191,24 +246,40 @@ impl Witness {
             85 if env.random.once_in(2) => self.seal(env, place),
             84..92 => self.protect(env, place),
             92 => self.restart_task(env),
-            93..100 => self.compare_all(env, place),
+            93..96 => self.compare_all(env, place),
+            96 => self.set_eviction(env, place),
+            97 => self.renew(env),
+            98..100 => self.answer_call(env),
             _ => self.read(env, place),
         }
     }
 
     /// Ends by itself, or is ended: everything goes.
     pub fn destroy(&mut self, env: &mut Env<'_>) {
+        if env.now() >= self.expires {
+            // It goes by itself.
+            return env.to_clients[self.index].clear();
+        }
         env.record.count(Counter::Destroyed);
         let result = env.world.ask(self.contract, &contract::ContractDestroy {}, &[]);
-        law!("typed-answers", result.is_ok(), "a contract is not destroyed: {result:?}");
+        crate::actors::require_destroyed(env, result);
         env.to_clients[self.index].clear();
     }
 
     /// The law of guarantees: what was refused for lack of memory did not fit into the guarantee.
-    fn require_scarce(&mut self, env: &mut Env<'_>, error: MemoryError, pages: u64) {
+    fn require_scarce(&mut self, env: &mut Env<'_>, refused: Refused, pages: u64) {
+        let error = refused.error;
         let scarce = [MemoryError::ContractExhausted, MemoryError::NoRecord];
-        let injected = env.world.machine.pmap.object_calls > 0 && error == MemoryError::Internal;
+        let injected = env.world.machine.pmap.injecting && error == MemoryError::Internal;
         if injected || error == MemoryError::Limit {
+            return;
+        }
+        if error == MemoryError::Again {
+            // Nothing was done; what the guarantee covers is on its way.
+            if let Some(wait) = Wait::of(&refused) {
+                env.record.count(Counter::FrameWaits);
+                self.state = State::Waiting(wait);
+            }
             return;
         }
         law!("typed-answers", scarce.contains(&error), "witness {}: {error:?}", self.index);
@@ -254,7 +325,7 @@ impl Witness {
             }
             Err(refused) if Some(refused.error) == expected => None,
             Err(refused) => {
-                self.require_scarce(env, refused.error, pages);
+                self.require_scarce(env, refused, pages);
                 None
             }
         }
@@ -268,6 +339,9 @@ impl Witness {
 
     /// What a container holds, page by page, compared with what it must; straight from the machine.
     pub fn compare(&self, env: &mut Env<'_>) {
+        if env.now() >= self.expires {
+            return;
+        }
         for holding in &self.holdings {
             for page in 0..holding.pages.len() as u64 {
                 self.compare_page(env, holding, page);
@@ -276,8 +350,13 @@ impl Witness {
     }
 
     fn compare_page(&self, env: &mut Env<'_>, holding: &Holding, page: u64) {
-        if holding.is_lent(page) {
-            return;
+        let lost = crate::laws::is_lost(&env.world, holding.badge, page);
+        if holding.is_lent(page) || lost {
+            return law!(
+                "guarantee",
+                !lost || self.ladder.may_lose,
+                "page {page} is gone, and nothing was extra"
+            );
         }
         env.record.count(Counter::Pages);
         let found = crate::laws::frame_of(&env.world, holding.badge, page);
@@ -313,6 +392,11 @@ impl Witness {
         let lent = self.holdings[place].is_lent(page);
         match env.world.touch(self.space, address(place, page), write) {
             Touch::Frame(frame) => Some(frame),
+            Touch::Waits(wait) if wait.for_frames => {
+                env.record.count(Counter::FrameWaits);
+                self.state = State::Waiting(wait);
+                None
+            }
             Touch::Waits(wait) => {
                 law!("owner-gets-range-back", lent, "page {page} is locked and nobody has it");
                 env.record.count(Counter::Waits);
@@ -329,8 +413,10 @@ impl Witness {
 
     fn require_reason(&mut self, env: &mut Env<'_>, place: usize, reason: FaultReason) {
         match reason {
-            FaultReason::ContractExhausted => self.require_scarce(env, MemoryError::ContractExhausted, 1),
-            FaultReason::NoRecord => self.require_scarce(env, MemoryError::NoRecord, 1),
+            FaultReason::ContractExhausted => {
+                self.require_scarce(env, MemoryError::ContractExhausted.into(), 1)
+            }
+            FaultReason::NoRecord => self.require_scarce(env, MemoryError::NoRecord.into(), 1),
             // The mapping could not be paid for; it is tried again.
             FaultReason::NotMapped | FaultReason::BeyondEnd => self.unmap_and_map(env, place),
             reason => law!("typed-answers", false, "a witness's thread ends: {reason}"),

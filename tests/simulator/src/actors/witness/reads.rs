@@ -107,7 +107,7 @@ impl Witness {
                 true
             }
             Err(refused) => {
-                self.require_scarce(env, refused.error, 1);
+                self.require_scarce(env, refused, 1);
                 false
             }
         }
