@@ -4,6 +4,7 @@ use crate::access::{Access, Intent, changed};
 use crate::frames::{Contents, Frames, Span, Whose};
 use crate::layout::{CONTAINER_GRANTS, CONTAINER_LOCKS, container};
 use crate::limits::OPERATION_PAGES_MAX;
+use crate::mutations::{self, Mutation};
 use crate::pages::{self, Entry};
 use crate::record::{Container, Contract, Name, Records};
 use crate::{eviction, grant, lock};
@@ -166,10 +167,11 @@ pub fn touch(
     write: bool,
 ) -> Result<(), MemoryError> {
     let entry = pages::entry(frames, this, page);
-    if entry == Entry::LOST {
+    let silently = mutations::has(Mutation::LoseSilently);
+    if entry == Entry::LOST && !silently {
         return Err(MemoryError::Lost);
     }
-    if entry == Entry::ABSENT {
+    if entry.frame().is_none() {
         charge_absent(frames, this, Span::page(page))?;
         fill_absent(frames, this, Span::page(page), Contents::Zero);
     } else if write && entry.is_shared() {
@@ -182,7 +184,7 @@ pub fn touch(
 /// break. The page's charge pays. Where others hold the frame, mappings of the page are removed. The frame.
 pub fn unshare(frames: &mut impl Frames, this: Name<Container>, page: u64, entry: Entry) -> u32 {
     let old = entry.frame().expect("a page that is unshared is present");
-    if frames.holders(old) == 1 {
+    if frames.holders(old) == 1 || mutations::has(Mutation::ShareWrites) {
         pages::set(frames, this, page, entry.shared(false));
         return old;
     }
@@ -225,7 +227,9 @@ pub fn make_private(
 ) -> Result<(), MemoryError> {
     charge_absent(frames, this, span)?;
     fill_absent(frames, this, span, contents);
-    frames.unmap(this, span, Whose::Everybody);
+    if !mutations::has(Mutation::KeepOwnersMappings) {
+        frames.unmap(this, span, Whose::Everybody);
+    }
     for page in span.first..span.end() {
         let entry = pages::entry(frames, this, page);
         if entry.is_shared() {

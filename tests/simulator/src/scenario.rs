@@ -26,6 +26,12 @@ pub struct Mix {
     pub sleeps: u64,
     /// What the disk does wrong.
     pub troubles: Troubles,
+    /// Pages of a witness's container at most.
+    pub pages: u64,
+    /// Frames of the machine at most.
+    pub frames: u64,
+    /// Longest that a step takes, in nanoseconds.
+    pub step_ns: u64,
     /// One contract in so many has a term; 0: none.
     pub terms: u64,
     /// One step in so many, a guarantee is handed down or taken back; 0: never.
@@ -47,6 +53,9 @@ const QUIET: Mix = Mix {
     driver_deaths: 0,
     sleeps: 0,
     troubles: NO_TROUBLES,
+    pages: 16,
+    frames: 1024,
+    step_ns: 40_000,
     terms: 0,
     politics: 0,
     unguaranteed: 1,
@@ -81,12 +90,26 @@ pub const SCENARIOS: &[Mix] = &[
         witnesses: 6,
         hostiles: 2,
         reads: 20,
-        unguaranteed: 6,
+        unguaranteed: 1,
         client_deaths: 200,
         politics: 40,
+        pages: 40,
+        frames: 300,
+        step_ns: 400_000,
         ..QUIET
     },
-    Mix { name: "ladder", witnesses: 6, sleeps: 60, unguaranteed: 0, politics: 60, ..QUIET },
+    Mix {
+        name: "ladder",
+        witnesses: 6,
+        sleeps: 300,
+        unguaranteed: 0,
+        politics: 100,
+        pages: 60,
+        frames: 256,
+        step_ns: 1_000_000,
+        client_deaths: 100,
+        ..QUIET
+    },
     Mix {
         name: "terms",
         witnesses: 5,
@@ -117,6 +140,8 @@ pub const SCENARIOS: &[Mix] = &[
         sleeps: 250,
         terms: 5,
         politics: 150,
+        pages: 40,
+        step_ns: 200_000,
         troubles: Troubles { io_errors: 12, hangs: 40, lost_interrupts: 10 },
         unguaranteed: 2,
         ..QUIET
@@ -134,7 +159,8 @@ pub fn of_seed(seed: u64, only: Option<&'static Mix>) -> (Mix, usize) {
     let mix = random.pick(SCENARIOS);
     let size = random.pick(&[64_u64, 96, 128, 192, 256, 384, 512, 768, 1024]);
     let frames = size - if size == 64 { 0 } else { random.below(size / 4) };
-    (only.copied().unwrap_or(mix), frames as usize)
+    let mix = only.copied().unwrap_or(mix);
+    (mix, frames.min(mix.frames) as usize)
 }
 
 /// Frames for each party of a machine.

@@ -22,8 +22,7 @@ use std::rc::Rc;
 
 /// Steps from one walk of all laws to the next.
 pub const WALK_STEPS: u64 = 1000;
-/// Longest that a step takes, in nanoseconds, unless everybody sleeps.
-const STEP_NS: u64 = 40_000;
+
 /// Answers that are kept for a file server that has ended.
 const ANSWERS_KEPT: usize = 64;
 
@@ -65,7 +64,7 @@ impl<'a> Sim<'a> {
 
     /// Takes a step with random numbers of its own, and checks what it touched.
     pub fn step(&mut self, mut random: Random) {
-        let now = self.env.now() + random.below(STEP_NS);
+        let now = self.env.now() + random.below(self.env.mix.step_ns);
         self.env.random = random;
         self.env.world.begin_step(now);
         self.act();

@@ -190,7 +190,16 @@ impl<'a> World<'a> {
                 return self.require_waits();
             }
         }
-        crate::violation::broken("hang", String::from("physmem's own work does not come to an end"));
+        crate::violation::broken(
+            "hang",
+            format!(
+                "physmem's own work does not come to an end: now {}, next {:?}, work {}, {:?}",
+                self.now,
+                self.machine.next_deadline(),
+                self.machine.has_work(),
+                self.machine.revocation_status()
+            ),
+        );
     }
 
     /// A step of physmem's own work.
@@ -210,7 +219,16 @@ impl<'a> World<'a> {
             }
             self.work();
         }
-        crate::violation::broken("hang", String::from("physmem's own work does not come to an end"));
+        crate::violation::broken(
+            "hang",
+            format!(
+                "physmem's own work does not come to an end: now {}, next {:?}, work {}, {:?}",
+                self.now,
+                self.machine.next_deadline(),
+                self.machine.has_work(),
+                self.machine.revocation_status()
+            ),
+        );
     }
 
     /// Whoever waits for frames does not wait longer than law 4 says.

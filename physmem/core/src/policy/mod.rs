@@ -13,6 +13,7 @@ use crate::seizure::Run;
 use client_order::ClientOrder;
 use containers_api::control::PolicyKind;
 use containers_core::layout::container;
+use containers_core::mutations::{self, Mutation};
 use containers_core::record::{Container, Contract, Name, Records};
 
 /// What a policy sees, and the two things that it can say.
@@ -87,7 +88,8 @@ impl<P: Pmap, M: RecordMemory> View for Physmem<'_, P, M> {
             Some(after) => self.get(after, container::NEXT),
         };
         while let Some(here) = next {
-            if !self.get(here, container::IN_ORDER) && !self.get(here, container::VITAL) {
+            let is_vital = self.get(here, container::VITAL) && !mutations::has(Mutation::SeizeVital);
+            if !self.get(here, container::IN_ORDER) && !is_vital {
                 return Some(here);
             }
             next = self.get(here, container::NEXT);

@@ -12,6 +12,7 @@ use filesystems_api::block::{Extent, Extents};
 use kernel_abi::FRAME_BYTES;
 use kernel_protocol::ErrorCode;
 use physmem_core::badge::{Badge, BadgeKind};
+use physmem_core::database::State;
 use physmem_core::limits::EXTRA_TERM_MAX_NS;
 use physmem_core::{Answer, Handed, Sent};
 
@@ -200,6 +201,10 @@ impl Hostile {
     }
 
     fn look(&mut self, env: &mut Env<'_>, frame: u32, write: bool) {
+        // The pressure page and contract pages are physmem's own, for anybody to read.
+        if env.world.machine.database().state(frame) != State::Held {
+            return law!("protection", !write, "hostile {} can write to frame {frame}", self.index);
+        }
         env.record.count(Counter::Looked);
         let own = self.own;
         let bytes = env.world.frame(frame);

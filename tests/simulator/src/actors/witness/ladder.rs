@@ -34,6 +34,8 @@ pub(super) struct Ladder {
     pub reduced: bool,
     /// Extra frames by the moment it was first seen to have them, the oldest first.
     terms: VecDeque<(u64, u64)>,
+    /// When it looked last.
+    looked: u64,
     /// Frames seized so far, as it knows.
     seized: u64,
 }
@@ -41,15 +43,24 @@ pub(super) struct Ladder {
 impl Ladder {
     pub fn new(random: &mut Random, extra_limit: u64) -> Ladder {
         let conduct = random.pick(&[Conduct::Prompt, Conduct::Prompt, Conduct::Half, Conduct::Deaf]);
-        Ladder { conduct, may_lose: extra_limit != 0, reduced: false, terms: VecDeque::new(), seized: 0 }
+        Ladder {
+            conduct,
+            may_lose: extra_limit != 0,
+            reduced: false,
+            terms: VecDeque::new(),
+            looked: 0,
+            seized: 0,
+        }
     }
 
     /// Notes how many extra frames there are: the oldest go first.
     fn note(&mut self, now: u64, extra: u64) {
         let known: u64 = self.terms.iter().map(|&(_, count)| count).sum();
         if extra > known {
-            self.terms.push_back((now, extra - known));
+            // It came at some moment since the last look.
+            self.terms.push_back((self.looked, extra - known));
         }
+        self.looked = now;
         let mut gone = known.saturating_sub(extra);
         while let Some((_, count)) = self.terms.front_mut()
             && gone > 0
@@ -63,10 +74,14 @@ impl Ladder {
         }
     }
 
-    /// Frames whose term cannot be over.
-    fn protected(&self, now: u64) -> u64 {
-        let runs = |&&(since, _): &&(u64, u64)| since + EXTRA_TERM_NS > now;
-        self.terms.iter().filter(runs).map(|&(_, count)| count).sum()
+    /// Frames whose term may be over.
+    fn over(&self, now: u64) -> u64 {
+        if self.looked + EXTRA_TERM_NS <= now {
+            // Whatever it got since is over, too.
+            return u64::MAX;
+        }
+        let over = |&&(since, _): &&(u64, u64)| since + EXTRA_TERM_NS <= now;
+        self.terms.iter().filter(over).map(|&(_, count)| count).sum()
     }
 }
 
@@ -78,9 +93,9 @@ impl Witness {
         let (seized, extra) = (machine.get(this, layout::contract::SEIZED), machine.extra_of(this));
         let now = env.now();
         if seized != self.ladder.seized {
-            let protected = self.ladder.protected(now);
-            let kept = self.ladder.reduced || extra >= protected;
-            law!("terms-are-kept", kept, "{extra} extra frames are left, {protected} of them in their term");
+            let (gone, over) = (seized - self.ladder.seized, self.ladder.over(now));
+            let kept = self.ladder.reduced || gone <= over;
+            law!("terms-are-kept", kept, "{gone} extra frames were seized, the terms of {over} were over");
             law!("guarantee", self.ladder.may_lose, "frames were seized, and nothing was extra");
             env.record.add(Counter::Seized, seized - self.ladder.seized);
             self.ladder.seized = seized;
@@ -102,13 +117,12 @@ impl Witness {
             (0..pages).any(|page| crate::laws::is_lost(&env.world, holding.badge, page))
         };
         for holding in &self.holdings {
-            law!(
-                "eviction-order",
-                !holding.vital || !lost(holding),
-                "a page of a vital container was seized"
-            );
+            let spared = !holding.vital || holding.loan.is_some() || !lost(holding);
+            law!("eviction-order", spared, "a page of a vital container was seized");
         }
-        let others = self.holdings.iter().any(|holding| !holding.discardable && lost(holding));
+        // What is lent and lost may have been so for long.
+        let is_other = |it: &&Holding| !it.discardable && it.loan.is_none();
+        let others = self.holdings.iter().filter(is_other).any(lost);
         for holding in self.holdings.iter().filter(|it| it.discardable && !it.vital && it.loan.is_none()) {
             let present = |page: u64| crate::laws::frame_of(&env.world, holding.badge, page).is_some();
             let left = (0..holding.pages.len() as u64).any(present);
@@ -121,12 +135,9 @@ impl Witness {
         for place in 0..self.holdings.len() {
             let holding = &self.holdings[place];
             let mut pages = 0..holding.pages.len() as u64;
-            let Some(page) = pages.find(|&page| crate::laws::is_lost(&env.world, holding.badge, page)) else {
-                continue;
-            };
-            if holding.is_lent(page) {
-                continue;
-            }
+            let lost =
+                |&page: &u64| !holding.is_lent(page) && crate::laws::is_lost(&env.world, holding.badge, page);
+            let Some(page) = pages.find(lost) else { continue };
             if env.random.once_in(2) && !self.ended && self.space.badge != 0 {
                 let touched = env.world.touch(self.space, super::address(place, page), false);
                 let gone = matches!(touched, Touch::Ended(FaultReason::Repossessed | FaultReason::NotMapped));
@@ -207,6 +218,14 @@ impl Witness {
 
     /// Says what is to go first, and what never.
     pub(super) fn set_eviction(&mut self, env: &mut Env<'_>, place: usize) {
+        let lost = |holding: &Holding| {
+            let mut pages = 0..holding.pages.len() as u64;
+            pages.any(|page| crate::laws::is_lost(&env.world, holding.badge, page))
+        };
+        // The order is judged by what is gone: nothing may be gone when it changes.
+        if self.holdings.iter().any(lost) {
+            return;
+        }
         let (rank, discardable) = (env.random.below(4) as u16, env.random.once_in(3));
         let vital = env.random.once_in(5);
         env.record.note(u64::from(rank), || {

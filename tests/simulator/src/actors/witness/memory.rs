@@ -81,7 +81,8 @@ impl Witness {
             return;
         }
         let badge = self.holdings[place].badge;
-        if env.random.once_in(2) {
+        // Who may have large containers is greedy.
+        if env.random.once_in(if env.mix.pages > 16 { 5 } else { 2 }) {
             env.record
                 .note(pages, || format!("gives up {pages} pages of container {place} from {first_page}"));
             let result = env.world.ask(badge, &container::Deallocate { first_page, pages }, &[]);
@@ -193,7 +194,7 @@ impl Witness {
     /// Makes a container longer or shorter.
     pub(super) fn resize(&mut self, env: &mut Env<'_>, place: usize) {
         let old = self.holdings[place].pages.len() as u64;
-        let pages = 1 + env.random.below(16);
+        let pages = 1 + env.random.below(env.mix.pages);
         if self.holdings[place].sealed || self.holdings[place].loan.is_some() {
             return;
         }
@@ -230,6 +231,9 @@ impl Witness {
     }
 
     pub(super) fn unmap_and_map(&mut self, env: &mut Env<'_>, place: usize) {
+        if self.space.badge == 0 {
+            return;
+        }
         let pages = if env.random.once_in(4) { 512 } else { 64 };
         let request = space::Unmap { address: address(place, 0), pages };
         let result = env.world.ask(self.space.badge, &request, &[]);
@@ -282,7 +286,7 @@ impl Witness {
         env.record.note(place as u64, || format!("ends container {place} and makes another"));
         let result = env.world.ask(self.holdings[place].badge, &container::ContainerDestroy {}, &[]);
         self.asked(env, result, None, 0);
-        let pages = 1 + env.random.below(16.min(self.guaranteed / 2));
+        let pages = 1 + env.random.below(env.mix.pages);
         let request = containers_api::contract::ContainerCreate { pages };
         match env.world.ask_badge(self.contract, &request, &[]) {
             Ok(badge) => {

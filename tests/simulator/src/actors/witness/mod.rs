@@ -114,7 +114,7 @@ impl Witness {
             Ok(space) => this.space = space,
             Err(refused) => this.require_scarce(env, refused, 6),
         }
-        let size = (guaranteed.saturating_sub(SLACK + 2) / 2).clamp(1, 16);
+        let size = (guaranteed.saturating_sub(SLACK + 2) / 2).clamp(1, 16).max(env.mix.pages - 15);
         for _ in 0..CONTAINERS {
             let pages = 1 + env.random.below(size);
             this.make_container(env, pages);
@@ -145,6 +145,9 @@ impl Witness {
 
     /// Maps a container at its place, where nothing is mapped.
     fn map_again(&mut self, env: &mut Env<'_>, place: usize) {
+        if self.space.badge == 0 {
+            return;
+        }
         let holding = &self.holdings[place];
         let at = (address(place, 0), 0, holding.pages.len() as u64);
         match env.world.map(self.space, holding.badge, at, !holding.sealed) {
@@ -200,8 +203,10 @@ impl Witness {
             State::Revoking(wait, until, place) => {
                 if env.world.is_over(wait).is_some() {
                     self.state = State::Ready;
-                    self.holdings[place].grant = None;
-                    self.settle(env, place);
+                    if place < self.holdings.len() {
+                        self.holdings[place].grant = None;
+                        self.settle(env, place);
+                    }
                 } else {
                     law!(
                         "waits-end",
@@ -234,8 +239,8 @@ impl Witness {
         env.record.count(Counter::Requests);
         let reads = env.mix.reads;
         match env.random.below(100 + reads) {
-            0..48 => self.touch_page(env, place),
-            48..56 => self.change_range(env, place),
+            0..44 => self.touch_page(env, place),
+            44..56 => self.change_range(env, place),
             56..70 => self.copy(env, place),
             70..74 => self.move_pages(env, place),
             74..78 => self.remap(env, place),
@@ -304,7 +309,8 @@ impl Witness {
                     "guaranteed are {}",
                     status.guaranteed
                 );
-                status.pages + status.records + status.kernel
+                let firm = status.records + status.kernel + status.pinned + status.vital;
+                firm.max(status.pages + status.records + status.kernel)
             }
             Err(refused) => crate::violation::broken("typed-answers", format!("{refused:?}")),
         }
@@ -416,6 +422,8 @@ impl Witness {
             FaultReason::ContractExhausted => {
                 self.require_scarce(env, MemoryError::ContractExhausted.into(), 1)
             }
+            // The file server has it, and will find out.
+            FaultReason::Repossessed if self.ladder.may_lose && self.holdings[place].loan.is_some() => {}
             FaultReason::NoRecord => self.require_scarce(env, MemoryError::NoRecord.into(), 1),
             // The mapping could not be paid for; it is tried again.
             FaultReason::NotMapped | FaultReason::BeyondEnd => self.unmap_and_map(env, place),
