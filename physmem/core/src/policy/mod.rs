@@ -7,6 +7,7 @@
 mod client_order;
 
 use crate::layout::contract;
+use crate::limits::CALL_GRACE_NS;
 use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
 use crate::seizure::Run;
@@ -70,7 +71,14 @@ impl<P: Pmap, M: RecordMemory> View for Physmem<'_, P, M> {
         if self.is_called(holder) {
             return 0;
         }
-        self.callable(holder).saturating_sub(self.get(holder, contract::SEIZING))
+        let over = self.callable(holder);
+        // One call at a time: it takes along what comes to its end before the deadline, so that nobody waits for a second one.
+        // Who is not asked any more keeps those until then.
+        let frames = match over != 0 && self.standing(holder) != 0 {
+            true => self.callable_by(holder, self.now.saturating_add(CALL_GRACE_NS)),
+            false => over,
+        };
+        frames.saturating_sub(self.get(holder, contract::SEIZING))
     }
 
     fn weight(&self, holder: Name<Contract>) -> u64 {
