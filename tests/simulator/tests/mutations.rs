@@ -25,7 +25,7 @@ fn expected(mutation: Mutation) -> (&'static str, &'static str) {
         Mutation::ShortGuarantee => ("guarantee", "ladder"),
         Mutation::KeepPins => ("pins-are-covered", "boot-read"),
         Mutation::SeizeEarly => ("terms-are-kept", "ladder"),
-        Mutation::SeizeVital => ("eviction-order", "pressure"),
+        Mutation::SeizeVital => ("eviction-order", "ladder"),
         Mutation::LoseSilently => ("lost-pages-unseen", "pressure"),
         Mutation::ForgetWaiter => ("waits-end", "ladder"),
         Mutation::ForgetEnd => ("contract-terms", "terms"),

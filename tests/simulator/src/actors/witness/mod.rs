@@ -138,6 +138,9 @@ impl Witness {
                 };
                 self.holdings.push(holding);
                 self.map_again(env, place);
+                if env.mix.politics != 0 && env.random.once_in(2) {
+                    self.set_eviction(env, place);
+                }
             }
             Err(refused) => self.require_scarce(env, refused, 2),
         }
