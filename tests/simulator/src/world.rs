@@ -26,6 +26,8 @@ const SCRATCH: Handle = Handle(20);
 const FREE_HANDLES: (u32, u32) = (24, HANDLES as u32);
 /// The system's frame that is the pressure page.
 const PRESSURE_FRAME: u32 = 3;
+/// The system's frame that is the clock page.
+const CLOCK_FRAME: u32 = 2;
 /// Steps of physmem's own work that fit between two messages.
 const WORK_STEPS: u32 = 2;
 /// Steps of work and deadlines within one step of a run: beyond it, physmem is taken to hang.
@@ -138,7 +140,8 @@ impl<'a> World<'a> {
             pressure_frame: Some(PRESSURE_FRAME),
         };
         let kernel = Kernel::new(parts.frames, FREE_HANDLES.1);
-        let machine = Physmem::new(kernel, HostRecords::new(parts.records), database, beginning);
+        let mut machine = Physmem::new(kernel, HostRecords::new(parts.records), database, beginning);
+        machine.clock_frame = Some(CLOCK_FRAME);
         World {
             machine,
             now: 1,

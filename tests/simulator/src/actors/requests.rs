@@ -27,18 +27,20 @@ pub enum Argument {
     Lock,
     /// A cursor, a principal, a device: some number.
     Number,
-    /// A name of up to 16 bytes: three words.
+    /// Nothing, unless it is to be refused.
+    Zero,
+    /// A name of up to 16 bytes: its length, then its bytes.
     Name,
 }
 
-use Argument::{Address, Bytes, Flag, Frames, Lock, Mode, Name, Number, Pages, Rights, Term};
+use Argument::{Address, Bytes, Flag, Frames, Lock, Mode, Name, Number, Pages, Rights, Term, Zero};
 
 /// A request: label and arguments.
 pub type Signature = (u32, &'static [Argument]);
 
 /// Requests to a contract.
 pub const CONTRACT: &[Signature] = &[
-    (1, &[Frames, Frames, Frames, Name]),
+    (1, &[Frames, Frames, Frames, Zero, Number, Term, Term, Name]),
     (2, &[]),
     (3, &[]),
     (4, &[Pages]),
@@ -46,6 +48,13 @@ pub const CONTRACT: &[Signature] = &[
     (6, &[]),
     (7, &[]),
     (8, &[]),
+    (9, &[Frames, Frames]),
+    (10, &[Frames, Frames]),
+    (11, &[]),
+    (12, &[Term]),
+    (13, &[]),
+    (14, &[]),
+    (15, &[]),
 ];
 
 /// Requests to an address space.
@@ -58,6 +67,8 @@ pub const SPACE: &[Signature] = &[
     (21, &[]),
     (22, &[Address]),
     (23, &[]),
+    (24, &[Address]),
+    (25, &[Address]),
 ];
 
 /// Requests to a container or grant.
@@ -78,14 +89,27 @@ pub const CONTAINER: &[Signature] = &[
     (45, &[Lock, Mode, Bytes]),
     (46, &[Lock, Mode, Term]),
     (47, &[]),
+    (48, &[Number, Flag, Flag]),
+    (49, &[Pages, Pages, Flag]),
 ];
 
 /// Requests to a lock that was passed on.
 pub const LOCK: &[Signature] = &[(48, &[Pages]), (49, &[Bytes])];
 
 /// Requests to physmem as a whole, and to a driver's authority.
-pub const CONTROL: &[Signature] =
-    &[(64, &[]), (65, &[Number]), (66, &[Number]), (67, &[Number]), (69, &[]), (70, &[Number]), (80, &[])];
+pub const CONTROL: &[Signature] = &[
+    (64, &[]),
+    (65, &[Number]),
+    (66, &[Number]),
+    (67, &[Number]),
+    (68, &[Number]),
+    (69, &[]),
+    (70, &[Number]),
+    (71, &[]),
+    (72, &[Number]),
+    (73, &[Number]),
+    (80, &[]),
+];
 
 /// Requests to anything of physmem's.
 pub const ALL: &[&[Signature]] = &[CONTRACT, SPACE, CONTAINER, LOCK, CONTROL];
@@ -124,7 +148,7 @@ pub fn random(random: &mut Random, protocol: &[Signature], locks: &[u64]) -> Ran
     let mut message = RandomMessage { label, words: [0; MESSAGE_WORDS], used: 0 };
     for &argument in arguments {
         if argument == Name {
-            [4, 0x6578_6574, 0].iter().take(2).for_each(|&word| message.push(word));
+            [4, u64::from(u32::from_le_bytes(*b"name"))].into_iter().for_each(|word| message.push(word));
         } else {
             let word = value(random, argument, locks);
             message.push(word);
@@ -158,7 +182,7 @@ fn value(random: &mut Random, argument: Argument, locks: &[u64]) -> u64 {
             1 => random.below(20 * 8) * 512,
             _ => random.below(20 * 4096),
         },
-        Term => random.pick(&[1, 1000, 1_000_000, 1_000_000_000, 60_000_000_000, u64::MAX]),
+        Term => random.pick(&[0, 1, 1000, 1_000_000, 50_000_000, 1_000_000_000, 60_000_000_000, u64::MAX]),
         Rights => {
             if random.once_in(3) {
                 0x7f
@@ -167,6 +191,7 @@ fn value(random: &mut Random, argument: Argument, locks: &[u64]) -> u64 {
             }
         }
         Flag => random.below(2),
+        Zero => u64::from(random.once_in(8)),
         Mode => random.below(3),
         Address => 0x10_0000 + random.below(48) * 4096,
         Lock if !locks.is_empty() => random.pick(locks),

@@ -292,6 +292,10 @@ impl Witness {
         }
         law!("typed-answers", scarce.contains(&error), "witness {}: {error:?}", self.index);
         env.record.count(Counter::Refusals);
+        if env.world.machine.pmap.injecting {
+            // It was made to fail.
+            return;
+        }
         let charged = self.charged(env);
         let needed = charged + pages + SLACK;
         law!(
