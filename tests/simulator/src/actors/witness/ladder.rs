@@ -8,7 +8,7 @@ use crate::law;
 use crate::random::Random;
 use crate::world::Touch;
 use containers_api::{FaultReason, MemoryError, container, contract};
-use containers_core::record::{Contract, Records};
+use containers_core::record::{Container, Contract, Records};
 use physmem_core::badge::Badge;
 use physmem_core::layout;
 use physmem_core::limits::EXTRA_TERM_NS;
@@ -85,6 +85,13 @@ impl Ladder {
     }
 }
 
+/// Pages of a container that were seized and not made good again.
+fn lost_pages(env: &Env<'_>, holding: &Holding) -> u64 {
+    let machine = &env.world.machine;
+    let found = machine.resolve::<Container>(Badge(holding.badge).name());
+    found.map_or(0, |found| machine.get(found, containers_core::layout::container::LOST))
+}
+
 impl Witness {
     /// Looks for pages that were seized, and gets over it. True: that was the step.
     pub(super) fn find_losses(&mut self, env: &mut Env<'_>) -> bool {
@@ -107,22 +114,24 @@ impl Witness {
             }
         }
         self.ladder.note(now, extra);
-        self.repair(env)
+        let repaired = self.repair(env);
+        for holding in &mut self.holdings {
+            holding.lost = lost_pages(env, holding);
+        }
+        repaired
     }
 
-    /// What was discardable went first, and what is vital stayed.
+    /// Of what went since the last look, what was discardable went first, and what is vital stayed.
     fn require_order(&self, env: &mut Env<'_>) {
-        let lost = |holding: &Holding| {
-            let pages = holding.pages.len() as u64;
-            (0..pages).any(|page| crate::laws::is_lost(&env.world, holding.badge, page))
-        };
+        let went = |holding: &Holding| lost_pages(env, holding) > holding.lost && holding.loan.is_none();
         for holding in &self.holdings {
-            let spared = !holding.vital || holding.loan.is_some() || !lost(holding);
-            law!("eviction-order", spared, "a page of a vital container was seized");
+            law!(
+                "eviction-order",
+                !holding.vital || !went(holding),
+                "a page of a vital container was seized"
+            );
         }
-        // What is lent and lost may have been so for long.
-        let is_other = |it: &&Holding| !it.discardable && it.loan.is_none();
-        let others = self.holdings.iter().filter(is_other).any(lost);
+        let others = self.holdings.iter().any(|holding| !holding.discardable && went(holding));
         for holding in self.holdings.iter().filter(|it| it.discardable && !it.vital && it.loan.is_none()) {
             let present = |page: u64| crate::laws::frame_of(&env.world, holding.badge, page).is_some();
             let left = (0..holding.pages.len() as u64).any(present);

@@ -297,6 +297,7 @@ impl Witness {
                     sealed: false,
                     discardable: false,
                     vital: false,
+                    lost: 0,
                     grant: None,
                     loan: None,
                 };

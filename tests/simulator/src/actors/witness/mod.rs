@@ -43,6 +43,8 @@ struct Holding {
     sealed: bool,
     discardable: bool,
     vital: bool,
+    /// Pages that are gone, when it looked last.
+    lost: u64,
     grant: Option<Grant>,
     loan: Option<Loan>,
 }
@@ -133,6 +135,7 @@ impl Witness {
                     sealed: false,
                     discardable: false,
                     vital: false,
+                    lost: 0,
                     grant: None,
                     loan: None,
                 };
