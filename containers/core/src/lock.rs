@@ -75,7 +75,7 @@ fn check(
     })?;
     let span = access.span(records, first, count)?;
     require_bounded(span)?;
-    if terms.term_ns == 0 {
+    if terms.term_ns.min(access.maximum_lock_ns(records)) == 0 {
         return Err(MemoryError::OutOfRange);
     }
     if terms.mode != LockMode::Stable {
