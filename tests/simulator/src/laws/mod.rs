@@ -8,7 +8,7 @@ pub use step::check_step;
 pub use walk::check_all;
 
 use crate::world::World;
-use containers_core::record::{Container, Records};
+use containers_core::record::{Container, Contract, Records};
 use containers_core::{Entry, pages};
 use physmem_core::badge::Badge;
 use physmem_core::database::NO_FRAME;
@@ -17,6 +17,12 @@ use physmem_core::database::NO_FRAME;
 pub fn frame_of(world: &World<'_>, badge: u64, page: u64) -> Option<u32> {
     let found = world.machine.resolve::<Container>(Badge(badge).name())?;
     pages::entry(&world.machine, found, page).frame()
+}
+
+/// Frames that were seized from a contract.
+pub fn seized_from(world: &World<'_>, badge: u64) -> u64 {
+    let found = world.machine.resolve::<Contract>(Badge(badge).name());
+    found.map_or(0, |found| world.machine.get(found, physmem_core::layout::contract::SEIZED))
 }
 
 /// Whether a page was seized.

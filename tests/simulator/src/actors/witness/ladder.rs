@@ -53,6 +53,11 @@ impl Ladder {
         }
     }
 
+    /// Frames that it knows to have been seized.
+    pub fn seized(&self) -> u64 {
+        self.seized
+    }
+
     /// Notes how many extra frames there are: the oldest go first.
     fn note(&mut self, now: u64, extra: u64) {
         let known: u64 = self.terms.iter().map(|&(_, count)| count).sum();
@@ -123,7 +128,9 @@ impl Witness {
 
     /// Of what went since the last look, what was discardable went first, and what is vital stayed.
     fn require_order(&self, env: &mut Env<'_>) {
-        let went = |holding: &Holding| lost_pages(env, holding) > holding.lost && holding.loan.is_none();
+        let went = |holding: &Holding| {
+            lost_pages(env, holding) > holding.lost && holding.loan.is_none() && holding.own.is_none()
+        };
         for holding in &self.holdings {
             law!(
                 "eviction-order",
@@ -132,7 +139,11 @@ impl Witness {
             );
         }
         let others = self.holdings.iter().any(|holding| !holding.discardable && went(holding));
-        for holding in self.holdings.iter().filter(|it| it.discardable && !it.vital && it.loan.is_none()) {
+        for holding in self
+            .holdings
+            .iter()
+            .filter(|it| it.discardable && !it.vital && it.loan.is_none() && it.own.is_none())
+        {
             let present = |page: u64| crate::laws::frame_of(&env.world, holding.badge, page).is_some();
             let left = (0..holding.pages.len() as u64).any(present);
             law!("eviction-order", !others || !left, "a discardable page is left, another was seized");
@@ -144,8 +155,11 @@ impl Witness {
         for place in 0..self.holdings.len() {
             let holding = &self.holdings[place];
             let mut pages = 0..holding.pages.len() as u64;
-            let lost =
-                |&page: &u64| !holding.is_lent(page) && crate::laws::is_lost(&env.world, holding.badge, page);
+            let lost = |&page: &u64| {
+                !holding.is_lent(page)
+                    && holding.own.is_none()
+                    && crate::laws::is_lost(&env.world, holding.badge, page)
+            };
             let Some(page) = pages.find(lost) else { continue };
             if env.random.once_in(2) && !self.ended && self.space.badge != 0 {
                 let touched = env.world.touch(self.space, super::address(place, page), false);
@@ -191,7 +205,11 @@ impl Witness {
         let mut left = wanted;
         for place in 0..self.holdings.len() {
             let holding = &self.holdings[place];
-            if holding.sealed || holding.loan.is_some() || matches!(self.state, State::Revoking(..)) {
+            if holding.sealed
+                || holding.loan.is_some()
+                || holding.own.is_some()
+                || matches!(self.state, State::Revoking(..))
+            {
                 continue;
             }
             for page in 0..holding.pages.len() as u64 {

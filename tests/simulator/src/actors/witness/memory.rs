@@ -15,7 +15,7 @@ impl Witness {
     }
 
     /// A range of a container's pages.
-    fn range(&self, env: &mut Env<'_>, place: usize) -> (u64, u64) {
+    pub(super) fn range(&self, env: &mut Env<'_>, place: usize) -> (u64, u64) {
         let size = self.holdings[place].pages.len() as u64;
         let first = env.random.below(size);
         (first, 1 + env.random.below(size - first))
@@ -300,6 +300,7 @@ impl Witness {
                     lost: 0,
                     grant: None,
                     loan: None,
+                    own: None,
                 };
                 self.unmap_and_map(env, place);
             }

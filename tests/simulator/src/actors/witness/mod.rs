@@ -5,6 +5,7 @@
 
 mod ladder;
 mod memory;
+mod own_locks;
 mod reads;
 
 use crate::contents::{Cell, Page, ZEROS, difference};
@@ -15,6 +16,7 @@ use containers_api::{ContainerRights, FaultReason, MemoryError, container, contr
 use containers_core::record::{Contract, Records};
 use kernel_abi::FRAME_BYTES;
 use ladder::Ladder;
+use own_locks::OwnLock;
 use physmem_core::badge::Badge;
 use physmem_core::limits::CONTRACT_TERM_MIN_NS;
 use reads::Loan;
@@ -47,12 +49,14 @@ struct Holding {
     lost: u64,
     grant: Option<Grant>,
     loan: Option<Loan>,
+    own: Option<OwnLock>,
 }
 
 impl Holding {
     /// Whether a page may be in the file server's hands.
     fn is_lent(&self, page: u64) -> bool {
-        self.loan.as_ref().is_some_and(|loan| loan.covers(page))
+        let own = self.own.as_ref().is_some_and(|own| own.covers(page));
+        own || self.loan.as_ref().is_some_and(|loan| loan.covers(page))
     }
 
     fn any_lent(&self, first: u64, pages: u64) -> bool {
@@ -138,6 +142,7 @@ impl Witness {
                     lost: 0,
                     grant: None,
                     loan: None,
+                    own: None,
                 };
                 self.holdings.push(holding);
                 self.map_again(env, place);
@@ -243,6 +248,9 @@ impl Witness {
             return self.make_container(env, pages);
         }
         env.record.count(Counter::Requests);
+        if self.holdings[place].own.is_some() {
+            return self.use_own_lock(env, place);
+        }
         let reads = env.mix.reads;
         match env.random.below(100 + reads) {
             0..44 => self.touch_page(env, place),
@@ -257,7 +265,8 @@ impl Witness {
             85 if env.random.once_in(2) => self.seal(env, place),
             84..92 => self.protect(env, place),
             92 => self.restart_task(env),
-            93..96 => self.compare_all(env, place),
+            93..95 => self.compare_all(env, place),
+            95 => self.lock_own(env, place),
             96 => self.set_eviction(env, place),
             97 => self.renew(env),
             98..100 => self.answer_call(env),
