@@ -18,6 +18,7 @@ use crate::container::make_private;
 use crate::frames::{Contents, Count, Frames, Span};
 use crate::layout::{OVERDUE, container, hold, lock};
 use crate::lock::{find, require_within, start_term, stop_term};
+use crate::mutations::{self, Mutation};
 use crate::pages::{self, Entry};
 use crate::record::{Container, Contract, Hold, Lock, Name, Records};
 use containers_api::{LockMode, MemoryError};
@@ -169,7 +170,7 @@ fn accept(frames: &mut impl Frames, this: Name<Lock>, written: u64) {
         let entry = pages::entry(frames, container, span.first + index);
         if let (true, Some(frame)) = (entry.is_raw(), entry.frame()) {
             let valid = (written - index * FRAME_BYTES).min(FRAME_BYTES);
-            if valid < FRAME_BYTES {
+            if valid < FRAME_BYTES && !mutations::has(Mutation::KeepTail) {
                 frames.zero(frame, valid, FRAME_BYTES - valid);
             }
             pages::set(frames, container, span.first + index, entry.raw(false));

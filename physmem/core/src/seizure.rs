@@ -18,6 +18,7 @@ use containers_api::page::Fate;
 use containers_core::access::{changed, locks_on, mode_in_force, span_of};
 use containers_core::frames::{Frames, Span, Whose};
 use containers_core::layout::{EVICTION_ORDER, container};
+use containers_core::mutations::{self, Mutation};
 use containers_core::record::{Container, Contract, Name, Records};
 use containers_core::{lock, runs};
 
@@ -33,7 +34,7 @@ pub struct Run {
 impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// Seizes some of what is to be seized from a contract.
     pub(crate) fn seize_step(&mut self, this: Name<Contract>) {
-        let wanted = self.get(this, contract::SEIZING).min(self.extra_of(this));
+        let wanted = self.get(this, contract::SEIZING).min(self.over(this));
         let mut left = wanted.min(SEIZE_STEP_PAGES);
         let mut searches_on = false;
         while left > 0 {
@@ -52,9 +53,15 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         let before = self.get(this, contract::SEIZING);
         // What could not be found will not be found in the next step either.
         let after =
-            if left > 0 && !searches_on { 0 } else { before.saturating_sub(taken).min(self.extra_of(this)) };
+            if left > 0 && !searches_on { 0 } else { before.saturating_sub(taken).min(self.over(this)) };
         self.set(this, contract::SEIZING, after);
         self.seizing = self.seizing + after - before;
+    }
+
+    /// Extra frames whose term is over. What was given back since a deadline came out of the oldest terms; what runs is its
+    /// holder's still.
+    fn over(&self, this: Name<Contract>) -> u64 {
+        if mutations::has(Mutation::SeizeEarly) { self.extra_of(this) } else { self.callable(this) }
     }
 
     fn next_run(&mut self, this: Name<Contract>, most: u64) -> Found {

@@ -27,6 +27,7 @@ pub mod qmp;
 pub mod report;
 pub mod session;
 pub mod setup;
+pub mod simulate;
 pub mod start;
 pub mod symbols;
 pub mod terminal;

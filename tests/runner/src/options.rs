@@ -1,6 +1,7 @@
 //! The command line of `cargo run`.
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,10 +25,27 @@ Exit status: with --exec that of the last command (0 to 99). 2: bad option. 100:
 did not answer. 101: the first task ended. 102: the system did not come up. 124: the time ran out.
 125: anything else went wrong. 130: interrupted.";
 
+/// What the runner does other than boot.
+#[derive(Subcommand, Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Run the logic of physmem, file server and driver in a simulator, from seeds (`simulate --help`)
+    #[command(disable_help_flag = true)]
+    Simulate {
+        /// Handed on to the simulator
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
 /// Builds Tenure and boots it under QEMU to a shell on this terminal.
 #[derive(Parser, Clone, PartialEq, Eq, Debug)]
 #[command(name = "tenure", bin_name = "cargo run --", version, after_help = AFTER_HELP)]
+#[command(disable_help_subcommand = true, args_conflicts_with_subcommands = true)]
 pub struct Options {
+    /// Something else than booting
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Run shell commands: their output alone is printed, the last one's status returned
     #[arg(long, value_name = "COMMANDS")]
     pub exec: Option<String>,
@@ -140,6 +158,18 @@ mod tests {
         assert_eq!(options.time_limit(), Some(Duration::from_secs(7)));
         assert!(options.gdb && options.kvm && options.verbose && options.no_disk);
         assert_eq!(parse(&["--exec", "ps", "--gdb"]).unwrap().time_limit(), None);
+    }
+
+    #[test]
+    fn arguments_of_the_simulator_are_its_own() {
+        let simulate = |arguments: &[&str]| {
+            let arguments = arguments.iter().map(OsString::from).collect();
+            Some(Command::Simulate { arguments })
+        };
+        assert_eq!(parse(&["simulate"]).unwrap().command, simulate(&[]));
+        let given = ["--seeds", "0..5", "--help"];
+        assert_eq!(parse(&[&["simulate"], &given[..]].concat()).unwrap().command, simulate(&given));
+        assert!(parse(&["--icount", "simulate"]).is_err(), "nothing is booted");
     }
 
     #[test]

@@ -2,11 +2,13 @@
 
 use super::search::MASK_PAGES;
 use crate::layout::{CONTAINERS, SPACES, contract, space};
+use crate::limits::CALL_GRACE_NS;
 use crate::machine::Physmem;
 use crate::pmap::{Clear, Pmap, RecordMemory};
 use crate::seizure::Run;
 use containers_api::container::PAGE_REFERENCED;
 use containers_core::layout::container;
+use containers_core::mutations::{self, Mutation};
 use containers_core::pages;
 use containers_core::record::{Container, Contract, Name, Records};
 use kernel_abi::Handle;
@@ -113,7 +115,14 @@ impl<P: Pmap, M: RecordMemory> View for Physmem<'_, P, M> {
         if self.is_called(holder) {
             return 0;
         }
-        self.callable(holder).saturating_sub(self.seizing(holder))
+        let over = self.callable(holder);
+        // One call at a time: it takes along what comes to its end before the deadline, so that nobody waits for a second one.
+        // Who is not asked any more keeps those until then.
+        let frames = match over != 0 && self.standing(holder) != 0 {
+            true => self.callable_by(holder, self.now.saturating_add(CALL_GRACE_NS)),
+            false => over,
+        };
+        frames.saturating_sub(self.seizing(holder))
     }
 
     fn extra(&self, holder: Name<Contract>) -> u64 {
@@ -173,7 +182,7 @@ impl<P: Pmap, M: RecordMemory> View for Physmem<'_, P, M> {
     }
 
     fn is_vital(&self, this: Name<Container>) -> bool {
-        self.get(this, container::VITAL)
+        self.get(this, container::VITAL) && !mutations::has(Mutation::SeizeVital)
     }
 
     fn is_ordered(&self, this: Name<Container>) -> bool {

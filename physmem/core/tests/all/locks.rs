@@ -3,8 +3,8 @@
 use crate::support::world::Machine;
 use crate::support::{Call, Space, Touch, World};
 use containers_api::container::{
-    Allocate, BreakLocks, Changed, ContainerDestroy, Copy, Deallocate, Lock, LockChange, LockPass, Locked,
-    Resize, Revoke, Seal, Unlock,
+    Allocate, BreakLocks, Changed, ContainerDestroy, Copy, Deallocate, Grant, Lock, LockChange, LockPass,
+    Locked, Resize, Revoke, Seal, Unlock,
 };
 use containers_api::contract::ContractDestroy;
 use containers_api::control::{ControlRights, DmaAuthority};
@@ -528,4 +528,26 @@ fn locks_need_their_rights() {
     scene.world.map_at(scene.server_space, only_map, shared, 1, 1, MapProtection::empty());
     assert_eq!(scene.world.read(scene.server_space, shared), 2);
     scene.world.check();
+}
+
+#[test]
+fn what_is_locked_is_not_cut_off_not_even_by_who_locked_it() {
+    let mut scene = Scene::new();
+    let request = Lock { first_page: 4, pages: 4, mode: LockMode::Fill, term_ns: 100 };
+    let locked = scene.world.ask(scene.container, &request, &[]);
+    assert_eq!(scene.world.refusal(scene.container, &Resize { pages: 5 }, &[]), MemoryError::Locked);
+    scene.world.ask(scene.container, &Resize { pages: 9 }, &[]);
+    let pass = LockPass { lock: locked.lock, mode: LockMode::Dma, term_ns: 50 };
+    scene.world.ask_badge(scene.container, &pass, &[]);
+    scene.world.check();
+}
+
+#[test]
+fn a_grant_without_lock_time_locks_nothing() {
+    let mut scene = Scene::new();
+    let rights = ContainerRights::LOCK | ContainerRights::FILL;
+    let request = Grant { first_page: 0, pages: 8, rights, maximum_lock_ns: 0 };
+    let grant = scene.world.ask_badge(scene.container, &request, &[]);
+    let lock = Lock { first_page: 0, pages: 1, mode: LockMode::Stable, term_ns: 100 };
+    assert_eq!(scene.world.refusal(grant, &lock, &[]), MemoryError::OutOfRange);
 }
