@@ -1,5 +1,6 @@
 //! Commands that the shell itself runs, because they change it or time what it does.
 
+use crate::programs::Share;
 use crate::shell::Shell;
 use alloc::vec::Vec;
 use containers_api::MemoryError;
@@ -34,6 +35,12 @@ const BUILTINS: &[Builtin] = &[
     Builtin { name: "true", usage: "true", what: "status 0", run: |_, _| 0 },
     Builtin { name: "false", usage: "false", what: "status 1", run: |_, _| 1 },
     Builtin { name: "time", usage: "time COMMAND", what: "says how long a command takes", run: time },
+    Builtin {
+        name: "with",
+        usage: "with FRAMES|all COMMAND",
+        what: "gives a program more memory than usual",
+        run: with,
+    },
     Builtin { name: "history", usage: "history", what: "lists the lines entered so far", run: history },
     Builtin {
         name: "kill",
@@ -127,6 +134,18 @@ fn time(shell: &mut Shell, arguments: &[&[u8]]) -> u8 {
     let (seconds, rest) = (milliseconds / 1000, milliseconds % 1000);
     let _ = writeln!(shell.out(), "real {seconds}.{rest:03} s, {ticks} ticks");
     status
+}
+
+fn with(shell: &mut Shell, arguments: &[&[u8]]) -> u8 {
+    let [frames, command @ ..] = arguments else {
+        return usage(shell, "with");
+    };
+    let number = || core::str::from_utf8(frames).ok().and_then(|text| text.parse().ok());
+    let share = if *frames == b"all" { Some(Share::All) } else { number().map(Share::Frames) };
+    match share {
+        Some(share) if !command.is_empty() => shell.run_with(command, false, share),
+        _ => usage(shell, "with"),
+    }
 }
 
 fn history(shell: &mut Shell, _: &[&[u8]]) -> u8 {

@@ -1,0 +1,291 @@
+//! One run, from the first start to the last look at the books.
+
+use super::worker::{Ended, Nursery, Worker};
+use super::{Plan, books, print, report};
+use crate::numbered::PATH;
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use containers_api::control::SystemStatus;
+use core::time::Duration;
+use kernel_runtime::console::Output;
+use kernel_runtime::containers::contract_status;
+use kernel_runtime::files::{Names, Window};
+use kernel_runtime::layout::CONTRACT;
+use kernel_runtime::notification::Notification;
+use kernel_runtime::startup::Startup;
+use kernel_runtime::{Deadline, Handle, clock};
+use tests_guest::{Books, Failed, Random};
+use tests_stress_core::schedule::{Action, Schedule};
+use tests_stress_core::tally::Counter;
+use tests_stress_core::tasks::TASKS;
+use tests_stress_core::{Histogram, Line};
+
+/// Frames that the supervisor keeps for itself.
+const KEPT_FRAMES: u64 = 160;
+/// Between two looks at the schedule.
+const STEP: Duration = Duration::from_millis(10);
+/// Steps between two looks at the books.
+const STEPS_PER_CHECK: u64 = 5;
+/// Steps between two lines of progress.
+const STEPS_PER_LINE: u64 = 50;
+/// Longest time from a contract's end to its being gone.
+const GONE: Duration = Duration::from_secs(5);
+/// Breaches of the supervisor's own checks that are printed.
+const PRINTED_MAX: u64 = 20;
+
+const _: () = assert!(TASKS.len() <= 64, "each task's death is a bit of one notification");
+
+/// What the supervisor's own checks found.
+#[derive(Default)]
+pub struct Findings {
+    /// Checks made.
+    pub checked: u64,
+    /// Checks that failed.
+    pub broken: u64,
+}
+
+/// The state of a run.
+struct Run<'a> {
+    output: &'a mut Output,
+    control: Handle,
+    nursery: Nursery<'a>,
+    death: Notification,
+    workers: Vec<Worker>,
+    random: Random,
+    findings: Findings,
+    /// From the end of a contract to its frames being free, in ticks.
+    terminations: Histogram,
+    /// The same for each frame that was held, at terminations of many.
+    frames_ended: u64,
+    terminated: u64,
+    /// Contracts that have ended, until they are gone.
+    going: Vec<(u64, Deadline)>,
+    constants: books::Constants,
+}
+
+/// Makes the run. How often a law was broken.
+pub fn run(startup: &Startup<'static>, plan: &Plan, output: &mut Output) -> Result<u64, Failed> {
+    let control = startup.capability("control").ok_or(Failed("no control capability".to_string()))?;
+    warm_up(startup)?;
+    let before = Books::look(startup)?;
+    before.check_sum()?;
+    let workers = plan.tasks.iter().map(|task| Worker::new(task)).collect::<Result<Vec<_>, _>>()?;
+    let mut run = Run {
+        output,
+        control,
+        nursery: Nursery::new(startup)?,
+        death: Notification::new().map_err(|error| ("notification", error))?,
+        workers,
+        random: Random::new(plan.seed),
+        findings: Findings::default(),
+        terminations: Histogram::default(),
+        frames_ended: 0,
+        terminated: 0,
+        going: Vec::new(),
+        constants: books::Constants::of(&before.system),
+    };
+    run.go(plan)?;
+    run.end_all()?;
+    let after = books::system(control)?;
+    run.print_all(&before.system, &after);
+    let broken = run.settle(startup, &before)?;
+    let line = Line::new("end").with("broken", broken).with("checked", run.all_checked());
+    print(run.output, &line);
+    Ok(broken)
+}
+
+/// What is made on first use is there before the first look.
+fn warm_up(startup: &Startup<'_>) -> Result<(), Failed> {
+    let node = Names::from_startup(startup).lookup(PATH, true).map_err(|error| ("the file", error))?;
+    let mut window = Window::new(16).map_err(|error| ("window", error))?;
+    window.read(&node, 0).map_err(|error| ("reading the file", error))?;
+    clock::now();
+    Ok(())
+}
+
+impl Run<'_> {
+    /// Until the time is up.
+    fn go(&mut self, plan: &Plan) -> Result<(), Failed> {
+        let own = contract_status(CONTRACT).map_err(|error| ("status", error))?;
+        let budget = own.guaranteed.saturating_sub(own.pages + own.records + own.kernel + KEPT_FRAMES);
+        let frames = |is_good: bool| -> Vec<u64> {
+            // A task that is not this schedule's needs more than there can be.
+            let needs = |worker: &Worker| if worker.is_good() == is_good { worker.task.guaranteed } else { u64::MAX };
+            self.workers.iter().map(needs).collect()
+        };
+        let (good, bad) = (frames(true), frames(false));
+        let for_good: u64 = good.iter().filter(|&&frames| frames != u64::MAX).sum();
+        let for_bad = budget.checked_sub(for_good).ok_or_else(|| {
+            Failed(format!("{budget} frames are too few: the good tasks alone need {for_good}"))
+        })?;
+        let mut numbers = self.random.clone();
+        let mut below = |bound: u64| numbers.below(bound);
+        let mut schedules =
+            [Schedule::new(&good, for_good, &mut below), Schedule::new(&bad, for_bad, &mut below)];
+        let (begin, end) = (clock::now(), Deadline::after(Duration::from_secs(plan.seconds)));
+        let mut step = 0u64;
+        while !end.has_passed() {
+            for schedule in &mut schedules {
+                while let Some(action) = schedule.next(clock::now(), &mut below) {
+                    self.act(action, schedule, &mut below);
+                }
+            }
+            self.notice_deaths(&mut schedules, &mut below);
+            if step.is_multiple_of(STEPS_PER_CHECK) {
+                self.check()?;
+            }
+            if step.is_multiple_of(STEPS_PER_LINE) {
+                let running = schedules.iter().map(Schedule::running).sum();
+                let line = report::progress(clock::now() - begin, running, &self.workers, &self.findings);
+                print(self.output, &line);
+            }
+            step += 1;
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, action: Action, schedule: &mut Schedule, below: &mut dyn FnMut(u64) -> u64) {
+        match action {
+            Action::End(index) => self.end(index, below(2) == 0),
+            Action::Start(index) => {
+                let seed = self.random.number();
+                let worker = &mut self.workers[index];
+                if let Err(error) = worker.start(&self.nursery, seed, &self.death, 1 << index) {
+                    // The file server may be too busy to hand out a program; physmem may not refuse.
+                    let is_memory = matches!(error, kernel_runtime::process::SpawnError::Memory(_));
+                    let name = worker.task.name;
+                    self.check_that(!is_memory, name, || format!("law 4: it could not be started: {error:?}"));
+                    schedule.ended(index, clock::now(), below);
+                }
+            }
+        }
+    }
+
+    /// Waits a little; tasks that ended meanwhile make room.
+    fn notice_deaths(&mut self, schedules: &mut [Schedule], below: &mut dyn FnMut(u64) -> u64) {
+        let bits = self.death.wait(Deadline::after(STEP)).unwrap_or(0);
+        for index in (0..self.workers.len()).filter(|index| bits >> index & 1 == 1) {
+            // The bit may be of one that was ended meanwhile and started again.
+            if self.workers[index].exit_status().is_none() {
+                continue;
+            }
+            self.workers[index].ends += 1;
+            self.end(index, false);
+            schedules.iter_mut().for_each(|schedule| schedule.ended(index, clock::now(), below));
+        }
+    }
+
+    fn end(&mut self, index: usize, kill: bool) {
+        let Some(ended) = self.workers[index].end(kill) else { return };
+        let Ended { principal, frames, ticks, status } = ended;
+        self.terminations.record(ticks);
+        self.frames_ended += frames;
+        self.terminated += 1;
+        self.going.push((principal, Deadline::after(GONE)));
+        if let Some(status) = status.filter(|_| self.workers[index].is_good()) {
+            let name = self.workers[index].task.name;
+            self.check_that(false, name, || format!("a good task has ended: {status}"));
+        }
+    }
+
+    /// Looks at everything that must hold now.
+    fn check(&mut self) -> Result<(), Failed> {
+        let status = books::system(self.control)?;
+        let wrong = books::check_system(&status, &self.constants);
+        self.check_that(wrong.is_none(), "physmem", || format!("{}: {status:?}", wrong.unwrap_or_default()));
+        let intact = self.nursery.loot.is_intact();
+        self.check_that(intact, "supervisor", || "law 3: a page that was lent for reading was changed".into());
+        for entry in books::contracts(self.control)? {
+            let wrong = books::check_contract(&entry);
+            let name = entry.name;
+            self.check_that(wrong.is_none(), name.as_str(), || format!("{}: {entry:?}", wrong.unwrap_or_default()));
+            let promised = self.workers.iter().find(|worker| worker.principal() == Some(entry.principal));
+            if let Some(task) = promised.filter(|worker| worker.is_good()).map(|worker| worker.task) {
+                let kept = entry.guaranteed == task.guaranteed;
+                self.check_that(kept, task.name, || format!("law 4: its guarantee is {}", entry.guaranteed));
+            }
+            self.check_gone(entry.principal);
+        }
+        self.going.retain(|(_, deadline)| !deadline.has_passed());
+        self.tell_breaches();
+        Ok(())
+    }
+
+    /// A contract that is there still may not be one that has ended a while ago.
+    fn check_gone(&mut self, principal: u64) {
+        let Some(&(_, deadline)) = self.going.iter().find(|(ended, _)| *ended == principal) else { return };
+        let late = deadline.has_passed();
+        self.check_that(!late, "supervisor", || format!("law 6: contract {principal} is still there {GONE:?} after its end"));
+        if !late {
+            // Asked again at the next look.
+            self.findings.checked -= 1;
+        }
+    }
+
+    fn check_that(&mut self, holds: bool, who: &str, text: impl FnOnce() -> alloc::string::String) {
+        self.findings.checked += 1;
+        if !holds {
+            self.findings.broken += 1;
+            if self.findings.broken <= PRINTED_MAX {
+                print(self.output, &report::breach(who, &text()));
+            }
+        }
+    }
+
+    /// Prints the first breach of each task.
+    fn tell_breaches(&mut self) {
+        for worker in self.workers.iter_mut().filter(|worker| !worker.is_told) {
+            if let Some(text) = worker.tally().breach {
+                worker.is_told = true;
+                print(self.output, &report::breach(worker.task.name, &text));
+            }
+        }
+    }
+
+    /// Ends all tasks and waits until they are gone.
+    fn end_all(&mut self) -> Result<(), Failed> {
+        (0..self.workers.len()).for_each(|index| self.end(index, false));
+        let rest = super::rest()?;
+        let deadline = Deadline::after(GONE);
+        while !deadline.has_passed() {
+            let all = books::contracts(self.control)?;
+            self.going.retain(|(principal, _)| all.iter().any(|entry| entry.principal == *principal));
+            if self.going.is_empty() {
+                break;
+            }
+            rest.rest(STEP);
+        }
+        let left = self.going.len();
+        self.check_that(left == 0, "supervisor", || format!("law 6: {left} contracts are left"));
+        self.tell_breaches();
+        Ok(())
+    }
+
+    /// When all tasks are gone, everything is where it was. How often a law was broken in all.
+    fn settle(&mut self, startup: &Startup<'_>, before: &Books) -> Result<u64, Failed> {
+        let same = Books::look(startup)?.check_same(before, "stress");
+        let text = same.err().map(|Failed(text)| text);
+        self.check_that(text.is_none(), "supervisor", || format!("law 1: {}", text.unwrap_or_default()));
+        let told: u64 = self.workers.iter().map(|worker| worker.tally().get(Counter::Broken)).sum();
+        Ok(self.findings.broken + told)
+    }
+
+    fn all_checked(&self) -> u64 {
+        let checked = self.workers.iter().map(|worker| worker.tally().get(Counter::Checked));
+        self.findings.checked + checked.sum::<u64>()
+    }
+
+    fn print_all(&mut self, before: &SystemStatus, after: &SystemStatus) {
+        for worker in &self.workers {
+            print(self.output, &report::task(worker));
+        }
+        let line = Line::new("terminations").with("count", self.terminated).with("frames", self.frames_ended);
+        print(self.output, &line);
+        print(self.output, &report::latency("termination", &self.terminations));
+        for worker in self.workers.iter().filter(|worker| worker.tally().latencies.count() > 0) {
+            print(self.output, &report::latency(worker.task.name, &worker.tally().latencies));
+        }
+        print(self.output, &report::counts(before, after));
+    }
+}
