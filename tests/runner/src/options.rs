@@ -1,6 +1,7 @@
 //! The command line of `cargo run`.
 
-use clap::Parser;
+use crate::stress::StressOptions;
+use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,7 +22,12 @@ did not answer. 101: the first task ended. 102: the system did not come up. 124:
 /// Builds Tenure and boots it under QEMU to a shell on this terminal.
 #[derive(Parser, Clone, PartialEq, Eq, Debug)]
 #[command(name = "tenure", bin_name = "cargo run --", version, after_help = AFTER_HELP)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub struct Options {
+    /// Something else than a shell.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Run shell commands: their output alone is printed, the last one's status returned
     #[arg(long, value_name = "COMMANDS")]
     pub exec: Option<String>,
@@ -57,6 +63,13 @@ pub struct Options {
     /// Seconds that --exec may take [default: 120, without limit under --gdb]
     #[arg(long, value_name = "SECONDS", requires = "exec", value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: Option<u64>,
+}
+
+/// What `cargo run` can do besides booting to a shell.
+#[derive(Subcommand, Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Boots tasks that misbehave and tasks that check that the laws are kept, and says what came of it
+    Stress(StressOptions),
 }
 
 impl Options {
@@ -137,6 +150,7 @@ mod tests {
             &["--disk", "x", "--no-disk"],
             &["--kvm", "--icount"],
             &["--exec", "a", "--exec", "b"],
+            &["--exec", "a", "stress"],
         ];
         for case in cases {
             assert_eq!(parse(case).expect_err(&format!("{case:?}")).exit_code(), 2, "{case:?}");

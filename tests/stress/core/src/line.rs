@@ -63,7 +63,8 @@ impl Line {
         let (head, text) = line.split_once(TEXT).unwrap_or((line, ""));
         let mut words = head.split(' ').filter(|word| !word.is_empty());
         let kind = words.next()?.to_string();
-        let field = |word: &str| word.split_once('=').map(|(name, value)| (name.to_string(), value.to_string()));
+        let field =
+            |word: &str| word.split_once('=').map(|(name, value)| (name.to_string(), value.to_string()));
         let fields = words.map(field).collect::<Option<Vec<_>>>()?;
         Some(Line { kind, fields, text: text.to_string() })
     }

@@ -49,7 +49,8 @@ fn one_round(server: Handle, page: &mut Page, random: &mut Random) -> Result<(),
         Mapping::new(&container, 0, PAGES, MapProtection::WRITE).map_err(|error| ("mapping", error))?;
     let pattern = random.number() as u8 | 1;
     mapping.as_mut_slice().fill(pattern);
-    let rights = ContainerRights::LOCK | ContainerRights::FILL | ContainerRights::MAP | ContainerRights::WRITE;
+    let rights =
+        ContainerRights::LOCK | ContainerRights::FILL | ContainerRights::MAP | ContainerRights::WRITE;
     let grant = container.grant(LENT, rights, LOCK_NS).map_err(|error| ("grant", error))?;
     let before = container.status().map_err(|error| ("status", error))?.version;
     let _ = page.outcome(call(server, &Serve {}, &[grant.handle()], Deadline::after(ANSWER)));
@@ -80,7 +81,9 @@ fn check_back(
     page.check(status.locks == 0, format_args!("{} locks outlive the grant", status.locks));
     page.check(status.version >= before, format_args!("the version went back"));
     let lent = bytes_of(LENT);
-    let mine = |range: Range<usize>, mapping: &Mapping| mapping.as_slice()[range].iter().all(|byte| *byte == pattern);
+    let mine = |range: Range<usize>, mapping: &Mapping| {
+        mapping.as_slice()[range].iter().all(|byte| *byte == pattern)
+    };
     let end = mapping.bytes();
     let outside = mine(0..lent.start, mapping) && mine(lent.end..end, mapping);
     page.check(outside, format_args!("the server wrote outside of what it was lent"));

@@ -58,7 +58,12 @@ pub fn run(startup: &Startup<'static>, page: &mut Page, random: &mut Random) -> 
     }
 }
 
-fn read_window(node: &Node, window: &mut Window, page: &mut Page, random: &mut Random) -> Result<(), ReadError> {
+fn read_window(
+    node: &Node,
+    window: &mut Window,
+    page: &mut Page,
+    random: &mut Random,
+) -> Result<(), ReadError> {
     let offset = random.below(FILE_BYTES / FRAME_BYTES) * FRAME_BYTES;
     let bytes = window.read(node, offset)?;
     let expected = (FILE_BYTES - offset).min(WINDOW_PAGES * FRAME_BYTES);

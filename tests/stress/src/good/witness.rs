@@ -95,7 +95,10 @@ fn write(mapping: &mut Mapping, index: u64) {
 /// Every word of a page is the secret that belongs there.
 fn check(page: &mut Page, mapping: &Mapping, index: u64) {
     let expected = |number: usize| secret(index * WORDS + number as u64);
-    let wrong = words(mapping, index).iter().enumerate().find(|(number, word)| u64::from_le_bytes(**word) != expected(*number));
+    let wrong = words(mapping, index)
+        .iter()
+        .enumerate()
+        .find(|(number, word)| u64::from_le_bytes(**word) != expected(*number));
     match wrong {
         None => page.count(Counter::Checked),
         Some((number, word)) => page.breach(format_args!(

@@ -42,7 +42,8 @@ pub fn attack(attacker: &mut Attacker) -> Result<(), Failed> {
     }
     page.add(Counter::Granted, given);
     let status = contract_status(CONTRACT).map_err(|error| ("status", error))?;
-    let (held, most) = (status.pages + status.records + status.kernel, status.guaranteed + status.extra_limit);
+    let (held, most) =
+        (status.pages + status.records + status.kernel, status.guaranteed + status.extra_limit);
     page.check(held <= most, format_args!("{held} frames held, {most} allowed"));
     page.check(status.pages >= given, format_args!("{given} pages given, {} charged", status.pages));
     page.check(given < REQUESTS, format_args!("never refused"));

@@ -20,11 +20,18 @@ const WIDTH: u64 = 60;
 /// One round.
 pub fn attack(attacker: &mut Attacker) -> Result<(), Failed> {
     let before = contract_status(CONTRACT).map_err(|error| ("status", error))?;
-    if attacker.random.below(2) == 0 { grow_deep(attacker)? } else { grow_wide(attacker) }
+    if attacker.random.below(2) == 0 {
+        grow_deep(attacker)?
+    } else {
+        grow_wide(attacker)
+    }
     let after = contract_status(CONTRACT).map_err(|error| ("status", error))?;
     let same = (before.guaranteed, before.pin_limit) == (after.guaranteed, after.pin_limit);
     let page = &mut attacker.page;
-    page.check(same && after.handed_on == 0, format_args!("the tree is gone, {} frames are not back", after.handed_on));
+    page.check(
+        same && after.handed_on == 0,
+        format_args!("the tree is gone, {} frames are not back", after.handed_on),
+    );
     Ok(())
 }
 

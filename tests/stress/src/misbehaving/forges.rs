@@ -53,7 +53,10 @@ fn with_borrowed(handle: Handle, work: impl FnOnce(&Container) -> Result<(), Fai
 fn use_foreign(page: &mut Page, foreign: &Container) -> Result<(), Failed> {
     let own = OwnContainer::new(4).map_err(|error| ("container", error))?;
     page.must_refuse("mapping writable", Mapping::new(foreign, 0, 1, MapProtection::WRITE).map(drop));
-    page.must_refuse("mapping beyond the grant", Mapping::new(foreign, 1, 1, MapProtection::empty()).map(drop));
+    page.must_refuse(
+        "mapping beyond the grant",
+        Mapping::new(foreign, 1, 1, MapProtection::empty()).map(drop),
+    );
     page.must_refuse("mapping too much", Mapping::new(foreign, 0, 2, MapProtection::empty()).map(drop));
     page.must_refuse("allocating", foreign.allocate(0..1, false));
     page.must_refuse("taking frames away", foreign.deallocate(0..1));
@@ -78,7 +81,10 @@ fn use_foreign(page: &mut Page, foreign: &Container) -> Result<(), Failed> {
 }
 
 fn use_revoked(page: &mut Page, revoked: &Container) -> Result<(), Failed> {
-    page.must_refuse("mapping what was revoked", Mapping::new(revoked, 0, 1, MapProtection::empty()).map(drop));
+    page.must_refuse(
+        "mapping what was revoked",
+        Mapping::new(revoked, 0, 1, MapProtection::empty()).map(drop),
+    );
     page.must_refuse("looking at what was revoked", revoked.status());
     page.must_refuse("locking what was revoked", revoked.lock(0..1, LockMode::Stable, 1000));
     page.must_refuse("granting what was revoked", revoked.grant(0..1, ContainerRights::MAP, 1000).map(drop));

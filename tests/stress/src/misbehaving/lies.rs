@@ -71,7 +71,9 @@ pub fn attack(attacker: &mut Attacker) -> Result<(), Failed> {
             }
         }
         // Passes it on to nobody in particular.
-        4 => drop(locked.and_then(|locked| page.outcome(lent.lock_pass(locked.lock, LockMode::Dma, TERM_NS)))),
+        4 => {
+            drop(locked.and_then(|locked| page.outcome(lent.lock_pass(locked.lock, LockMode::Dma, TERM_NS))))
+        }
         // Keeps it, and answers that all is well.
         _ => {}
     }
@@ -86,7 +88,10 @@ pub fn attack(attacker: &mut Attacker) -> Result<(), Failed> {
 /// Beyond what was lent.
 fn overstep(page: &mut Page, lent: &Container) {
     page.must_refuse("a lock beyond the grant", lent.lock(0..PAGES + 1, LockMode::Fill, TERM_NS));
-    page.must_refuse("a mapping beyond the grant", Mapping::new(lent, PAGES, 1, MapProtection::WRITE).map(drop));
+    page.must_refuse(
+        "a mapping beyond the grant",
+        Mapping::new(lent, PAGES, 1, MapProtection::WRITE).map(drop),
+    );
     page.must_refuse("another's frames", lent.deallocate(0..1));
     page.must_refuse("granting on", lent.grant(0..1, ContainerRights::MAP, 1).map(drop));
     page.must_refuse("breaking as if the owner", lent.break_locks(0..1));

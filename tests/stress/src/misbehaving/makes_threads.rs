@@ -32,7 +32,8 @@ pub fn attack(attacker: &mut Attacker) -> Result<(), Failed> {
         attacker.page.count(Counter::Granted);
     }
     let status = contract_status(CONTRACT).map_err(|error| ("status", error))?;
-    let (held, most) = (status.pages + status.records + status.kernel, status.guaranteed + status.extra_limit);
+    let (held, most) =
+        (status.pages + status.records + status.kernel, status.guaranteed + status.extra_limit);
     attacker.page.check(held <= most, format_args!("{held} frames held, {most} allowed"));
     syscall::task_exit(0)
 }
@@ -51,5 +52,8 @@ fn is_typed(error: &MemoryCallError) -> bool {
     let refusal = error.refusal();
     // Without a refusal it is the runtime that had no room for the handle.
     refusal.is_none()
-        || matches!(refusal, Some(MemoryError::ContractExhausted | MemoryError::NoRecord | MemoryError::Limit))
+        || matches!(
+            refusal,
+            Some(MemoryError::ContractExhausted | MemoryError::NoRecord | MemoryError::Limit)
+        )
 }

@@ -6,11 +6,11 @@
 //! once, again and again. All places must show the same page, and zeros once it is gone.
 
 use super::Attacker;
+use alloc::vec::Vec;
 use containers_api::space::MapProtection;
 use core::hint::black_box;
 use kernel_runtime::containers::OwnContainer;
 use kernel_runtime::memory::Mapping;
-use alloc::vec::Vec;
 use tests_guest::Failed;
 use tests_stress_core::tally::Counter;
 

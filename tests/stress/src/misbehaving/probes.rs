@@ -49,7 +49,9 @@ pub fn attack(attacker: &mut Attacker) -> Result<(), Failed> {
         }
         4 => {
             let rights = ContainerRights::LOCK | ContainerRights::FILL | ContainerRights::MAP;
-            let Some(grant) = page.outcome(container.grant(all.clone(), rights, TERM_NS)) else { return Ok(()) };
+            let Some(grant) = page.outcome(container.grant(all.clone(), rights, TERM_NS)) else {
+                return Ok(());
+            };
             let locked = page.outcome(grant.lock(all.clone(), LockMode::Fill, TERM_NS));
             if let Some(mapping) = page.outcome(Mapping::new(&grant, 0, PAGES, MapProtection::empty())) {
                 look(page, &mapping, "pages under a fill lock");

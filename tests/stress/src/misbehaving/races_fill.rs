@@ -37,7 +37,8 @@ pub fn attack(attacker: &mut Attacker) -> Result<(), Failed> {
     let grant = container.grant(0..PAGES, rights, LOCK_NS).map_err(|error| ("grant", error))?;
     let mut written =
         Mapping::new(&container, 0, PAGES, MapProtection::WRITE).map_err(|error| ("mapping", error))?;
-    let read = Mapping::new(&container, 0, PAGES, MapProtection::empty()).map_err(|error| ("mapping", error))?;
+    let read =
+        Mapping::new(&container, 0, PAGES, MapProtection::empty()).map_err(|error| ("mapping", error))?;
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = stop.clone();
     threads::spawn(4, move || {

@@ -33,7 +33,8 @@ impl Loot {
         let mut mapping =
             Mapping::new(&container, 0, PAGES, MapProtection::WRITE).map_err(|error| ("mapping", error))?;
         mapping.as_mut_slice().fill(FOREIGN_BYTE);
-        let grant = || container.grant(LENT..LENT + 1, ContainerRights::MAP, 1).map_err(|error| ("grant", error));
+        let grant =
+            || container.grant(LENT..LENT + 1, ContainerRights::MAP, 1).map_err(|error| ("grant", error));
         let (foreign, revoked) = (grant()?, grant()?);
         container.revoke(&revoked, true).map_err(|error| ("revoke", error))?;
         let service = create_endpoint().map_err(|error| ("endpoint", error))?;

@@ -85,8 +85,11 @@ pub fn run(startup: &Startup<'static>, plan: &Plan, output: &mut Output) -> Resu
         going: Vec::new(),
         constants: books::Constants::of(&before.system),
     };
+    let clock = (clock::now(), clock::ticks());
     run.go(plan)?;
     run.end_all()?;
+    let line = Line::new("clock").with("clock-nanoseconds", clock::now() - clock.0);
+    print(run.output, &line.with("clock-ticks", clock::ticks() - clock.1));
     let after = books::system(control)?;
     run.print_all(&before.system, &after);
     let broken = run.settle(startup, &before)?;
@@ -111,7 +114,8 @@ impl Run<'_> {
         let budget = own.guaranteed.saturating_sub(own.pages + own.records + own.kernel + KEPT_FRAMES);
         let frames = |is_good: bool| -> Vec<u64> {
             // A task that is not this schedule's needs more than there can be.
-            let needs = |worker: &Worker| if worker.is_good() == is_good { worker.task.guaranteed } else { u64::MAX };
+            let needs =
+                |worker: &Worker| if worker.is_good() == is_good { worker.task.guaranteed } else { u64::MAX };
             self.workers.iter().map(needs).collect()
         };
         let (good, bad) = (frames(true), frames(false));
@@ -155,7 +159,9 @@ impl Run<'_> {
                     // The file server may be too busy to hand out a program; physmem may not refuse.
                     let is_memory = matches!(error, kernel_runtime::process::SpawnError::Memory(_));
                     let name = worker.task.name;
-                    self.check_that(!is_memory, name, || format!("law 4: it could not be started: {error:?}"));
+                    self.check_that(!is_memory, name, || {
+                        format!("law 4: it could not be started: {error:?}")
+                    });
                     schedule.ended(index, clock::now(), below);
                 }
             }
@@ -195,11 +201,15 @@ impl Run<'_> {
         let wrong = books::check_system(&status, &self.constants);
         self.check_that(wrong.is_none(), "physmem", || format!("{}: {status:?}", wrong.unwrap_or_default()));
         let intact = self.nursery.loot.is_intact();
-        self.check_that(intact, "supervisor", || "law 3: a page that was lent for reading was changed".into());
+        self.check_that(intact, "supervisor", || {
+            "law 3: a page that was lent for reading was changed".into()
+        });
         for entry in books::contracts(self.control)? {
             let wrong = books::check_contract(&entry);
             let name = entry.name;
-            self.check_that(wrong.is_none(), name.as_str(), || format!("{}: {entry:?}", wrong.unwrap_or_default()));
+            self.check_that(wrong.is_none(), name.as_str(), || {
+                format!("{}: {entry:?}", wrong.unwrap_or_default())
+            });
             let promised = self.workers.iter().find(|worker| worker.principal() == Some(entry.principal));
             if let Some(task) = promised.filter(|worker| worker.is_good()).map(|worker| worker.task) {
                 let kept = entry.guaranteed == task.guaranteed;
@@ -216,7 +226,9 @@ impl Run<'_> {
     fn check_gone(&mut self, principal: u64) {
         let Some(&(_, deadline)) = self.going.iter().find(|(ended, _)| *ended == principal) else { return };
         let late = deadline.has_passed();
-        self.check_that(!late, "supervisor", || format!("law 6: contract {principal} is still there {GONE:?} after its end"));
+        self.check_that(!late, "supervisor", || {
+            format!("law 6: contract {principal} is still there {GONE:?} after its end")
+        });
         if !late {
             // Asked again at the next look.
             self.findings.checked -= 1;
