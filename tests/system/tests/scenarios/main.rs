@@ -12,6 +12,7 @@ mod laws;
 mod memory;
 mod restart;
 mod shell;
+mod stress;
 
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
@@ -32,6 +33,7 @@ const SCENARIOS: &[(&str, &[Scenario])] = &[
     ("memory", memory::SCENARIOS),
     ("restart", restart::SCENARIOS),
     ("shell", shell::SCENARIOS),
+    ("stress", stress::SCENARIOS),
 ];
 
 fn main() -> ExitCode {
