@@ -6,7 +6,7 @@
 //! A request on more than 16384 pages (allocate, lock, copy, move) is refused with `Limit`.
 
 use crate::{ContainerRights, LockMode, MemoryError, Version};
-use kernel_protocol::{Empty, message, protocol};
+use kernel_protocol::{Bytes, Empty, message, protocol};
 
 message! {
     /// Answer that carries nothing but the version after the operation.
@@ -25,6 +25,8 @@ message! {
         pages: u64,
         /// Pages that have a frame.
         present: u64,
+        /// Pages whose contents are gone, because their frames were seized (0 through a grant).
+        lost: u64,
         /// Locks in force.
         locks: u64,
         /// What this capability allows.
@@ -71,6 +73,30 @@ message! {
         locks: u64,
         /// Pages under DMA whose frames were substituted and are in quarantine.
         quarantined: u64,
+    }
+}
+
+/// Pages that one answer describes.
+pub const QUERY_PAGES_MAX: u64 = 384;
+
+/// Bit of a page's state: it has a frame.
+pub const PAGE_PRESENT: u8 = 1 << 0;
+/// It was read, written or run through some mapping since the bits were cleared.
+pub const PAGE_REFERENCED: u8 = 1 << 1;
+/// It was written through some mapping since the bits were cleared.
+pub const PAGE_DIRTY: u8 = 1 << 2;
+/// Its frame was seized and its contents are gone.
+pub const PAGE_LOST: u8 = 1 << 3;
+/// It takes part in a logical copy.
+pub const PAGE_SHARED: u8 = 1 << 4;
+
+message! {
+    /// How pages are.
+    pub struct PageStates {
+        /// The container's version.
+        version: Version,
+        /// A byte a page, from the first one asked for on: `PAGE_` bits.
+        states: Bytes<{ QUERY_PAGES_MAX as usize }>,
     }
 }
 
@@ -196,4 +222,25 @@ protocol! {
 
     /// Ends the container; its frames and records go back. GRANT, the container itself. Locks are broken.
     47 ContainerDestroy {} => Empty;
+
+    /// Says in which order the container's extra frames are to go when they are seized. GRANT, the container itself.
+    /// Errors: `NotAdmitted` (vital, and its size does not fit into the guarantee beside what is firm already).
+    48 SetEviction {
+        /// Containers of a lower rank go first; 0: it has no place in the order, and the central policy decides.
+        rank: u16,
+        /// Its pages may go before those of any container that is not discardable.
+        discardable: bool,
+        /// It is never seized. Its whole size counts as firm.
+        vital: bool,
+    } => Changed;
+
+    /// Which pages have frames, which were used and which are lost. MAP. Errors: `Limit`.
+    49 PageQuery {
+        /// First page.
+        first_page: u64,
+        /// Number of pages, at most [`QUERY_PAGES_MAX`].
+        pages: u64,
+        /// Clear the bits that tell of use. The container itself.
+        clear: bool,
+    } => PageStates;
 }

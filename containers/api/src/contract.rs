@@ -26,6 +26,46 @@ message! {
         pinned: u64,
         /// Charges above the guarantee.
         extra: u64,
+        /// Pages of vital containers: firm, present or not.
+        vital: u64,
+        /// Frames kept for it, because it waited for them.
+        claimed: u64,
+        /// When the contract ends; `u64::MAX`: never.
+        expires: u64,
+        /// Calls that it may still ignore before it is no longer asked.
+        standing: u64,
+        /// Frames seized from it since it was made.
+        seized: u64,
+    }
+}
+
+message! {
+    /// The call in progress, and what came of earlier ones.
+    pub struct CallStatus {
+        /// Number of the last call; grows by one with each.
+        sequence: u64,
+        /// Frames still to be given back; 0: there is no call, or it is met.
+        frames: u64,
+        /// When that must be done.
+        deadline: u64,
+        /// Calls met before the deadline.
+        met: u64,
+        /// Extra frames held.
+        extra: u64,
+        /// Of these, so many may be called at once: their term is over.
+        callable: u64,
+        /// End of the next term; `u64::MAX`: there is none.
+        next_end: u64,
+    }
+}
+
+message! {
+    /// A renewal.
+    pub struct Renewed {
+        /// Extra frames that it holds for.
+        frames: u64,
+        /// Until when.
+        until: u64,
     }
 }
 
@@ -63,7 +103,8 @@ protocol! {
     error MemoryError;
 
     /// Makes a child contract out of this one's guarantee and limits. Out: the contract's capability.
-    /// Errors: `NotAdmitted`, `NoRecord`, `Limit`.
+    /// Errors: `NotAdmitted`, `NoRecord`, `Limit`, `NoPager` (a swap limit, and nobody to swap), `OutOfRange` (a term that is
+    /// shorter or longer than terms may be).
     1 Split {
         /// Frames moved from this contract's guarantee to the child's.
         guaranteed: u64,
@@ -71,6 +112,14 @@ protocol! {
         extra_limit: u64,
         /// At most `guaranteed`; moved from this contract's pin limit.
         pin_limit: u64,
+        /// Pages that may be swapped out.
+        swap_limit: u64,
+        /// How much it counts where frames are taken back from several; 0: as much as usual.
+        weight: u64,
+        /// How long an extra frame is its for certain, in nanoseconds; 0: the system's usual term.
+        extra_term_ns: u64,
+        /// How long the contract lasts, in nanoseconds; 0: as long as its parent.
+        term_ns: u64,
         /// For people.
         name: Name,
     } => Empty;
@@ -106,4 +155,55 @@ protocol! {
     /// anything along with a call to it: an endpoint that only pretends to be a container could keep the server
     /// waiting, lie to it, or keep what it was sent. Errors: `WrongObject` (it does not lead to physmem), `Stale`.
     8 Examine {} => Examined;
+
+    /// Moves guarantee and pin limit from this contract to its child sent along. Errors: `WrongObject` (not a child),
+    /// `NotAdmitted`.
+    9 HandDown {
+        /// Frames.
+        guaranteed: u64,
+        /// At most what the child's guarantee is then.
+        pin_limit: u64,
+    } => Empty;
+
+    /// The reverse. What the child holds beyond its smaller guarantee is extra, and called at once where it is more than the
+    /// child's limit. Errors: `WrongObject`, `NotAdmitted` (what the child holds firmly would not fit).
+    10 TakeBack {
+        /// Frames.
+        guaranteed: u64,
+        /// Part of the child's pin limit.
+        pin_limit: u64,
+    } => Empty;
+
+    /// Makes everything that the child sent along holds this contract's own: containers, address spaces, children. The
+    /// child is gone; capabilities to what it held stay good. Errors: `WrongObject`, `Limit`.
+    11 Merge {} => Empty;
+
+    /// Gives the child sent along a new term, from now on. Errors: `WrongObject`, `OutOfRange`.
+    12 Extend { /** In nanoseconds; 0: as long as this contract. */ term_ns: u64 } => Empty;
+
+    /// Starts the terms of all extra frames anew. Errors: `UnderPressure`.
+    13 Renew {} => Renewed;
+
+    /// Has the notification sent along signalled with each call, and keeps the contract page up to date from now on (see
+    /// [`crate::page`]). Errors: `WrongObject`, `Limit`, `ContractExhausted`.
+    14 Watch {} => Empty;
+
+    /// The call in progress.
+    15 CallStat {} => CallStatus;
+}
+
+impl Split {
+    /// A split with the system's usual weight and terms, without swap, for as long as the parent lasts.
+    pub const fn new(guaranteed: u64, extra_limit: u64, pin_limit: u64, name: Name) -> Split {
+        Split {
+            guaranteed,
+            extra_limit,
+            pin_limit,
+            swap_limit: 0,
+            weight: 0,
+            extra_term_ns: 0,
+            term_ns: 0,
+            name,
+        }
+    }
 }

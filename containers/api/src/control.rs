@@ -3,7 +3,7 @@
 //! The first capability of this kind is init's. A copy made by `ControlShare` can only look.
 
 use crate::{MemoryError, Name};
-use kernel_protocol::{Empty, message, protocol};
+use kernel_protocol::{Bytes, Empty, message, protocol, word_enum};
 
 message! {
     /// All frames, by state, and what was done with them since boot.
@@ -43,6 +43,84 @@ message! {
     }
 }
 
+word_enum! {
+    /// Whose extra frames are taken back first, and which of them, where their owner has no order of its own.
+    pub enum PolicyKind {
+        /// In the owner's order, in proportion to what is held.
+        ClientOrder = 0,
+        /// Address spaces that ran least recently first, pages that were not used since the hand passed last.
+        GlobalClock = 1,
+        /// Working sets by aging, with weights and a tax on what is idle.
+        Aging = 2,
+    }
+}
+
+message! {
+    /// How frames were taken back since boot.
+    pub struct RevocationStatus {
+        /// Which policy is in force.
+        policy: PolicyKind,
+        /// Frames that may be charged before none is left.
+        room: u64,
+        /// Extra frames held.
+        extra: u64,
+        /// Frames kept for contracts that waited for them.
+        claimed: u64,
+        /// Callers that wait for frames.
+        waiting: u64,
+        /// Callers that have waited.
+        waited: u64,
+        /// Calls made.
+        calls: u64,
+        /// Of these, met before the deadline.
+        met: u64,
+        /// Of these, not met.
+        missed: u64,
+        /// Frames seized.
+        seized: u64,
+        /// Of these, out of discardable containers.
+        discarded: u64,
+        /// Locks that were broken to seize a frame.
+        locks_broken: u64,
+        /// Contracts ended because their term was over.
+        terminations: u64,
+        /// Pages whose use was looked at.
+        scanned: u64,
+        /// Renewals granted.
+        renewals: u64,
+    }
+}
+
+word_enum! {
+    /// Which times are meant.
+    pub enum Latency {
+        /// From the moment at which a caller within its guarantee began to wait to the frames being there.
+        Wait = 0,
+        /// From a call to the frames being free, met or seized.
+        Call = 1,
+        /// From the deadline of a call that was not met to the frames being free.
+        Seizure = 2,
+    }
+}
+
+/// Buckets of a [`Latencies`].
+pub const LATENCY_BUCKETS: usize = 96;
+
+message! {
+    /// A histogram of times: bucket `4 * e + m` counts those from `(4 + m) << (e + 6)` nanoseconds on, before the next bucket;
+    /// the first one those below, too. A count is two bytes, low byte first, and stays at its highest value.
+    pub struct Latencies {
+        /// How many.
+        count: u64,
+        /// The longest, in nanoseconds.
+        longest: u64,
+        /// The sum, in nanoseconds.
+        sum: u64,
+        /// The buckets.
+        buckets: Bytes<{ 2 * LATENCY_BUCKETS }>,
+    }
+}
+
 message! {
     /// One contract in the list of all.
     pub struct ContractEntry {
@@ -70,6 +148,14 @@ message! {
         pinned: u64,
         /// Above the guarantee.
         extra: u64,
+        /// Calls that it may still ignore before it is no longer asked.
+        standing: u64,
+        /// Calls made to it.
+        calls: u64,
+        /// Of these, met in time.
+        met: u64,
+        /// Frames seized from it.
+        seized: u64,
         /// Containers.
         containers: u64,
         /// Address spaces.
@@ -156,4 +242,13 @@ protocol! {
     /// the root contract does. The same device for each driver that it has, one after the other. Out: capability. Not
     /// by a capability that can only look. Errors: `WrongObject`, `Stale`, `OutOfRange` (256 devices).
     70 DmaAuthority { /** Which device: the caller's own number for it. */ device: u64 } => Empty;
+
+    /// How frames were taken back.
+    71 RevocationStat {} => RevocationStatus;
+
+    /// Times that taking frames back took.
+    72 LatencyStat { /** Which. */ which: Latency } => Latencies;
+
+    /// Another policy, from now on. Not by a capability that can only look.
+    73 PolicySet { /** Which. */ policy: PolicyKind } => Empty;
 }

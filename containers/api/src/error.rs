@@ -5,7 +5,7 @@ use kernel_protocol::error_codes;
 error_codes! {
     /// Answer to a request that physmem refused. Nothing was changed. Container operations put the
     /// container's version in the detail word.
-    pub enum MemoryError, other Protocol {
+    pub enum MemoryError, other Protocol, again Again {
         /// The request's words are malformed or the object does not understand it.
         Malformed = 1, Caller, "malformed request";
         /// The capability's object exists no longer, or the grant was revoked.
@@ -46,6 +46,15 @@ error_codes! {
         NotTrusted = 19, Caller, "not trusted with physical addresses";
         /// physmem has lost frames that it was promised by a stacked parent, or the kernel refused.
         Internal = 20, System, "physmem could not do it";
+        /// Frames that the guarantee covers were on their way back and have come: make the request again.
+        Again = 22, System, "frames were on their way back";
+        /// Contents that the request needs are gone: their frames were seized. Allocating or deallocating the pages
+        /// makes them good again, as zeros.
+        Lost = 23, Caller, "the pages were seized";
+        /// Extra frames are needed elsewhere and cannot be renewed.
+        UnderPressure = 24, System, "the frames are needed elsewhere";
+        /// A swap limit was asked for, and there is no default pager.
+        NoPager = 25, System, "there is no default pager";
         /// The peer does not keep to the protocol.
         Protocol = 21, Peer, "the peer does not keep to the protocol";
     }

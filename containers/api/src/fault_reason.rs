@@ -50,6 +50,8 @@ fault_reasons! {
     TooManyWaiters = 8, "too many threads wait for locked pages";
     /// The kernel refused the mapping: the frame is mapped as often as it can be.
     MapCountFull = 9, "the page is mapped too often";
+    /// The page's frame was seized, and its contents are gone: the repossession record names it.
+    Repossessed = 10, "the page was seized";
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub mod dma;
 pub mod error;
 pub mod fault_reason;
 pub mod lock;
+pub mod page;
 pub mod space;
 
 pub use error::MemoryError;

@@ -80,6 +80,13 @@ protocol! {
     /// Maps the clock page ([`kernel_abi::boot::ClockPage`]) read-only.
     22 MapClock { /** Page-aligned address. */ address: u64 } => Empty;
 
+    /// Maps the pressure page ([`crate::page::Pressure`]) read-only.
+    24 MapPressure { /** Page-aligned address. */ address: u64 } => Empty;
+
+    /// Maps the contract page ([`crate::page::ContractPage`]) of the contract that pays for the address space, read-only.
+    /// Errors: `WrongObject` (it has none: see [`crate::contract::Watch`]).
+    25 MapContractPage { /** Page-aligned address. */ address: u64 } => Empty;
+
     /// Ends the task; its page tables, threads and records go back to the contract.
     23 SpaceDestroy {} => Empty;
 }

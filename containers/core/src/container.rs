@@ -6,7 +6,7 @@ use crate::layout::{CONTAINER_GRANTS, CONTAINER_LOCKS, container};
 use crate::limits::OPERATION_PAGES_MAX;
 use crate::pages::{self, Entry};
 use crate::record::{Container, Contract, Name, Records};
-use crate::{grant, lock};
+use crate::{eviction, grant, lock};
 use containers_api::container::ContainerStatus;
 use containers_api::{ContainerRights, MemoryError};
 use kernel_abi::FRAME_BYTES;
@@ -52,6 +52,7 @@ pub fn status(records: &impl Records, access: &Access, principal: u64) -> Contai
         version: records.get(this, container::VERSION),
         pages: span.pages,
         present,
+        lost: if access.via.is_none() { records.get(this, container::LOST) } else { 0 },
         locks: records.get(this, container::LOCK_COUNT),
         rights: access.rights,
         sealed: records.get(this, container::SEALED),
@@ -69,10 +70,18 @@ pub fn resize(frames: &mut impl Frames, access: &Access, size: u64) -> Result<()
     if size < old {
         let cut = Span { first: size, pages: old - size };
         access.require_unlocked(frames, cut, Intent::Change)?;
+    }
+    eviction::resize(frames, access.container, old, size)?;
+    if size < old {
+        let cut = Span { first: size, pages: old - size };
         frames.unmap(access.container, cut, Whose::Everybody);
         drop_pages(frames, access.container, cut, u64::MAX);
     } else {
-        pages::grow(frames, access.container, size)?;
+        if let Err(error) = pages::grow(frames, access.container, size) {
+            eviction::resize(frames, access.container, size, old)
+                .expect("what was given a moment ago is there");
+            return Err(error);
+        }
     }
     frames.set(access.container, container::PAGES, size);
     changed(frames, access.container);
@@ -130,6 +139,7 @@ pub fn seal(frames: &mut impl Frames, access: &Access) -> Result<(), MemoryError
 /// Marks a container as dying and cuts everything loose but its pages. Locks are broken, mappings and grants end.
 pub fn begin_destroy(frames: &mut impl Frames, this: Name<Container>) {
     frames.set(this, container::DYING, true);
+    eviction::forget(frames, this);
     while let Some(lock) = CONTAINER_LOCKS.first(frames, this) {
         lock::end(frames, lock);
     }
@@ -147,7 +157,7 @@ pub fn empty_step(frames: &mut impl Frames, this: Name<Container>, budget: u64) 
 }
 
 /// Prepares a page that is about to be mapped: makes it present, and for a write its own. Errors: `ContractExhausted`,
-/// `NoRecord`. The caller has checked locks and rights.
+/// `NoRecord`, `Lost` (its frame was seized). The caller has checked locks and rights.
 pub fn touch(
     frames: &mut impl Frames,
     this: Name<Container>,
@@ -155,6 +165,9 @@ pub fn touch(
     write: bool,
 ) -> Result<(), MemoryError> {
     let entry = pages::entry(frames, this, page);
+    if entry == Entry::LOST {
+        return Err(MemoryError::Lost);
+    }
     if entry == Entry::ABSENT {
         charge_absent(frames, this, Span::page(page))?;
         fill_absent(frames, this, Span::page(page), Contents::Zero);
@@ -236,7 +249,7 @@ pub fn require_bounded(span: Span) -> Result<(), MemoryError> {
     if span.pages > OPERATION_PAGES_MAX { Err(MemoryError::Limit) } else { Ok(()) }
 }
 
-/// Charges the absent pages of a span and makes places for them, or changes nothing; how many. Errors:
+/// Charges the pages of a span that have no frame and makes places for them, or changes nothing; how many. Errors:
 /// `ContractExhausted`, `NoRecord`.
 pub fn charge_absent(
     frames: &mut impl Frames,
@@ -253,30 +266,34 @@ pub fn charge_absent(
     Ok(absent)
 }
 
-/// Gives the absent pages of a span, charged and prepared, their frames.
+/// Gives the pages of a span that have no frame, charged and prepared, one. What was lost stays lost and reads as zeros.
 pub fn fill_absent(frames: &mut impl Frames, this: Name<Container>, span: Span, contents: Contents) {
     let payer = frames.get(this, container::CONTRACT);
     for page in span.first..span.end() {
-        if pages::entry(frames, this, page) == Entry::ABSENT {
+        if pages::entry(frames, this, page).frame().is_none() {
             let frame = frames.take(payer, contents);
             pages::set(frames, this, page, Entry::resident(frame).raw(contents == Contents::Raw));
         }
     }
 }
 
-/// Takes up to `budget` pages of a span out of a container and returns their charges. No mapping of them is left.
+/// Takes up to `budget` pages of a span out of a container and returns their charges; lost ones become absent. No
+/// mapping of them is left.
 pub fn drop_pages(frames: &mut impl Frames, this: Name<Container>, span: Span, budget: u64) -> Step {
     let payer = frames.get(this, container::CONTRACT);
-    let (mut dropped, mut page) = (0, span.first);
+    let (mut dropped, mut seen, mut page) = (0, 0, span.first);
     let mut result = Step::Done;
-    while let Some((found, entry)) = pages::next_present(frames, this, page, span.end()) {
-        if dropped == budget {
+    while let Some((found, entry)) = pages::next_entry(frames, this, page, span.end()) {
+        if seen == budget {
             result = Step::More;
             break;
         }
-        frames.leave(entry.frame().expect("an entry that is present has a frame"));
+        if let Some(frame) = entry.frame() {
+            frames.leave(frame);
+            dropped += 1;
+        }
         pages::set(frames, this, found, Entry::ABSENT);
-        dropped += 1;
+        seen += 1;
         page = found + 1;
     }
     frames.return_pages(payer, dropped);
@@ -293,9 +310,9 @@ pub fn zero_bytes(frames: &mut impl Frames, this: Name<Container>, first: u64, e
         let stop = end.min((page + 1) * FRAME_BYTES);
         let is_whole = stop - offset == FRAME_BYTES;
         let entry = pages::entry(frames, this, page);
-        if is_whole && give_up {
+        if is_whole && (give_up || entry == Entry::LOST) {
             drop_pages(frames, this, Span::page(page), 1);
-        } else if entry != Entry::ABSENT {
+        } else if entry.frame().is_some() {
             let frame = match (is_whole, entry.is_shared()) {
                 (true, true) => substitute(frames, this, page, entry, Contents::Overwritten),
                 (false, true) => unshare(frames, this, page, entry),

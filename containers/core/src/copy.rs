@@ -89,6 +89,7 @@ pub fn copy(
         return Err(MemoryError::OutOfRange);
     }
     let plan = Plan::new(from, to, bytes);
+    plan.require_contents(frames, from_span)?;
     plan.charge(frames, to_span)?;
     Ok(plan.carry_out(frames, to_span))
 }
@@ -121,14 +122,33 @@ impl Plan {
         )
     }
 
+    /// `Lost` where a source page, or a destination page that is overwritten in part, was seized.
+    fn require_contents(self, records: &impl Records, from_span: Span) -> Result<(), MemoryError> {
+        let in_part = |bytes: Bytes, count: u64| {
+            let pages = Span { first: bytes.page(), pages: (bytes.in_page() + count).div_ceil(FRAME_BYTES) };
+            count > 0 && pages::has_lost(records, self.to.container, pages)
+        };
+        let whole = self.head + self.pages * FRAME_BYTES;
+        if pages::has_lost(records, self.from.container, from_span)
+            || in_part(self.to, self.head)
+            || in_part(self.to.plus(whole), self.tail)
+        {
+            return Err(MemoryError::Lost);
+        }
+        Ok(())
+    }
+
     /// Charges the destination's pages that become present, and makes places for them.
     fn charge(self, frames: &mut impl Frames, to_span: Span) -> Result<(), MemoryError> {
         let (from, to) = self.whole();
         let mut needed = 0;
         for page in to_span.first..to_span.end() {
             let comes = !to.contains(page)
-                || pages::entry(frames, self.from.container, from.first + (page - to.first)) != Entry::ABSENT;
-            needed += u64::from(comes && pages::entry(frames, self.to.container, page) == Entry::ABSENT);
+                || pages::entry(frames, self.from.container, from.first + (page - to.first))
+                    .frame()
+                    .is_some();
+            let is_there = pages::entry(frames, self.to.container, page).frame().is_some();
+            needed += u64::from(comes && !is_there);
         }
         let payer = frames.get(self.to.container, container::CONTRACT);
         frames.charge_pages(payer, needed)?;
@@ -168,9 +188,9 @@ impl Plan {
                 None => {
                     if let Some(old) = was_there {
                         frames.leave(old);
-                        pages::set(frames, self.to.container, destination, Entry::ABSENT);
                         dropped += 1;
                     }
+                    pages::set(frames, self.to.container, destination, Entry::ABSENT);
                     outcome.shared_pages += 1;
                 }
                 Some(frame) if was_there == Some(frame) => outcome.shared_pages += 1,

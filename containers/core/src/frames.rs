@@ -120,6 +120,14 @@ pub trait Frames: Records {
     fn set_aside(&mut self, contract: Name<Contract>, pages: u64) -> Result<(), MemoryError>;
     /// The reverse, once the device has let go.
     fn give_back(&mut self, contract: Name<Contract>, pages: u64);
+    /// Counts pages as vital: firm, whether present or not. Errors: `NotAdmitted`.
+    fn reserve_vital(&mut self, payer: Name<Contract>, pages: u64) -> Result<(), MemoryError>;
+    /// The reverse.
+    fn release_vital(&mut self, payer: Name<Contract>, pages: u64);
+    /// Puts a container into its contract's eviction order, by its key.
+    fn enter_order(&mut self, container: Name<Container>);
+    /// Takes it out.
+    fn leave_order(&mut self, container: Name<Container>);
     /// Puts a hold on its contract's list.
     fn hold_made(&mut self, hold: Name<Hold>);
     /// Takes a hold off its contract's list; no frame of it is in quarantine any more.

@@ -16,6 +16,8 @@ pub mod container {
         PRESENT: u64,
         /// Pages that take part in a logical copy.
         SHARED: u64,
+        /// Pages whose contents are gone, because their frames were seized.
+        LOST: u64,
         /// The page array's root (see `pages`).
         ROOT: u64,
         /// Levels of the page array.
@@ -40,6 +42,22 @@ pub mod container {
         MAPPING_COUNT: u64,
         /// First fault that waits for a lock to end.
         WAITERS: Option<Name<Waiter>>,
+        /// Never seized: its size is counted as firm.
+        VITAL: bool,
+        /// Its pages may go first.
+        DISCARDABLE: bool,
+        /// Its place in its contract's eviction order, which it is in where [`IN_ORDER`] says so.
+        EVICTION_KEY: u64,
+        /// It has a place in the order.
+        IN_ORDER: bool,
+        /// In the eviction order.
+        LEFT: Option<Name<Container>>,
+        /// In the eviction order.
+        RIGHT: Option<Name<Container>>,
+        /// In the eviction order.
+        ORDER_HEIGHT: u64,
+        /// Page from which on frames are seized next.
+        HAND: u64,
         /// Next container of the contract.
         NEXT: Option<Name<Container>>,
         /// Container before.
@@ -165,6 +183,14 @@ pub const CONTAINER_GRANTS: List<Container, Grant> =
 /// Grants made from a grant.
 pub const GRANT_CHILDREN: List<Grant, Grant> =
     List { head: grant::CHILDREN, next: grant::NEXT, previous: grant::PREVIOUS };
+
+/// Containers of a contract that have a place in its eviction order: those to be emptied first come first.
+pub const EVICTION_ORDER: Tree<Container> = Tree {
+    key: container::EVICTION_KEY,
+    left: container::LEFT,
+    right: container::RIGHT,
+    height: container::ORDER_HEIGHT,
+};
 
 /// All locks, passed ones too, by the moment they expire.
 pub const DEADLINES: Tree<Lock> =

@@ -16,6 +16,7 @@ extern crate std;
 pub mod access;
 pub mod container;
 pub mod copy;
+pub mod eviction;
 pub mod frames;
 pub mod grant;
 pub mod layout;

@@ -14,7 +14,7 @@
 use crate::frames::Span;
 use crate::layout::container;
 use crate::limits::{ARRAY_HEIGHT_MAX, CONTAINER_PAGES_MAX};
-use crate::record::{Container, Name, Records};
+use crate::record::{Container, Field, Name, Records};
 use containers_api::MemoryError;
 
 /// log2 of the words of a node.
@@ -22,13 +22,15 @@ const NODE_SHIFT: u32 = 6;
 /// Words of a node.
 const NODE_WORDS: u64 = 1 << NODE_SHIFT;
 
-/// One page. The low three bits are the state, of which there are two so far.
+/// One page. The low three bits are the state, of which there are three so far: absent, resident, lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Entry(u64);
 
 impl Entry {
     /// No frame; reads as zeros.
     pub const ABSENT: Entry = Entry(0);
+    /// The frame was seized and the contents are gone: nobody is shown zeros instead of them.
+    pub const LOST: Entry = Entry(2);
     const RESIDENT: u64 = 1;
     const STATE: u64 = 7;
     const SHARED: u64 = 1 << 3;
@@ -192,7 +194,7 @@ pub fn entry(records: &impl Records, array: Name<Container>, page: u64) -> Entry
     Entry(read(records, array, path.branch(records, array, 0).place(page, 0)))
 }
 
-/// Changes the entry of a page, and the container's counts of pages present and shared.
+/// Changes the entry of a page, and the container's counts of pages present, lost and shared.
 pub fn set(records: &mut impl Records, array: Name<Container>, page: u64, new: Entry) {
     let path = Path::to(records, array, page);
     if path.lowest != 0 {
@@ -204,19 +206,25 @@ pub fn set(records: &mut impl Records, array: Name<Container>, page: u64, new: E
     let old = Entry(read(records, array, place));
     write(records, array, place, new.0);
     match (old == Entry::ABSENT, new == Entry::ABSENT) {
-        (true, false) => {
-            write(records, array, path.places[0], branch.more().0);
-            records.raise(array, container::PRESENT, 1);
-        }
-        (false, true) => {
-            write(records, array, path.places[0], branch.fewer().0);
-            records.lower(array, container::PRESENT, 1);
-        }
+        (true, false) => write(records, array, path.places[0], branch.more().0),
+        (false, true) => write(records, array, path.places[0], branch.fewer().0),
         _ => {}
     }
-    match (old.is_shared(), new.is_shared()) {
-        (false, true) => records.raise(array, container::SHARED, 1),
-        (true, false) => records.lower(array, container::SHARED, 1),
+    count(records, array, container::PRESENT, old.frame().is_some(), new.frame().is_some());
+    count(records, array, container::LOST, old == Entry::LOST, new == Entry::LOST);
+    count(records, array, container::SHARED, old.is_shared(), new.is_shared());
+}
+
+fn count(
+    records: &mut impl Records,
+    array: Name<Container>,
+    field: Field<Container, u64>,
+    was: bool,
+    is: bool,
+) {
+    match (was, is) {
+        (false, true) => records.raise(array, field, 1),
+        (true, false) => records.lower(array, field, 1),
         _ => {}
     }
 }
@@ -274,12 +282,38 @@ pub fn prune(records: &mut impl Records, array: Name<Container>, span: Span) {
     }
 }
 
-/// The first page that has an entry, from `page` on and before `end`.
+/// The first page that has a frame, from `page` on and before `end`.
 pub fn next_present(
+    records: &impl Records,
+    array: Name<Container>,
+    page: u64,
+    end: u64,
+) -> Option<(u64, Entry)> {
+    find(records, array, page, end, |entry| entry.frame().is_some())
+}
+
+/// The first page that is not absent, from `page` on and before `end`: it has a frame, or has lost it.
+pub fn next_entry(
+    records: &impl Records,
+    array: Name<Container>,
+    page: u64,
+    end: u64,
+) -> Option<(u64, Entry)> {
+    find(records, array, page, end, |entry| entry != Entry::ABSENT)
+}
+
+/// Whether a page of a span is lost.
+pub fn has_lost(records: &impl Records, array: Name<Container>, span: Span) -> bool {
+    records.get(array, container::LOST) != 0
+        && find(records, array, span.first, span.end(), |entry| entry == Entry::LOST).is_some()
+}
+
+fn find(
     records: &impl Records,
     array: Name<Container>,
     mut page: u64,
     end: u64,
+    is_wanted: impl Fn(Entry) -> bool,
 ) -> Option<(u64, Entry)> {
     while page < end {
         let path = Path::to(records, array, page);
@@ -291,7 +325,7 @@ pub fn next_present(
         let stop = end.min(path.next(page));
         while page < stop {
             let entry = Entry(read(records, array, leaf.place(page, 0)));
-            if entry != Entry::ABSENT {
+            if is_wanted(entry) {
                 return Some((page, entry));
             }
             page += 1;
@@ -300,7 +334,7 @@ pub fn next_present(
     None
 }
 
-/// Pages of a span that have an entry.
+/// Pages of a span that have a frame.
 pub fn count_present(records: &impl Records, array: Name<Container>, span: Span) -> u64 {
     let (mut count, mut page) = (0, span.first);
     while let Some((found, _)) = next_present(records, array, page, span.end()) {

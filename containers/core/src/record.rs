@@ -40,18 +40,20 @@ pub enum Size {
     Large = 1,
     /// A node of a page array: 64 words, all of them entries, no header.
     Node = 2,
+    /// 64 words.
+    Huge = 3,
 }
 
 impl Size {
     /// All of them.
-    pub const ALL: [Size; 3] = [Size::Small, Size::Large, Size::Node];
+    pub const ALL: [Size; 4] = [Size::Small, Size::Large, Size::Node, Size::Huge];
 
     /// Slot units of a record.
     pub const fn units(self) -> u32 {
         match self {
             Size::Small => 1,
             Size::Large => 2,
-            Size::Node => 4,
+            Size::Node | Size::Huge => 4,
         }
     }
 
@@ -89,7 +91,7 @@ macro_rules! kinds {
 
 kinds! {
     /// Who pays. Its fields are physmem's affair.
-    Contract = 1, Large;
+    Contract = 1, Huge;
     /// See [`crate::layout::container`].
     Container = 2, Large;
     /// See [`crate::layout::grant`].

@@ -46,6 +46,10 @@ pub trait Request: Message {
 pub trait ErrorCode: Copy + core::fmt::Debug {
     /// The number; never 0.
     fn code(self) -> u32;
+    /// Whether the server only asks for the same request once more.
+    fn is_again(self) -> bool {
+        false
+    }
     /// The error with this number. A number that means nothing becomes the protocol's error for a peer that
     /// does not keep to the protocol.
     fn from_code(code: u32) -> Self;
@@ -167,7 +171,7 @@ macro_rules! protocol {
 /// The variant marked `other` stands for numbers that mean nothing.
 #[macro_export]
 macro_rules! error_codes {
-    ($(#[$meta:meta])* pub enum $enum:ident, other $other:ident {
+    ($(#[$meta:meta])* pub enum $enum:ident, other $other:ident $(, again $again:ident)? {
         $($(#[$doc:meta])* $name:ident = $number:literal, $side:ident, $text:literal;)* }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -193,6 +197,10 @@ macro_rules! error_codes {
             fn from_code(code: u32) -> Self {
                 match code { $($number => $enum::$name,)* _ => $enum::$other }
             }
+
+            $(fn is_again(self) -> bool {
+                self == $enum::$again
+            })?
         }
 
         impl core::fmt::Display for $enum {

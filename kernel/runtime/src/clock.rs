@@ -15,6 +15,9 @@ impl Deadline {
     /// As long as it takes.
     pub const NEVER: Deadline = Deadline(0);
 
+    /// Not to wait at all.
+    pub const PASSED: Deadline = Deadline(1);
+
     /// At a moment, in nanoseconds since boot.
     pub const fn at(nanoseconds: u64) -> Deadline {
         // Zero means never to the kernel.

@@ -216,7 +216,7 @@ impl OwnContract {
     /// Splits a contract.
     pub fn split(parent: Handle, allowance: &Allowance, name: &str) -> Result<OwnContract> {
         let &Allowance { guaranteed, extra_limit, pin_limit } = allowance;
-        let request = Split { guaranteed, extra_limit, pin_limit, name: Name::truncated(name) };
+        let request = Split::new(guaranteed, extra_limit, pin_limit, Name::truncated(name));
         call_for_capability(parent, &request, &[], NEVER).map(|(_, capability)| OwnContract(capability))
     }
 

@@ -134,8 +134,25 @@ pub fn call_for_capability<R: Request>(
     Ok((answer.reply, answer.received.take(0)?))
 }
 
-/// Calls a server.
+/// Calls a server. A request that is to be made again, because what it needs was on its way, is made again, within the
+/// deadline.
 pub fn call_for_answer<R: Request>(
+    endpoint: Handle,
+    request: &R,
+    capabilities: &[Handle],
+    deadline: Deadline,
+) -> Result<Answer<R::Reply>, CallError<R::Error>> {
+    loop {
+        match call_once(endpoint, request, capabilities, deadline) {
+            Err(CallError::Refused(refusal)) if refusal.error.is_again() && !deadline.has_passed() => {
+                crate::syscall::yield_now();
+            }
+            result => return result,
+        }
+    }
+}
+
+fn call_once<R: Request>(
     endpoint: Handle,
     request: &R,
     capabilities: &[Handle],

@@ -90,6 +90,9 @@ const KIND: Bits = (50, 3);
 const SLOTS: Bits = (53, 7);
 const DEAD: Bits = (60, 4);
 
+/// In place of the records used: the frame holds words for others to read.
+const PAGE_OF_WORDS: u64 = 0xff;
+
 /// Payload bits: what state and generation leave.
 const PAYLOAD_BITS: u32 = 69;
 
@@ -339,9 +342,17 @@ impl FrameDatabase<'_> {
         self.entry(frame).set_generation(generation.min(GENERATION_MAX));
     }
 
+    /// Marks a frame of records as a page of words for others to read: no record is ever found in it.
+    pub fn set_page_of_words(&mut self, frame: u32) {
+        self.expect(frame, State::Record);
+        self.entry(frame).set(USED, PAGE_OF_WORDS);
+    }
+
     /// Size of the records in a frame; any number may be asked.
     pub fn record_size(&self, frame: u32) -> Option<Size> {
-        let entry = self.entries.get(frame as usize).filter(|entry| entry.state() == State::Record)?;
+        let is_of_records =
+            |entry: &&FrameEntry| entry.state() == State::Record && entry.get(USED) != PAGE_OF_WORDS;
+        let entry = self.entries.get(frame as usize).filter(is_of_records)?;
         Size::ALL.get(entry.get(SIZE) as usize).copied()
     }
 

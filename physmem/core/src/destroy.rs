@@ -27,6 +27,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// Begins: from now on requests to the contract are refused.
     pub(crate) fn begin_destroy(&mut self, target: Name<Contract>) {
         self.set(target, contract::ENDING, ending::DYING);
+        self.call_is_over(target);
+        self.use_claim(target, u64::MAX);
     }
 
     /// Does a step. Done: the contract is gone, or waits for a device.
@@ -86,6 +88,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 passing::end(self, passed.expect("a hold that is not overdue has its lock"));
             }
         }
+        self.end_watch(this);
         self.reclaim_shared(this);
         Step::Done
     }
@@ -118,6 +121,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     }
 
     fn finish_contract(&mut self, this: Name<Contract>) {
+        self.leave_endings(this);
         self.return_rings(this);
         assert!(self.charged(this) == 0, "a contract ends with charges");
         let parent = self.get(this, contract::PARENT).expect("the root contract is never destroyed");

@@ -4,7 +4,8 @@
 //!   address ──> mapping? ── no ──────────────────────────────> raise NotMapped
 //!                 │ allowed? ── no ──────────────────────────> raise Protection, Sealed, BeyondEnd
 //!                 │ locked by somebody else? ── yes ─────────> wait, until the lock has ended
-//!                 │ absent ── charge, zero, enter ───────────> resume    (or raise ContractExhausted)
+//!                 │ lost ── its frame was seized ────────────> raise Repossessed
+//!                 │ absent ── charge, zero, enter ───────────> resume    (or raise ContractExhausted, or wait: see `waits`)
 //!                 │ shared, write ── own frame, copy, enter ─> resume
 //!                 └ present ── enter ────────────────────────> resume
 //! ```
@@ -90,8 +91,27 @@ enum Refused {
 }
 
 impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
-    /// Resolves a fault of the task with this fault badge.
-    pub fn fault(&mut self, badge: u64, address: u64, access: u64) -> FaultAnswer {
+    /// Resolves a fault of the task with this fault badge, at a moment.
+    pub fn fault(&mut self, now: u64, badge: u64, address: u64, access: u64) -> FaultAnswer {
+        self.advance(now);
+        self.shortage = None;
+        let answer = self.answer_fault(badge, address, access);
+        let answer = self.wait_instead(answer);
+        self.relieve();
+        answer
+    }
+
+    /// Where a fault is to be raised for want of frames that the guarantee covers, its thread waits for them.
+    fn wait_instead(&mut self, answer: FaultAnswer) -> FaultAnswer {
+        match (answer, self.shortage.take()) {
+            (FaultAnswer::Raise(FaultReason::ContractExhausted | FaultReason::NoRecord), Some(short)) => {
+                self.wait_for_frames(short, true).map_or(FaultAnswer::Retry, FaultAnswer::Wait)
+            }
+            (answer, _) => answer,
+        }
+    }
+
+    fn answer_fault(&mut self, badge: u64, address: u64, access: u64) -> FaultAnswer {
         let badge = Badge(badge);
         let found = (badge.kind() == Some(BadgeKind::Space)).then(|| self.resolve::<Space>(badge.name()));
         let Some(space) = found.flatten() else {
@@ -109,10 +129,19 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         }
     }
 
-    /// The kernel lacks page tables to enter a fault's cluster. Errors: the reason to raise.
-    pub fn fault_needs_tables(&mut self, badge: u64, tables: u64) -> Result<(), FaultReason> {
-        let space = self.resolve::<Space>(Badge(badge).name()).ok_or(FaultReason::NotMapped)?;
-        self.stock(space, tables).map_err(|_| FaultReason::ContractExhausted)
+    /// The kernel lacks page tables to enter a fault's cluster. None: they are there now. Otherwise how the fault is to be
+    /// answered instead.
+    pub fn fault_needs_tables(&mut self, badge: u64, tables: u64) -> Option<FaultAnswer> {
+        let Some(space) = self.resolve::<Space>(Badge(badge).name()) else {
+            return Some(FaultAnswer::Raise(FaultReason::NotMapped));
+        };
+        self.shortage = None;
+        if self.stock(space, tables).is_ok() {
+            return None;
+        }
+        let answer = self.wait_instead(FaultAnswer::Raise(FaultReason::ContractExhausted));
+        self.relieve();
+        Some(answer)
     }
 
     fn resolve_fault(
@@ -126,6 +155,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         let page = self.page_at(this, address);
         match containers::touch(self, container, page, write) {
             Err(MemoryError::NoRecord) => return FaultAnswer::Raise(FaultReason::NoRecord),
+            Err(MemoryError::Lost) => return FaultAnswer::Raise(FaultReason::Repossessed),
             Err(_) => return FaultAnswer::Raise(FaultReason::ContractExhausted),
             Ok(()) => {}
         }

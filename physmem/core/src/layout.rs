@@ -5,6 +5,8 @@ pub mod contract {
     use containers_core::record::{Container, Contract, Hold, Name, Space};
     use containers_core::record_fields;
 
+    use containers_core::record::Field;
+
     record_fields!(Contract {
         /// Never used again.
         PRINCIPAL: u64,
@@ -60,13 +62,83 @@ pub mod contract {
         LARGE_RING: u32,
         /// Ring of frames with nodes.
         NODE_RING: u32,
+        /// Ring of frames with huge records.
+        HUGE_RING: u32,
         /// Ring of frames with endpoints.
         ENDPOINT_RING: u32,
         /// Ring of frames with notifications.
         NOTIFICATION_RING: u32,
         /// Ring of frames with tasks.
         TASK_RING: u32,
+        /// Pages of its vital containers, present or not.
+        VITAL: u64,
+        /// How much it counts where frames are taken back, against others.
+        WEIGHT: u64,
+        /// How long an extra frame is its, in nanoseconds.
+        EXTRA_TERM_NS: u64,
+        /// When it ends; `u64::MAX`: never.
+        EXPIRES: u64,
+        /// Frames of its guarantee that are kept for it, because it waited for them.
+        CLAIMED: u64,
+        /// When they are kept no longer.
+        CLAIM_ENDS: u64,
+        /// Next contract with a claim, by the end of the claim.
+        CLAIM_NEXT: Option<Name<Contract>>,
+        /// Contract with a claim before.
+        CLAIM_PREVIOUS: Option<Name<Contract>>,
+        /// Next contract with extra frames.
+        HOLDER_NEXT: Option<Name<Contract>>,
+        /// Contract with extra frames before.
+        HOLDER_PREVIOUS: Option<Name<Contract>>,
+        /// Extra frames by term: how many, and when the term ends; three times, the oldest first.
+        TERM_0: u64,
+        /// See `TERM_0`.
+        TERM_0_ENDS: u64,
+        /// See `TERM_0`.
+        TERM_1: u64,
+        /// See `TERM_0`.
+        TERM_1_ENDS: u64,
+        /// See `TERM_0`.
+        TERM_2: u64,
+        /// See `TERM_0`.
+        TERM_2_ENDS: u64,
+        /// What the call in progress leaves it: extra frames at most.
+        CALL_TARGET: u64,
+        /// When that must be so; 0: there is no call.
+        CALL_DEADLINE: u64,
+        /// Calls made: the number of the last one.
+        CALLS: u64,
+        /// Frames that are being seized.
+        SEIZING: u64,
+        /// Until when its missed calls count against it.
+        CONDUCT: u64,
+        /// Frames seized from it.
+        SEIZED: u64,
+        /// Calls met in time.
+        CALLS_MET: u64,
+        /// Notification to signal with a call, in physmem's table; 0: none.
+        CALL_NOTIFICATION: u32,
+        /// Frame of its contract page; 0: none.
+        PAGE: u32,
+        /// Root of its eviction order.
+        ORDER: Option<Name<Container>>,
+        /// The policy's own note on it.
+        POLICY_NOTE: u64,
+        /// When something is to be done about its end; 0: never.
+        END_STEP: u64,
+        /// In the tree of contracts that end.
+        END_LEFT: Option<Name<Contract>>,
+        /// In the tree of contracts that end.
+        END_RIGHT: Option<Name<Contract>>,
+        /// In the tree of contracts that end.
+        END_HEIGHT: u64,
+        /// Who is answered when it is destroyed, in physmem's table; 0: nobody.
+        END_REPLY: u32,
     });
+
+    /// Extra frames by term: how many, and when the term ends.
+    pub const TERMS: [(Field<Contract, u64>, Field<Contract, u64>); 3] =
+        [(TERM_0, TERM_0_ENDS), (TERM_1, TERM_1_ENDS), (TERM_2, TERM_2_ENDS)];
 }
 
 /// An address space, with its task.
@@ -153,12 +225,10 @@ pub mod mapping {
 
 /// A caller that is answered later: a fault on a locked page, or a revoke of a grant with locks.
 pub mod waiter {
-    use containers_core::record::{Container, Contract, Grant, Name, Space, Waiter};
+    use containers_core::record::{Container, Grant, Name, Space, Waiter};
     use containers_core::record_fields;
 
     record_fields!(Waiter {
-        /// Who pays.
-        PAYER: Name<Contract>,
         /// The saved reply, in physmem's table.
         REPLY: u32,
         /// Of a fault: where.
@@ -198,6 +268,14 @@ pub const SPACES: List<Contract, Space> =
 /// Holds of a contract.
 pub const HOLDS: List<Contract, Hold> =
     List { head: contract::HOLDS, next: hold::NEXT, previous: hold::PREVIOUS };
+
+/// Contracts that end, by the moment at which something is to be done.
+pub const ENDINGS: Tree<Contract> = Tree {
+    key: contract::END_STEP,
+    left: contract::END_LEFT,
+    right: contract::END_RIGHT,
+    height: contract::END_HEIGHT,
+};
 
 /// Mappings of an address space, by address.
 pub const SPACE_MAPPINGS: Tree<Mapping> =

@@ -14,7 +14,49 @@ pub const SPACES_PER_CONTRACT: u64 = 128;
 /// Mappings of an address space at most.
 pub const MAPPINGS_PER_SPACE: u64 = 4096;
 
-/// Callers of a contract that are answered later, at most: waiting faults and waiting revokes.
+/// How long an extra frame is its holder's, unless the contract says otherwise.
+pub const EXTRA_TERM_NS: u64 = 100_000_000;
+
+/// Shortest term of extra frames that a contract can say.
+pub const EXTRA_TERM_MIN_NS: u64 = 1_000_000;
+
+/// Longest term of extra frames that a contract can say; law 4's bound on a wait is this and the grace.
+pub const EXTRA_TERM_MAX_NS: u64 = 1_000_000_000;
+
+/// From a call to its deadline.
+pub const CALL_GRACE_NS: u64 = 20_000_000;
+
+/// Calls that a contract may ignore before its frames are seized without one.
+pub const STANDING_MAX: u64 = 3;
+
+/// Time after which one ignored call is forgotten.
+pub const STANDING_RECOVERY_NS: u64 = 10_000_000_000;
+
+/// How long frames are kept for a contract that has waited for them.
+pub const CLAIM_TERM_NS: u64 = 100_000_000;
+
+/// Weight of a contract that says nothing else.
+pub const WEIGHT: u64 = 100;
+
+/// Highest weight.
+pub const WEIGHT_MAX: u64 = 10_000;
+
+/// Shortest term of a contract that ends.
+pub const CONTRACT_TERM_MIN_NS: u64 = 2 * CALL_GRACE_NS;
+
+/// Longest term of a contract that ends.
+pub const CONTRACT_TERM_MAX_NS: u64 = 1 << 60;
+
+/// Pages seized in one step, between two messages.
+pub const SEIZE_STEP_PAGES: u64 = 128;
+
+/// Pages whose use a policy looks at in one step.
+pub const SCAN_STEP_PAGES: u64 = 512;
+
+/// Least time between two choices of whom to call, while callers wait and nobody is found.
+pub const RELIEF_INTERVAL_NS: u64 = 1_000_000;
+
+/// Callers of a contract that are answered later, at most: waiting faults and waiting revokes, and those who wait for frames.
 pub const WAITERS_PER_CONTRACT: u64 = 32;
 
 /// Pages around a fault that are entered with it where they are present already; a power of two.
@@ -36,7 +78,13 @@ pub const ZERO_STOCK_STEP: usize = 16;
 pub const OWN_SEARCH: u32 = 8;
 
 /// Pages given back in one step of a destruction.
-pub const DESTROY_STEP_PAGES: u64 = 512;
+pub const DESTROY_STEP_PAGES: u64 = 256;
+
+/// Containers that a child may have when it is merged into its parent.
+pub const MERGE_OBJECTS_MAX: u64 = 1024;
+
+/// Steps of a destruction done at once; what is left goes on between messages.
+pub const DESTROY_STEPS_AT_ONCE: u32 = 8;
 
 /// Last principal: the numbers are never used again.
 pub const PRINCIPAL_MAX: u64 = (1 << 40) - 1;
@@ -63,4 +111,16 @@ pub const fn table_frames(frames: u64) -> u64 {
 /// Frames that are never guaranteed to anybody, for so many frames of RAM.
 pub const fn reserve_frames(frames: u64) -> u64 {
     frames / 128 + 16
+}
+
+/// Frames that are not lent as extra frames, so that guarantees are met at once; of so many that may be charged.
+pub const fn lending_margin(capacity: u64) -> u64 {
+    let part = capacity / 64;
+    if part < 4 {
+        4
+    } else if part > 1024 {
+        1024
+    } else {
+        part
+    }
 }

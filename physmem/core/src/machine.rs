@@ -4,16 +4,24 @@
 //! contracts, containers and address spaces is in records; the other modules are operations over this struct.
 //!
 //! # Why a charge always finds its frame
-//! The sum of all guarantees never changes (a contract is split off another), and the sum of what is held beyond
-//! guarantees stays within `extra_capacity`, which is what guarantees and reserve leave of RAM. So the sum of
-//! all charges stays within RAM less the reserve; a frame is charged at least once, so a free one is there.
+//! All charges and claims together stay within `capacity`: RAM less the reserve. A frame in use is charged at least once, so
+//! where a charge is admitted a free frame is there.
+//!
+//! # Why a guarantee is always met
+//! The sum of all guarantees never changes (a contract is split off another) and is within `capacity`. So where a charge
+//! within a guarantee finds no room, others hold at least as much beyond theirs. Whatever is beyond a guarantee can be
+//! seized (see `contract`), once its term is over and a call has had its grace; and while somebody waits nobody gets more.
 
+use crate::chain::Ends;
 use crate::database::{FrameDatabase, NO_FRAME, NOBODY, State};
 use crate::handles::Handles;
+use crate::latency::Histogram;
 use crate::layout::contract;
-use crate::limits::{self, FRAMES_MAX};
+use crate::limits::{self, FRAMES_MAX, lending_margin};
 use crate::pmap::{Pmap, RecordMemory};
+use crate::waits::{FrameWait, FrameWaits, Shortage};
 use crate::zeroing::ZeroQueue;
+use containers_api::control::PolicyKind;
 use containers_core::frames::Roots;
 use containers_core::record::{Contract, Name, Record, Records, Size};
 use kernel_abi::Handle;
@@ -37,11 +45,41 @@ pub struct Counters {
     pub faults: u64,
     /// Requests answered.
     pub requests: u64,
+    /// Callers that waited for frames.
+    pub waited: u64,
+    /// Calls made.
+    pub calls: u64,
+    /// Of these, met.
+    pub calls_met: u64,
+    /// Of these, not met.
+    pub calls_missed: u64,
+    /// Frames seized.
+    pub seized: u64,
+    /// Of these, out of discardable containers.
+    pub discarded: u64,
+    /// Locks broken for that.
+    pub locks_broken: u64,
+    /// Contracts whose term was over.
+    pub terminations: u64,
+    /// Pages whose use was looked at.
+    pub scanned: u64,
+    /// Renewals granted.
+    pub renewals: u64,
+}
+
+/// Times that taking frames back took.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LatencyRecord {
+    /// Of callers that waited.
+    pub wait: Histogram,
+    /// From a call to its being met.
+    pub call: Histogram,
+    /// From a missed deadline to the frames being free.
+    pub seizure: Histogram,
 }
 
 /// What physmem begins with.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Beginning {
+pub struct Beginning<'a> {
     /// Frames never guaranteed to anybody.
     pub reserve: u64,
     /// Guarantee of the root contract; with the reserve at most the free frames.
@@ -50,6 +88,10 @@ pub struct Beginning {
     pub handles: (Handle, Handle),
     /// Number of the first principal, the root contract's; not 0.
     pub first_principal: u64,
+    /// A place, all zero, for each handle up to the end.
+    pub waits: &'a mut [FrameWait],
+    /// A frame of the system's for the pressure page.
+    pub pressure_frame: Option<u32>,
 }
 
 /// See the module.
@@ -62,8 +104,39 @@ pub struct Physmem<'a, P, M> {
     pub(crate) root: Name<Contract>,
     pub(crate) reserve: u64,
     pub(crate) guarantees: u64,
+    /// What may be charged: RAM less the reserve.
+    pub(crate) capacity: u64,
+    /// The sum of all charges.
+    pub(crate) charged: u64,
+    /// The sum of all claims.
+    pub(crate) claimed: u64,
+    /// The sum of what is held beyond guarantees.
     pub(crate) extra: u64,
-    pub(crate) extra_capacity: u64,
+    /// Frames that are not lent.
+    pub(crate) margin: u64,
+    /// The moment of the last request, fault or step.
+    pub(crate) now: u64,
+    /// Contracts with extra frames.
+    pub(crate) holders: Ends<Contract>,
+    /// Contracts with claims.
+    pub(crate) claims: Ends<Contract>,
+    /// Contracts that end, by when.
+    pub(crate) endings: Option<Name<Contract>>,
+    pub(crate) waits: FrameWaits<'a>,
+    /// The charge within a guarantee that found no frame in this request.
+    pub(crate) shortage: Option<Shortage>,
+    pub(crate) is_new_shortage: bool,
+    /// Calls in progress.
+    pub(crate) called: u64,
+    /// Contracts that hold more extra frames than they may, because guarantees were taken from them.
+    pub(crate) over_limit: u64,
+    /// Frames that are to be seized.
+    pub(crate) seizing: u64,
+    pub(crate) next_relief: Option<u64>,
+    pub(crate) policy: PolicyKind,
+    pub(crate) pressure_frame: Option<u32>,
+    pub(crate) published: u64,
+    pub(crate) latencies: LatencyRecord,
     pub(crate) last_principal: u64,
     pub(crate) last_number: u64,
     pub(crate) handles: Handles,
@@ -76,11 +149,16 @@ pub struct Physmem<'a, P, M> {
 impl<'a, P: Pmap, M: RecordMemory> Physmem<'a, P, M> {
     /// Begins with a database in which everything that is not free is the system's. The root contract gets all
     /// that may be guaranteed.
-    pub fn new(pmap: P, memory: M, database: FrameDatabase<'a>, beginning: Beginning) -> Self {
-        let Beginning { reserve, guaranteed, handles, first_principal } = beginning;
+    pub fn new(pmap: P, mut memory: M, database: FrameDatabase<'a>, beginning: Beginning<'a>) -> Self {
+        let Beginning { reserve, guaranteed, handles, first_principal, waits, pressure_frame } = beginning;
         assert!(first_principal != NOBODY);
+        assert!(waits.len() >= handles.1.0 as usize);
         let managed = managed_frames(&database);
-        let spare = managed.checked_sub(reserve + guaranteed);
+        let capacity = managed.checked_sub(reserve).filter(|&capacity| capacity >= guaranteed);
+        let capacity = capacity.expect("guarantee and reserve fit into RAM");
+        if let Some(frame) = pressure_frame {
+            memory.open(frame).expect("there are page tables for the pressure page");
+        }
         let mut this = Physmem {
             pmap,
             memory,
@@ -89,8 +167,26 @@ impl<'a, P: Pmap, M: RecordMemory> Physmem<'a, P, M> {
             root: Name::claimed(0),
             reserve,
             guarantees: guaranteed,
+            capacity,
+            charged: 0,
+            claimed: 0,
             extra: 0,
-            extra_capacity: spare.expect("guarantee and reserve fit into RAM"),
+            margin: lending_margin(capacity),
+            now: 0,
+            holders: Ends::default(),
+            claims: Ends::default(),
+            endings: None,
+            waits: FrameWaits::new(waits),
+            shortage: None,
+            is_new_shortage: false,
+            called: 0,
+            over_limit: 0,
+            seizing: 0,
+            next_relief: None,
+            policy: PolicyKind::ClientOrder,
+            pressure_frame,
+            published: u64::MAX,
+            latencies: LatencyRecord::default(),
             last_principal: first_principal,
             last_number: 0,
             handles: Handles::new(handles.0, handles.1),
@@ -107,12 +203,16 @@ impl<'a, P: Pmap, M: RecordMemory> Physmem<'a, P, M> {
         assert!(guaranteed > 0);
         let frame = self.database.take_for_records().expect("there is a free frame for the root contract");
         self.memory.open(frame).expect("there are page tables for the first record frame");
-        self.format_records(frame, Size::Large);
+        self.format_records(frame, Size::Huge);
         let root = self.occupy::<Contract>(frame, 0);
         self.database.set_used(frame, 1);
         let ring = self.database.ring_push(NO_FRAME, frame);
-        self.set(root, contract::LARGE_RING, ring);
+        self.set(root, contract::HUGE_RING, ring);
         self.set(root, contract::RECORDS, 1);
+        self.charged = 1;
+        self.set(root, contract::WEIGHT, limits::WEIGHT);
+        self.set(root, contract::EXTRA_TERM_NS, limits::EXTRA_TERM_NS);
+        self.set(root, contract::EXPIRES, u64::MAX);
         self.set(root, contract::PRINCIPAL, self.last_principal);
         self.set(root, contract::GUARANTEED, guaranteed);
         self.set(root, contract::EXTRA_LIMIT, managed);
@@ -145,8 +245,10 @@ impl<'a, P: Pmap, M: RecordMemory> Physmem<'a, P, M> {
     /// Panics where a law does not hold that can be checked without walking through everything.
     pub fn check_conservation(&self) {
         let managed = managed_frames(&self.database);
-        assert!(self.guarantees + self.reserve + self.extra_capacity == managed, "frames are lost");
-        assert!(self.extra <= self.extra_capacity, "more extra frames than there may be");
+        assert!(self.reserve + self.capacity == managed, "frames are lost");
+        assert!(self.guarantees <= self.capacity, "more is guaranteed than there is");
+        assert!(self.charged + self.claimed <= self.capacity, "more is charged than there is");
+        assert!(self.extra <= self.charged, "more is extra than is charged");
     }
 }
 

@@ -79,6 +79,14 @@ pub trait Pmap {
     fn kill(&mut self, task: Handle);
     /// Empties an entry of physmem's table.
     fn drop_handle(&mut self, handle: Handle);
+    /// Looks which pages were used, a byte a page ([`kernel_abi::pmap::QUERY_PRESENT`] and the others), and clears the bits
+    /// where asked. Pages whose task has ended were not.
+    fn query(&mut self, task: Handle, address: u64, output: &mut [u8], clear: bool);
+    /// Copies a notification's capability, as far as it can be signalled, to an empty entry of physmem's table. Errors: it is
+    /// none.
+    fn keep_notification(&mut self, sent: Handle, kept: Handle) -> Result<(), KernelError>;
+    /// Signals a notification. The task that would hear it may be gone.
+    fn signal(&mut self, notification: Handle);
     /// Answers a call that was saved at `reply`, which is empty afterwards. The caller may be gone.
     fn answer(&mut self, reply: Handle, label: u32, words: &[u64]);
 }

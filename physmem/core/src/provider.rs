@@ -8,9 +8,12 @@ use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
 use containers_api::MemoryError;
 use containers_core::frames::{Contents, Count, Frames, Roots, Span, Whose};
-use containers_core::layout::hold;
+use containers_core::layout::{EVICTION_ORDER, container, hold};
 use containers_core::record::{Container, Contract, Grant, Hold, Name, Records};
 use kernel_abi::pmap::FrameSpan;
+
+/// Bits of a container's number in its place in the eviction order.
+const NUMBER_BITS: u32 = 40;
 
 impl<P: Pmap, M: RecordMemory> Frames for Physmem<'_, P, M> {
     fn roots(&self) -> Roots {
@@ -91,6 +94,28 @@ impl<P: Pmap, M: RecordMemory> Frames for Physmem<'_, P, M> {
         self.unpin(payer, pages);
     }
 
+    fn reserve_vital(&mut self, payer: Name<Contract>, pages: u64) -> Result<(), MemoryError> {
+        self.admit_vital(payer, pages)
+    }
+
+    fn release_vital(&mut self, payer: Name<Contract>, pages: u64) {
+        self.lower(payer, contract::VITAL, pages);
+    }
+
+    fn enter_order(&mut self, this: Name<Container>) {
+        // The container's number makes the key the only one of its kind.
+        let key = self.get(this, container::EVICTION_KEY) << NUMBER_BITS | self.get(this, container::NUMBER);
+        self.set(this, container::EVICTION_KEY, key);
+        self.enter_order_again(this);
+    }
+
+    fn leave_order(&mut self, this: Name<Container>) {
+        let payer = self.get(this, container::CONTRACT);
+        let root = self.get(payer, contract::ORDER);
+        let root = EVICTION_ORDER.remove(self, root, this);
+        self.set(payer, contract::ORDER, root);
+    }
+
     fn hold_made(&mut self, this: Name<Hold>) {
         let owner = self.get(this, hold::CONTRACT);
         HOLDS.push(self, owner, this);
@@ -153,5 +178,15 @@ impl<P: Pmap, M: RecordMemory> Frames for Physmem<'_, P, M> {
             Count::SharedPages => self.counters.shared_pages += number,
             Count::DmaBytes => self.counters.dma_bytes += number,
         }
+    }
+}
+
+impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
+    /// Puts a container with a place in an eviction order into that of its contract.
+    pub(crate) fn enter_order_again(&mut self, this: Name<Container>) {
+        let payer = self.get(this, container::CONTRACT);
+        let root = self.get(payer, contract::ORDER);
+        let root = EVICTION_ORDER.insert(self, root, this);
+        self.set(payer, contract::ORDER, Some(root));
     }
 }

@@ -26,6 +26,7 @@ fn ring_of(size: Size) -> Field<Contract, u32> {
         Size::Small => contract::SMALL_RING,
         Size::Large => contract::LARGE_RING,
         Size::Node => contract::NODE_RING,
+        Size::Huge => contract::HUGE_RING,
     }
 }
 
@@ -85,7 +86,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         Ok((frame, 0))
     }
 
-    fn open_record_frame(&mut self) -> Option<u32> {
+    pub(crate) fn open_record_frame(&mut self) -> Option<u32> {
         self.flush();
         let frame = self.database.take_for_records()?;
         if self.memory.open(frame).is_err() {
@@ -143,6 +144,26 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         self.memory.close(frame);
         self.database.free(frame, State::Record, false, NOBODY);
         self.discharge(payer, Charge::Record, 1);
+    }
+
+    /// Makes a contract's ring part of another's: frames with room at the front, full ones behind; empty ones go back.
+    pub(crate) fn pass_record_ring_on(&mut self, to: Name<Contract>, from: Name<Contract>, size: Size) {
+        let ring = ring_of(size);
+        let mut theirs = self.get(from, ring);
+        self.set(from, ring, NO_FRAME);
+        while theirs != NO_FRAME {
+            let frame = theirs;
+            theirs = self.database.ring_remove(theirs, frame);
+            if self.database.used(frame) == 0 {
+                self.return_record_frame(from, frame, size);
+                continue;
+            }
+            let ours = self.get(to, ring);
+            let head = self.database.ring_push(ours, frame);
+            if ours == NO_FRAME || !self.is_full(frame, size) {
+                self.set(to, ring, head);
+            }
+        }
     }
 
     /// Gives the last, empty frames of a contract back.

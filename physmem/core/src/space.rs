@@ -114,7 +114,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         })
     }
 
-    /// Maps one frame that is not physmem's to give, read-only: the clock page.
+    /// Maps one frame that no container holds, read-only: the clock page, the pressure page, the contract page.
     pub(crate) fn map_fixed(
         &mut self,
         space: Name<Space>,
@@ -122,7 +122,11 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         frame: u32,
     ) -> Result<(), MemoryError> {
         let item = KernelMapping { address: range.start, frame, frames: 1 };
-        self.enter_for_good(space, range, |this, task| this.pmap.enter(task, &[item]))
+        self.enter_for_good(space, range, |this, task| this.pmap.enter(task, &[item]))?;
+        if let Some(made) = self.mapping_at(space, range.start) {
+            self.set(made, mapping::FIRST_PAGE, u64::from(frame));
+        }
+        Ok(())
     }
 
     fn enter_for_good(

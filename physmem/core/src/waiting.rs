@@ -1,4 +1,5 @@
-//! Callers that are answered later: faults on locked pages, and revokes of grants with locks.
+//! Callers that are answered later: faults on locked pages, and revokes of grants with locks. (Those who wait for frames are
+//! in `waits`.)
 //!
 //! Each has a record, charged to the contract of the faulting address space or of the container, and a handle in
 //! physmem's table for the saved reply. A lock that ends resumes every fault that waits on its container: what is still
@@ -29,14 +30,22 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             return Err(MemoryError::Internal);
         };
         self.raise(payer, contract::WAITERS, 1);
-        self.set(made, waiter::PAYER, payer);
         self.set(made, waiter::REPLY, reply.0);
         Ok((made, reply))
     }
 
+    /// Whose waiter it is: of a fault, the address space's contract; of a revoke, the container's.
+    fn payer_of(&self, this: Name<Waiter>) -> Name<Contract> {
+        match (self.get(this, waiter::SPACE), self.get(this, waiter::GRANT)) {
+            (Some(space), _) => self.get(space, space::CONTRACT),
+            (None, Some(target)) => self.get(self.get(target, grant::CONTAINER), container::CONTRACT),
+            (None, None) => unreachable!("a waiter is a fault's or a revoke's"),
+        }
+    }
+
     /// Ends a waiter's record. Its reply has been answered or dropped.
     fn delete_waiter(&mut self, this: Name<Waiter>) {
-        let payer = self.get(this, waiter::PAYER);
+        let payer = self.payer_of(this);
         if let Some(container) = self.get(this, waiter::CONTAINER) {
             CONTAINER_WAITERS.remove(self, container, this);
         }

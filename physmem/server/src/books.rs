@@ -1,18 +1,19 @@
 //! The books at the start: how many frames there are and what they are used for, and physmem's own share.
 //!
 //! physmem takes, from the first range of free frames that is large enough: the frame database, page tables for the
-//! database and for the window on record frames (all that it can ever need), and the rest of its capability table.
+//! database and for the window on record frames (all that it can ever need), the table of those who wait for frames, the
+//! pressure page, and the rest of its capability table.
 
-use crate::window::{self, DATABASE};
+use crate::window::{self, DATABASE, WAITS};
 use kernel_abi::boot::{BOOT_RANGES, BootInfo, BootRange, FRAMES, RangeUse, TASK};
 use kernel_abi::capability::CAPABILITIES_PER_FRAME;
 use kernel_abi::pmap::{FrameRange, Mapping, Protection};
 use kernel_abi::{FRAME_BYTES, Handle, KernelError};
 use kernel_runtime::syscall;
-use physmem_core::FrameDatabase;
 use physmem_core::database::{ENTRY_BYTES, State};
 use physmem_core::limits::{FRAMES_MAX, table_frames};
 use physmem_core::machine::add_frames;
+use physmem_core::{FrameDatabase, FrameWait};
 
 /// Page tables for other things than database and window: the scratch page and what its neighbours share.
 const OTHER_TABLES: u64 = 8;
@@ -52,6 +53,10 @@ pub struct Books {
     pub archive: (u32, u64),
     /// The clock page.
     pub clock: u32,
+    /// The pressure page, plain and mapped nowhere.
+    pub pressure: u32,
+    /// A place for each handle.
+    pub waits: &'static mut [FrameWait],
     /// End of physmem's capability table.
     pub handles_end: Handle,
 }
@@ -67,6 +72,7 @@ pub fn open(info: &BootInfo) -> Result<Books, BookError> {
     let ram: u64 = ranges.iter().map(|range| u64::from(range.frames)).sum();
     let mut own = OwnFrames::choose(ranges, frames, ram)?;
     let taken = own.take_all(frames, ram)?;
+    let (taken, pressure) = taken;
     let mut database = FrameDatabase::new(window::database(frames as usize));
     let mut books = (None, None);
     for range in ranges {
@@ -94,6 +100,8 @@ pub fn open(info: &BootInfo) -> Result<Books, BookError> {
         database,
         archive: books.0.ok_or(BookError::Damaged)?,
         clock: books.1.ok_or(BookError::Damaged)?,
+        pressure,
+        waits: window::waits(handles_end.0 as usize),
         handles_end,
     })
 }
@@ -103,6 +111,12 @@ struct OwnFrames {
     first: u32,
     next: u32,
     end: u32,
+}
+
+/// Frames for the table of those who wait for frames.
+fn wait_frames(ram: u64) -> u64 {
+    let places = table_frames(ram) * u64::from(CAPABILITIES_PER_FRAME);
+    (places * core::mem::size_of::<FrameWait>() as u64).div_ceil(FRAME_BYTES)
 }
 
 fn database_frames(frames: u64) -> u64 {
@@ -121,6 +135,9 @@ impl OwnFrames {
             + tables_for(database_frames(frames))
             + tables_for(frames)
             + OTHER_TABLES
+            + tables_for(wait_frames(ram))
+            + wait_frames(ram)
+            + 1
             + table_frames(ram);
         let fits =
             |range: &&BootRange| range.used_as == RangeUse::Free as u32 && u64::from(range.frames) > needed;
@@ -134,30 +151,39 @@ impl OwnFrames {
         self.next - 1
     }
 
-    /// Takes everything and puts it to use. The frames taken.
-    fn take_all(&mut self, frames: u64, ram: u64) -> Result<BootRange, BookError> {
+    /// Takes everything and puts it to use. The frames taken, and the one of them for the pressure page.
+    fn take_all(&mut self, frames: u64, ram: u64) -> Result<(BootRange, u32), BookError> {
         let database = database_frames(frames);
-        let tables = tables_for(database) + tables_for(frames) + OTHER_TABLES;
+        let tables = tables_for(database) + tables_for(frames) + tables_for(wait_frames(ram)) + OTHER_TABLES;
         for _ in 0..tables {
             let frame = self.take();
             syscall::pmap_stock(FRAMES, TASK, &[frame]).map_err(|stopped| stopped.error)?;
         }
-        for page in 0..database {
-            let frame = self.take();
-            let whole = FrameRange { frame, offset: 0, bytes: FRAME_BYTES as u16 };
-            syscall::frame_zero(FRAMES, &[whole]).map_err(|stopped| stopped.error)?;
-            let mapping = Mapping::new(DATABASE + page * FRAME_BYTES, Protection::WRITE, frame, 1);
-            syscall::pmap_enter(FRAMES, TASK, &[mapping]).map_err(|stopped| stopped.error)?;
-        }
+        self.map_zeroed(DATABASE, database)?;
+        self.map_zeroed(WAITS, wait_frames(ram))?;
+        let pressure = self.take();
         // The kernel gave the first frame of the capability table.
         for _ in 1..table_frames(ram) {
             let frame = self.take();
             syscall::capability_table_add(FRAMES, TASK, frame)?;
         }
-        Ok(BootRange {
+        let taken = BootRange {
             frame: self.first,
             frames: self.next - self.first,
             used_as: RangeUse::FirstTask as u32,
-        })
+        };
+        Ok((taken, pressure))
+    }
+
+    /// Maps so many zeroed frames, writable.
+    fn map_zeroed(&mut self, address: u64, frames: u64) -> Result<(), BookError> {
+        for page in 0..frames {
+            let frame = self.take();
+            let whole = FrameRange { frame, offset: 0, bytes: FRAME_BYTES as u16 };
+            syscall::frame_zero(FRAMES, &[whole]).map_err(|stopped| stopped.error)?;
+            let mapping = Mapping::new(address + page * FRAME_BYTES, Protection::WRITE, frame, 1);
+            syscall::pmap_enter(FRAMES, TASK, &[mapping]).map_err(|stopped| stopped.error)?;
+        }
+        Ok(())
     }
 }

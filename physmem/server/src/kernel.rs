@@ -2,7 +2,7 @@
 
 use kernel_abi::boot::{ENDPOINT, FRAMES};
 use kernel_abi::pmap::{BATCH_ITEMS, FrameRange, FrameSpan, Mapping, PageRange};
-use kernel_abi::{Handle, KernelError};
+use kernel_abi::{Handle, KernelError, Kind, Rights};
 use kernel_runtime::server::{self, Outgoing};
 use kernel_runtime::syscall::{self, NewTask, Stopped};
 use physmem_core::pmap::{EnterError, NewObject, Pmap};
@@ -120,6 +120,26 @@ impl Pmap for KernelCalls {
 
     fn drop_handle(&mut self, handle: Handle) {
         syscall::capability_drop(handle).expect("physmem's own handles are in its table");
+    }
+
+    fn query(&mut self, task: Handle, address: u64, output: &mut [u8], clear: bool) {
+        // A task that has ended uses nothing; where a large page lies its bits are told and not cleared.
+        if syscall::pmap_query(FRAMES, task, address, output, clear).is_err() {
+            let _ = syscall::pmap_query(FRAMES, task, address, output, false);
+        }
+    }
+
+    fn keep_notification(&mut self, sent: Handle, kept: Handle) -> Result<(), KernelError> {
+        let identity = syscall::capability_identify(sent)?;
+        if identity.kind != Kind::Notification || !identity.rights.contains(Rights::SEND) {
+            return Err(KernelError::WrongKind);
+        }
+        syscall::capability_copy(sent, kept, Rights::SEND)
+    }
+
+    fn signal(&mut self, notification: Handle) {
+        // Who would hear it may be gone.
+        let _ = syscall::signal(notification);
     }
 
     fn answer(&mut self, reply: Handle, label: u32, words: &[u64]) {

@@ -49,10 +49,16 @@ fn bring_up() -> Result<Server, Reason> {
     let reserve = reserve_frames(managed);
     let lendable =
         managed.checked_sub(reserve).filter(|&frames| frames > 0).ok_or(Reason::TooLittleMemory)?;
-    // A quarter of what can be lent is guaranteed to nobody: extra frames, for caches.
-    let guaranteed = lendable - lendable / 4;
-    let beginning =
-        Beginning { reserve, guaranteed, handles: (LOGIC_HANDLES, books.handles_end), first_principal: 1 };
+    // All of it: what the guarantees of the moment leave idle is lent out as extra frames.
+    let guaranteed = lendable;
+    let beginning = Beginning {
+        reserve,
+        guaranteed,
+        handles: (LOGIC_HANDLES, books.handles_end),
+        first_principal: 1,
+        waits: books.waits,
+        pressure_frame: Some(books.pressure),
+    };
     let mut physmem = Physmem::new(KernelCalls, RecordWindow, books.database, beginning);
     physmem.clock_frame = Some(books.clock);
     log::info!("{managed} frames to lend, {guaranteed} guaranteed, {reserve} in reserve");

@@ -23,7 +23,7 @@ const MINTED: Handle = OBJECTS.offset(SCRATCH_HANDLES as u32);
 /// First handle for the logic to use.
 pub const LOGIC_HANDLES: Handle = MINTED.offset(MESSAGE_CAPABILITIES as u32);
 
-/// Bit of physmem's notification: a lock has expired.
+/// Bit of physmem's notification: something expires.
 const TIMER: u64 = 1;
 /// Bit of physmem's notification: init has ended.
 pub const INIT_ENDED: u64 = 2;
@@ -77,26 +77,63 @@ pub struct Server {
     used_minted: u32,
     /// When the timer fires.
     armed: Option<u64>,
+    /// Messages served since a step of work was done.
+    messages_since_work: u32,
 }
+
+/// Messages served before a step of work that waits is done between them.
+const MESSAGES_PER_STEP: u32 = 4;
 
 impl Server {
     /// Ready to serve.
     pub fn new(physmem: Physmem<'static, KernelCalls, RecordWindow>, init: Handle) -> Server {
-        Server { physmem, init, used_objects: false, used_minted: 0, armed: None }
+        Server { physmem, init, used_objects: false, used_minted: 0, armed: None, messages_since_work: 0 }
     }
 
-    /// Serves until there is no more sense in it.
+    /// Serves until there is no more sense in it. Work that is left goes on in steps, one after each message.
     pub fn run(mut self) -> Ending {
-        let mut next = server::receive(ENDPOINT, Deadline::NEVER).map_err(Ending::from);
+        let mut next = self.receive().map_err(Ending::from);
         loop {
             match next {
                 Ok(incoming) => {
                     self.drop_used();
                     next = self.serve(incoming);
                 }
+                Err(Ending::Endpoint(KernelError::TimedOut)) => {
+                    self.work();
+                    next = self.receive().map_err(Ending::from);
+                }
                 Err(ending) => return ending,
             }
         }
+    }
+
+    fn receive(&mut self) -> Result<Incoming, KernelError> {
+        let patience = self.patience();
+        server::receive(ENDPOINT, patience)
+    }
+
+    fn reply_receive(&mut self, outgoing: Outgoing) -> Result<Incoming, KernelError> {
+        let patience = self.patience();
+        server::reply_receive(ENDPOINT, outgoing, patience)
+    }
+
+    /// How long to wait for a message: not at all where there is work. While messages keep coming a step is done now and then.
+    fn patience(&mut self) -> Deadline {
+        if !self.physmem.has_work() {
+            return Deadline::NEVER;
+        }
+        self.messages_since_work += 1;
+        if self.messages_since_work >= MESSAGES_PER_STEP {
+            self.work();
+        }
+        Deadline::PASSED
+    }
+
+    fn work(&mut self) {
+        self.messages_since_work = 0;
+        self.physmem.work(clock::now());
+        self.arm();
     }
 
     fn serve(&mut self, incoming: Incoming) -> Result<Incoming, Ending> {
@@ -106,7 +143,7 @@ impl Server {
             }
             self.physmem.advance(clock::now());
             self.arm();
-            return Ok(server::receive(ENDPOINT, Deadline::NEVER)?);
+            return Ok(self.receive()?);
         }
         Ok(match incoming.fault() {
             Some(fault) => self.fault(incoming.badge, fault)?,
@@ -134,7 +171,7 @@ impl Server {
             Ok(Outcome::Answered(answer)) => self.answer(&answer),
             Ok(Outcome::Later(handle)) => self.save(handle),
             // More words than a message has: the kernel does not deliver such.
-            Err(_) => server::receive(ENDPOINT, Deadline::NEVER),
+            Err(_) => self.receive(),
         }
     }
 
@@ -160,49 +197,57 @@ impl Server {
         for &handle in &handles[..count] {
             outgoing = outgoing.with_handle(handle);
         }
-        server::reply_receive(ENDPOINT, outgoing, Deadline::NEVER)
+        self.reply_receive(outgoing)
     }
 
     fn fault(&mut self, badge: u64, fault: Fault) -> Result<Incoming, KernelError> {
-        match self.physmem.fault(badge, fault.address, fault.access.bits()) {
+        let answer = self.physmem.fault(clock::now(), badge, fault.address, fault.access.bits());
+        self.arm();
+        self.answer_fault(badge, answer)
+    }
+
+    fn answer_fault(&mut self, badge: u64, answer: FaultAnswer) -> Result<Incoming, KernelError> {
+        match answer {
             FaultAnswer::Resolve(cluster) => self.resolve(badge, cluster.items()),
-            FaultAnswer::Retry => {
-                server::reply_receive(ENDPOINT, Outgoing::fault(kernel_abi::fault::RESUME), Deadline::NEVER)
-            }
-            FaultAnswer::Raise(reason) => {
-                server::reply_receive(ENDPOINT, Outgoing::fault(reason.label()), Deadline::NEVER)
-            }
+            FaultAnswer::Retry => self.reply_receive(Outgoing::fault(kernel_abi::fault::RESUME)),
+            FaultAnswer::Raise(reason) => self.reply_receive(Outgoing::fault(reason.label())),
             FaultAnswer::Wait(handle) => self.save(handle),
         }
     }
 
     /// Enters a fault's mappings and resumes the thread, supplying page tables where they are missing.
     fn resolve(&mut self, badge: u64, mut items: &[Mapping]) -> Result<Incoming, KernelError> {
+        let patience = self.patience();
         loop {
-            let stopped = match server::resolve_receive(ENDPOINT, FRAMES, items, Deadline::NEVER) {
+            let stopped = match server::resolve_receive(ENDPOINT, FRAMES, items, patience) {
                 Ok(incoming) => return Ok(incoming),
                 Err(stopped) => stopped,
             };
-            let label = match stopped.error {
+            let reason = match stopped.error {
+                // It has resumed, and no message waits.
+                KernelError::TimedOut => return Err(KernelError::TimedOut),
                 KernelError::Preempted => {
                     items = &items[stopped.value as usize..];
                     continue;
                 }
                 KernelError::NeedTables => match self.physmem.fault_needs_tables(badge, stopped.value) {
-                    Ok(()) => continue,
-                    Err(reason) => reason.label(),
+                    None => continue,
+                    Some(answer) => {
+                        self.arm();
+                        return self.answer_fault(badge, answer);
+                    }
                 },
-                KernelError::MapCountFull => FaultReason::MapCountFull.label(),
+                KernelError::MapCountFull => FaultReason::MapCountFull,
                 // The kernel refuses a mapping that the logic allows: the thread cannot have it.
-                _ => FaultReason::NotMapped.label(),
+                _ => FaultReason::NotMapped,
             };
-            return server::reply_receive(ENDPOINT, Outgoing::fault(label), Deadline::NEVER);
+            return self.reply_receive(Outgoing::fault(reason.label()));
         }
     }
 
     fn save(&mut self, handle: Handle) -> Result<Incoming, KernelError> {
         syscall::save_reply(handle)?;
-        server::receive(ENDPOINT, Deadline::NEVER)
+        self.receive()
     }
 
     /// Empties the handles of the last answer.
@@ -217,7 +262,7 @@ impl Server {
         }
     }
 
-    /// Has the timer fire when the next lock expires.
+    /// Has the timer fire when something expires or is to be done next.
     fn arm(&mut self) {
         let next = self.physmem.next_deadline();
         if next != self.armed {

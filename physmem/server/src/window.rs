@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`kernel_abi::boot`] | boot information, boot archive | read-only, by the kernel |
 //! | [`DATABASE`] | the frame database | once at the start |
+//! | [`WAITS`] | the table of those who wait for frames | once at the start |
 //! | [`SCRATCH`] | a frame that is being written once | for a moment |
 //! | [`WINDOW`] + frame * 4096 | record frames | as they become and cease to be record frames |
 
@@ -11,11 +12,13 @@ use kernel_abi::boot::{BOOT_ARCHIVE_ADDRESS, BOOT_INFO_ADDRESS, BOOT_INFO_MAGIC,
 use kernel_abi::pmap::{FrameRange, Mapping, PageRange, Protection};
 use kernel_abi::{FRAME_BYTES, KernelError};
 use kernel_runtime::syscall;
-use physmem_core::FrameEntry;
 use physmem_core::pmap::RecordMemory;
+use physmem_core::{FrameEntry, FrameWait};
 
 /// Where the frame database is mapped.
 pub const DATABASE: u64 = 0x100_0000_0000;
+/// Where the table of those who wait for frames is mapped.
+pub const WAITS: u64 = 0x1e0_0000_0000;
 /// Where a frame is mapped to be written once.
 pub const SCRATCH: u64 = 0x1f0_0000_0000;
 /// Where record frames are mapped.
@@ -48,6 +51,19 @@ pub fn database(entries: usize) -> &'static mut [FrameEntry] {
     // SAFETY: the caller has mapped zeroed frames for so many entries at this address; zero is a valid entry, and this
     // is the only reference.
     unsafe { core::slice::from_raw_parts_mut(DATABASE as *mut FrameEntry, entries) }
+}
+
+/// The table of those who wait for frames, all zero.
+///
+/// # Panics
+/// If it was taken before.
+pub fn waits(places: usize) -> &'static mut [FrameWait] {
+    use core::sync::atomic::{AtomicBool, Ordering};
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    assert!(!TAKEN.swap(true, Ordering::Relaxed), "the table of waits is taken twice");
+    // SAFETY: the caller has mapped zeroed frames for so many places at this address; zero is a valid place, and this is
+    // the only reference.
+    unsafe { core::slice::from_raw_parts_mut(WAITS as *mut FrameWait, places) }
 }
 
 /// Writes bytes to the start of a plain frame that nobody maps.

@@ -9,6 +9,7 @@ use containers_api::container::{Broken, Changed, Copied, Locked, Request};
 use containers_api::lock::{self as lock_api, RUNS_PER_ANSWER, Run, Runs};
 use containers_api::{ContainerRights, MemoryError};
 use containers_core::access::Access;
+use containers_core::eviction::{self, Eviction};
 use containers_core::frames::Contents;
 use containers_core::grant::{self, Revocation};
 use containers_core::layout::{container as fields, grant as grant_fields, hold, lock as lock_fields};
@@ -19,21 +20,15 @@ use containers_core::{container, copy};
 use kernel_protocol::{Empty, Refusal};
 
 impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
-    pub(super) fn container_request(&mut self, now: u64, badge: Badge, incoming: Incoming<'_>) -> Answered {
+    pub(super) fn container_request(&mut self, badge: Badge, incoming: Incoming<'_>) -> Answered {
         let request = Request::decode(incoming.label, incoming.words).map_err(|_| MemoryError::Malformed)?;
         let access = self.access_of(badge)?;
-        let result = self.serve_container(now, &access, request, incoming);
+        let result = self.serve_container(&access, request, incoming);
         // Nothing was changed by what was refused, so the container is there to be asked.
         result.map_err(|refusal| Refusal::with_detail(refusal.error, self.version(access.container)))
     }
 
-    fn serve_container(
-        &mut self,
-        now: u64,
-        access: &Access,
-        request: Request,
-        incoming: Incoming<'_>,
-    ) -> Answered {
+    fn serve_container(&mut self, access: &Access, request: Request, incoming: Incoming<'_>) -> Answered {
         match request {
             Request::ContainerStat(_) => {
                 let payer = self.get(access.container, fields::CONTRACT);
@@ -57,7 +52,15 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             | Request::Unlock(_)
             | Request::BreakLocks(_)
             | Request::LockChange(_)
-            | Request::LockPass(_) => return self.serve_locks(now, access, request),
+            | Request::LockPass(_) => return self.serve_locks(access, request),
+            Request::SetEviction(asked) => {
+                let wanted =
+                    Eviction { rank: asked.rank, discardable: asked.discardable, vital: asked.vital };
+                eviction::set(self, access, wanted)?;
+            }
+            Request::PageQuery(asked) => {
+                return answered(&self.page_states(access, asked.first_page, asked.pages, asked.clear)?);
+            }
             Request::ContainerDestroy(_) => {
                 access.require(ContainerRights::GRANT)?;
                 access.require_whole()?;
@@ -139,10 +142,10 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         }
     }
 
-    fn serve_locks(&mut self, now: u64, access: &Access, request: Request) -> Answered {
+    fn serve_locks(&mut self, access: &Access, request: Request) -> Answered {
         match request {
             Request::Lock(asked) => {
-                let terms = Terms { mode: asked.mode, term_ns: asked.term_ns, now };
+                let terms = Terms { mode: asked.mode, term_ns: asked.term_ns, now: self.now };
                 let made = lock::take(self, access, asked.first_page, asked.pages, terms)?;
                 let payer = self.get(access.container, fields::CONTRACT);
                 answered(&Locked {
@@ -161,7 +164,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 self.changed_reply(access)
             }
             Request::LockPass(asked) => {
-                let made = passing::pass(self, access, asked.lock, asked.mode, asked.term_ns, now)?;
+                let made = passing::pass(self, access, asked.lock, asked.mode, asked.term_ns, self.now)?;
                 let badge = Badge::new(BadgeKind::Lock, 0, made.word());
                 handing(&Changed { version: self.version(access.container) }, Handed::Badge(badge))
             }

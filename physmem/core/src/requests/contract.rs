@@ -1,15 +1,15 @@
 //! Requests to a contract.
 
-use super::{Answer, Answered, Handed, Incoming, Outcome, answered, handing, sent_badge};
+use super::{Answer, Answered, Handed, Incoming, Outcome, answered, handing, sent_badge, sent_handle};
 use crate::badge::{Badge, BadgeKind};
-use crate::contract::Allowance;
 use crate::layout::{CONTAINERS, contract, space};
-use crate::limits::CONTAINERS_PER_CONTRACT;
+use crate::limits::{CONTAINERS_PER_CONTRACT, DESTROY_STEPS_AT_ONCE};
 use crate::machine::Physmem;
 use crate::objects::Shared;
 use crate::pmap::{NewObject, Pmap, RecordMemory};
-use containers_api::contract::{ContractStatus, Examined, ObjectKind, Request};
+use containers_api::contract::{ContractStatus, Examined, ObjectKind, Renewed, Request};
 use containers_api::{ContainerRights, MemoryError};
+use containers_core::container::Step;
 use containers_core::layout::{container, lock};
 use containers_core::passing;
 use containers_core::record::{Container, Contract, Name, Records};
@@ -27,21 +27,10 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         let this = self.contract_of(badge)?;
         match request {
             Request::Split(split) => {
-                let allowance = Allowance {
-                    guaranteed: split.guaranteed,
-                    extra_limit: split.extra_limit,
-                    pin_limit: split.pin_limit,
-                };
-                let child = self.split(this, allowance, split.name.as_str())?;
+                let child = self.split(this, &split)?;
                 handing(&Empty, Handed::Badge(Self::contract_badge(child)))
             }
-            Request::ContractDestroy(_) => {
-                if this == self.root() {
-                    return Err(MemoryError::WrongObject.into());
-                }
-                self.destroy_contract(this);
-                answered(&Empty)
-            }
+            Request::ContractDestroy(_) => self.destroy_request(this),
             Request::ContractStat(_) => answered(&self.contract_status(this)),
             Request::ContainerCreate(create) => {
                 let made = self.create_container(this, create.pages)?;
@@ -61,8 +50,76 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 self.make_shared(this, Shared::Notification, NewObject::Notification, scratch)?;
                 handing(&Empty, Handed::Handle(scratch))
             }
+            Request::HandDown(asked) => {
+                let child = self.child_sent(&incoming)?;
+                self.hand_down(this, child, asked.guaranteed, asked.pin_limit)?;
+                answered(&Empty)
+            }
+            Request::TakeBack(asked) => {
+                let child = self.child_sent(&incoming)?;
+                self.take_part_back(this, child, asked.guaranteed, asked.pin_limit)?;
+                answered(&Empty)
+            }
+            Request::Merge(_) => {
+                let child = self.child_sent(&incoming)?;
+                self.merge(this, child)?;
+                answered(&Empty)
+            }
+            Request::Extend(asked) => {
+                let child = self.child_sent(&incoming)?;
+                self.extend(this, child, asked.term_ns)?;
+                answered(&Empty)
+            }
+            Request::Renew(_) => answered(&self.renew(this)?),
+            Request::Watch(_) => {
+                self.watch(this, sent_handle(&incoming, 0)?)?;
+                answered(&Empty)
+            }
+            Request::CallStat(_) => answered(&self.call_status(this)),
             Request::Examine(_) => answered(&self.examine(sent_badge(&incoming, 0)?)?),
         }
+    }
+
+    fn child_sent(&self, incoming: &Incoming<'_>) -> Result<Name<Contract>, MemoryError> {
+        let badge = sent_badge(incoming, 0)?;
+        match badge.kind() {
+            Some(BadgeKind::Contract) => self.contract_of(badge),
+            _ => Err(MemoryError::WrongObject),
+        }
+    }
+
+    /// Destroys a contract: at once, if it is small; else step by step, and the caller is answered in the end.
+    pub(super) fn destroy_request(&mut self, target: Name<Contract>) -> Answered {
+        if target == self.root() {
+            return Err(MemoryError::WrongObject.into());
+        }
+        self.begin_destroy(target);
+        for _ in 0..DESTROY_STEPS_AT_ONCE {
+            if self.destroy_step(target) == Step::Done {
+                return answered(&Empty);
+            }
+        }
+        match self.handles.take() {
+            Some(reply) => {
+                self.destroy_later(target, Some(reply));
+                Ok(Outcome::Later(reply))
+            }
+            None => {
+                self.destroy_contract(target);
+                answered(&Empty)
+            }
+        }
+    }
+
+    /// Starts the terms of extra frames anew. Errors: `UnderPressure`.
+    fn renew(&mut self, this: Name<Contract>) -> Result<Renewed, MemoryError> {
+        self.judge(this);
+        if self.waits.count() != 0 || self.due(this) != 0 {
+            return Err(MemoryError::UnderPressure);
+        }
+        let (frames, until) = self.renew_terms(this);
+        self.counters.renewals += 1;
+        Ok(Renewed { frames, until })
     }
 
     /// What a capability is. Errors: `WrongObject`, `Stale`.
@@ -120,6 +177,11 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             kernel: self.get(this, contract::KERNEL),
             pinned: self.get(this, contract::PINNED),
             extra: self.extra_of(this),
+            vital: self.get(this, contract::VITAL),
+            claimed: self.get(this, contract::CLAIMED),
+            expires: self.get(this, contract::EXPIRES),
+            standing: self.standing(this),
+            seized: self.get(this, contract::SEIZED),
         }
     }
 }

@@ -5,11 +5,14 @@
 use super::{Answered, Handed, Incoming, Sent, answered, handing};
 use crate::badge::{Badge, BadgeKind, CONTROL_FULL};
 use crate::database::State;
+use crate::destroy::ending;
 use crate::layout::{CHILDREN, CONTAINERS, SPACES, contract, space};
 use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
 use containers_api::MemoryError;
-use containers_api::control::{ContainerEntry, ContractEntry, Request, SpaceEntry, SystemStatus};
+use containers_api::control::{
+    ContainerEntry, ContractEntry, Latency, Request, RevocationStatus, SpaceEntry, SystemStatus,
+};
 use containers_core::layout::container;
 use containers_core::list::List;
 use containers_core::record::{Container, Contract, Field, Name, Record, Records, Space};
@@ -34,10 +37,20 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             Request::ContractKill(kill) => {
                 require_full()?;
                 let target = self.find_principal(kill.principal).ok_or(MemoryError::OutOfRange)?;
-                if target == self.root() {
-                    return Err(MemoryError::WrongObject.into());
+                if self.get(target, contract::ENDING) != ending::ALIVE {
+                    return Err(MemoryError::Stale.into());
                 }
-                self.destroy_contract(target);
+                self.destroy_request(target)
+            }
+            Request::RevocationStat(_) => answered(&self.revocation_status()),
+            Request::LatencyStat(asked) => answered(&match asked.which {
+                Latency::Wait => self.latencies.wait.told(),
+                Latency::Call => self.latencies.call.told(),
+                Latency::Seizure => self.latencies.seizure.told(),
+            }),
+            Request::PolicySet(asked) => {
+                require_full()?;
+                self.policy = asked.policy;
                 answered(&Empty)
             }
             Request::ControlShare(_) => handing(&Empty, Handed::Badge(Self::control_badge(false))),
@@ -78,6 +91,28 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             dma_bytes: counters.dma_bytes,
             faults: counters.faults,
             requests: counters.requests,
+        }
+    }
+
+    /// How frames were taken back.
+    pub fn revocation_status(&self) -> RevocationStatus {
+        let counters = self.counters;
+        RevocationStatus {
+            policy: self.policy,
+            room: self.room(),
+            extra: self.extra,
+            claimed: self.claimed,
+            waiting: self.waits.count(),
+            waited: counters.waited,
+            calls: counters.calls,
+            met: counters.calls_met,
+            missed: counters.calls_missed,
+            seized: counters.seized,
+            discarded: counters.discarded,
+            locks_broken: counters.locks_broken,
+            terminations: counters.terminations,
+            scanned: counters.scanned,
+            renewals: counters.renewals,
         }
     }
 
@@ -156,6 +191,10 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             kernel: self.get(this, contract::KERNEL),
             pinned: self.get(this, contract::PINNED),
             extra: self.extra_of(this),
+            standing: self.standing(this),
+            calls: self.get(this, contract::CALLS),
+            met: self.get(this, contract::CALLS_MET),
+            seized: self.get(this, contract::SEIZED),
             containers: self.get(this, contract::CONTAINER_COUNT),
             spaces: self.get(this, contract::SPACE_COUNT),
         })

@@ -117,19 +117,41 @@ pub const SCRATCH_HANDLES: usize = 2;
 
 impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// Serves a request that arrived at a moment. New kernel objects are put at `scratch`. What expired before is over.
+    /// Where frames that a guarantee covers are on their way back, the caller is answered later, and asked to come again.
     pub fn request(&mut self, now: u64, incoming: Incoming<'_>, scratch: Handle) -> Outcome {
         self.advance(now);
-        let outcome = self.dispatch(now, incoming, scratch);
+        self.shortage = None;
+        let outcome = self.dispatch(incoming, scratch);
         self.flush();
         self.counters.requests += 1;
-        outcome.unwrap_or_else(|refusal| Outcome::Answered(Answer::refused(refusal)))
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(refusal) => self.refuse(refusal),
+        };
+        self.relieve();
+        outcome
     }
 
-    fn dispatch(&mut self, now: u64, incoming: Incoming<'_>, scratch: Handle) -> Answered {
+    /// What becomes of a request that is refused. Nothing of it was done.
+    fn refuse(&mut self, refusal: Refusal<MemoryError>) -> Outcome {
+        let for_want_of_frames = matches!(
+            refusal.error,
+            MemoryError::ContractExhausted | MemoryError::NoRecord | MemoryError::PinLimit
+        );
+        match self.shortage.take().filter(|_| for_want_of_frames) {
+            None => Outcome::Answered(Answer::refused(refusal)),
+            Some(short) => match self.wait_for_frames(short, false) {
+                Some(handle) => Outcome::Later(handle),
+                None => Outcome::Answered(Answer::refused(MemoryError::Again.into())),
+            },
+        }
+    }
+
+    fn dispatch(&mut self, incoming: Incoming<'_>, scratch: Handle) -> Answered {
         let badge = Badge(incoming.badge);
         match badge.kind() {
             Some(BadgeKind::Contract) => self.contract_request(badge, incoming, scratch),
-            Some(BadgeKind::Container | BadgeKind::Grant) => self.container_request(now, badge, incoming),
+            Some(BadgeKind::Container | BadgeKind::Grant) => self.container_request(badge, incoming),
             Some(BadgeKind::Lock) => self.lock_request(badge, incoming),
             Some(BadgeKind::Space) => self.space_request(badge, incoming, scratch),
             Some(BadgeKind::Control) => self.control_request(badge, incoming),
@@ -140,13 +162,16 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
 
     /// Ends what has expired by a moment.
     pub fn advance(&mut self, now: u64) {
-        containers_core::lock::expire(self, now);
+        self.now = self.now.max(now);
+        containers_core::lock::expire(self, self.now);
         self.flush();
+        self.relieve();
     }
 
-    /// The moment at which something expires next.
+    /// The moment at which something expires, or is to be done, next.
     pub fn next_deadline(&self) -> Option<u64> {
-        containers_core::lock::next_deadline(self)
+        let locks = containers_core::lock::next_deadline(self);
+        [locks, self.next_relief, self.next_lapse(), self.next_end()].into_iter().flatten().min()
     }
 
     /// The living contract that a badge names.

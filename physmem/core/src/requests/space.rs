@@ -2,6 +2,8 @@
 
 use super::{Answered, Handed, Incoming, answered, handing, sent_badge, sent_handle};
 use crate::badge::Badge;
+use crate::database::NO_FRAME;
+use crate::layout::{contract, space};
 use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
 use crate::space::AddressRange;
@@ -9,7 +11,7 @@ use containers_api::container::Changed;
 use containers_api::space::Request;
 use containers_api::{MemoryError, space as api};
 use containers_core::access::changed;
-use containers_core::record::{Name, Space};
+use containers_core::record::{Name, Records, Space};
 use kernel_abi::Handle;
 use kernel_protocol::{Empty, Refusal};
 
@@ -42,6 +44,17 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             Request::MapClock(asked) => {
                 let clock = self.clock_frame.ok_or(MemoryError::Internal)?;
                 self.map_fixed(this, AddressRange::new(asked.address, 1)?, clock)?;
+            }
+            Request::MapPressure(asked) => {
+                let page = self.pressure_frame.ok_or(MemoryError::Internal)?;
+                self.map_fixed(this, AddressRange::new(asked.address, 1)?, page)?;
+            }
+            Request::MapContractPage(asked) => {
+                let page = self.get(self.get(this, space::CONTRACT), contract::PAGE);
+                if page == NO_FRAME {
+                    return Err(MemoryError::WrongObject.into());
+                }
+                self.map_fixed(this, AddressRange::new(asked.address, 1)?, page)?;
             }
             Request::SpaceDestroy(_) => self.destroy_space(this),
         }

@@ -179,7 +179,7 @@ fn full_of_page_tables() {
 #[test]
 fn full_of_children() {
     let name = Name::new("x").unwrap();
-    let split = Split { guaranteed: 0, extra_limit: 0, pin_limit: 0, name };
+    let split = Split::new(0, 0, 0, name);
     let end = Street::new().fill(|world, contract, _| refused(world.call(contract, &split, &[])));
     assert_eq!(end, MemoryError::NoRecord);
 }
@@ -292,7 +292,7 @@ fn frames_zeroed_in_advance_are_taken_first() {
 }
 
 #[test]
-fn extra_frames_are_given_out_of_what_nobody_is_promised() {
+fn extra_frames_are_given_out_of_what_nobody_uses() {
     let mut world = World::with_extra(100, 20);
     let (one, two) = (world.split_with(world.root(), 20, 15, 0), world.split_with(world.root(), 20, 15, 0));
     let hungry = |world: &mut World, contract| {
@@ -312,13 +312,7 @@ fn extra_frames_are_given_out_of_what_nobody_is_promised() {
         }
     };
     assert_eq!(hungry(&mut world, one), 15, "its own limit");
-    assert_eq!(hungry(&mut world, two), 5, "what is left");
-    world.check();
-    // Guarantees hold all the same.
-    let root = world.root();
-    let left = world.stat(root).guaranteed - world.stat(root).records;
-    let container = world.container(root, 64);
-    world.ask(container, &Allocate { first_page: 0, pages: left - 3, any_contents: false }, &[]);
+    assert_eq!(hungry(&mut world, two), 15, "and so has the other, out of what the root does not use");
     world.check();
     world.ask(one, &ContractDestroy {}, &[]);
     world.check();
@@ -331,7 +325,7 @@ fn admission_refuses_what_cannot_be_kept() {
     let name = Name::new("x").unwrap();
     let container = world.container(contract, 64);
     world.ask(container, &Allocate { first_page: 0, pages: 10, any_contents: false }, &[]);
-    let split = |guaranteed, extra_limit, pin_limit| Split { guaranteed, extra_limit, pin_limit, name };
+    let split = |guaranteed, extra_limit, pin_limit| Split::new(guaranteed, extra_limit, pin_limit, name);
     for bad in [
         split(21, 0, 0),
         split(15, 0, 0),
@@ -411,7 +405,7 @@ fn life(world: &mut World, guaranteed: u64) {
         _ => None,
     };
     let name = Name::new("x").unwrap();
-    let split = Split { guaranteed, extra_limit: 0, pin_limit: guaranteed / 3, name };
+    let split = Split::new(guaranteed, 0, guaranteed / 3, name);
     let Some(contract) = badge(world.call(world.root(), &split, &[])) else { return };
     let containers = [5, 5000].map(|pages| badge(world.call(contract, &ContainerCreate { pages }, &[])));
     let space = badge(world.call(contract, &SpaceCreate { name }, &[]));

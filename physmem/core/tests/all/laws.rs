@@ -2,16 +2,18 @@
 
 use crate::support::World;
 use crate::support::kernel::Kind;
+use crate::support::world::Machine;
 use containers_api::LockMode;
 use containers_api::space::MapProtection;
 use containers_core::access::{mode_in_force, span_of};
 use containers_core::frames::Span;
-use containers_core::layout::{container, hold, lock};
-use containers_core::pages;
-use containers_core::record::{Container, Contract, Lock, Mapping, Name, Records, Space};
+use containers_core::layout::{EVICTION_ORDER, container, hold, lock};
+use containers_core::record::{Container, Contract, Lock, Mapping, Name, Record, Records, Space};
+use containers_core::tree::Tree;
+use containers_core::{Entry, pages};
 use kernel_abi::pmap::Protection;
 use physmem_core::database::{NO_FRAME, State};
-use physmem_core::layout::{contract, mapping, space};
+use physmem_core::layout::{SPACE_MAPPINGS, contract, mapping, space};
 use std::collections::{BTreeMap, BTreeSet};
 
 const FRAME: u64 = 4096;
@@ -23,6 +25,7 @@ struct Found {
     frames: BTreeMap<State, BTreeSet<u32>>,
     unfilled: u64,
     extra: u64,
+    claimed: u64,
     guaranteed: u64,
 }
 
@@ -64,10 +67,15 @@ fn ring(world: &World, head: u32) -> Vec<u32> {
 fn check_contract(world: &World, this: Name<Contract>, found: &mut Found) {
     let machine = &world.machine;
     let mut records = 0;
-    for head in [contract::SMALL_RING, contract::LARGE_RING, contract::NODE_RING] {
+    for head in [contract::SMALL_RING, contract::LARGE_RING, contract::NODE_RING, contract::HUGE_RING] {
         let frames = ring(world, machine.get(this, head));
         records += frames.len() as u64;
         add(found, State::Record, frames);
+    }
+    let page = machine.get(this, contract::PAGE);
+    if page != NO_FRAME {
+        records += 1;
+        add(found, State::Record, vec![page]);
     }
     assert_eq!(machine.get(this, contract::RECORDS), records, "frames of records");
     let mut kernel = 0;
@@ -90,13 +98,20 @@ fn check_contract(world: &World, this: Name<Contract>, found: &mut Found) {
     assert_eq!(machine.get(this, contract::KERNEL), kernel, "kernel frames");
     let containers = each(machine.get(this, contract::CONTAINERS), |here| machine.get(here, container::NEXT));
     assert_eq!(machine.get(this, contract::CONTAINER_COUNT), containers.len() as u64);
-    let (mut pages, mut pinned) = (0, 0);
+    let (mut pages, mut pinned, mut vital, mut ordered) = (0, 0, 0, 0);
     for &here in &containers {
+        vital += if machine.get(here, container::VITAL) { machine.get(here, container::PAGES) } else { 0 };
+        ordered += usize::from(machine.get(here, container::IN_ORDER));
         assert_eq!(machine.get(here, container::CONTRACT), this);
         pages += machine.get(here, container::PRESENT);
         pinned += check_container(world, here, found);
     }
     assert_eq!(machine.get(this, contract::PAGES), pages, "pages present are charged");
+    assert_eq!(machine.get(this, contract::VITAL), vital, "vital pages");
+    let mut order = Vec::new();
+    tree(machine, &EVICTION_ORDER, machine.get(this, contract::ORDER), &mut order);
+    assert_eq!(order.len(), ordered, "the eviction order");
+    assert!(order.iter().all(|&here| machine.get(here, container::CONTRACT) == this));
     let set_aside = check_holds(world, this, found);
     assert_eq!(machine.get(this, contract::SET_ASIDE), set_aside, "set aside");
     assert_eq!(machine.get(this, contract::PINNED), pinned + set_aside, "pinned");
@@ -114,11 +129,15 @@ fn check_allowance(world: &World, this: Name<Contract>, found: &mut Found) {
     let charged = machine.charged(this);
     let firm = machine.get(this, contract::RECORDS)
         + machine.get(this, contract::KERNEL)
-        + machine.get(this, contract::PINNED);
+        + machine.get(this, contract::PINNED)
+        + machine.get(this, contract::VITAL);
     assert!(firm <= guaranteed, "what cannot be taken at once fits inside the guarantee");
     assert!(machine.get(this, contract::PINNED) <= machine.get(this, contract::PIN_LIMIT));
     let extra = charged.saturating_sub(guaranteed);
-    assert!(extra <= machine.get(this, contract::EXTRA_LIMIT), "extra frames within their limit");
+    let is_asked =
+        machine.get(this, contract::CALL_DEADLINE) != 0 || machine.get(this, contract::SEIZING) != 0;
+    let limit = machine.get(this, contract::EXTRA_LIMIT);
+    assert!(extra <= limit || is_asked, "extra frames within their limit");
     let children = each(machine.get(this, contract::CHILDREN), |here| machine.get(here, contract::NEXT));
     let handed_on: u64 = children
         .iter()
@@ -126,6 +145,12 @@ fn check_allowance(world: &World, this: Name<Contract>, found: &mut Found) {
         .sum();
     assert_eq!(machine.get(this, contract::HANDED_ON), handed_on, "what was handed on");
     found.unfilled += guaranteed.saturating_sub(charged);
+    let claimed = machine.get(this, contract::CLAIMED);
+    assert!(claimed <= guaranteed.saturating_sub(charged), "a claim beyond the guarantee");
+    found.claimed += claimed;
+    let terms: u64 = contract::TERMS.iter().map(|(count, _)| machine.get(this, *count)).sum();
+    assert_eq!(terms, extra, "the terms add up to the extra frames");
+    assert!(machine.get(this, contract::SEIZING) <= extra, "more is seized than is extra");
     found.extra += extra;
     found.guaranteed += guaranteed;
 }
@@ -171,22 +196,28 @@ fn check_container(world: &World, this: Name<Container>, found: &mut Found) -> u
     }
     assert_eq!(machine.get(this, container::PRESENT), present);
     assert_eq!(machine.get(this, container::SHARED), shared);
+    let (mut lost, mut page) = (0, 0);
+    while let Some((here, entry)) = pages::next_entry(machine, this, page, u64::MAX) {
+        lost += u64::from(entry == Entry::LOST);
+        page = here + 1;
+    }
+    assert_eq!(machine.get(this, container::LOST), lost);
     let pins = |&&lock: &&Name<Lock>| mode_in_force(machine, lock) == LockMode::Dma;
     locks.iter().filter(pins).map(|&lock| machine.get(lock, lock::PAGES)).sum()
 }
 
-fn tree(world: &World, here: Option<Name<Mapping>>, found: &mut Vec<Name<Mapping>>) {
+fn tree<R: Record>(machine: &Machine, tree_of: &Tree<R>, here: Option<Name<R>>, found: &mut Vec<Name<R>>) {
     if let Some(here) = here {
-        tree(world, world.machine.get(here, mapping::LEFT), found);
+        tree(machine, tree_of, machine.get(here, tree_of.left), found);
         found.push(here);
-        tree(world, world.machine.get(here, mapping::RIGHT), found);
+        tree(machine, tree_of, machine.get(here, tree_of.right), found);
     }
 }
 
 fn check_space(world: &World, this: Name<Space>) {
     let machine = &world.machine;
     let mut mappings = Vec::new();
-    tree(world, machine.get(this, space::MAPPINGS), &mut mappings);
+    tree(machine, &SPACE_MAPPINGS, machine.get(this, space::MAPPINGS), &mut mappings);
     assert_eq!(machine.get(this, space::MAPPING_COUNT), mappings.len() as u64);
     let task = &machine.pmap.tasks[&machine.get(this, space::TASK)];
     let tables = task.tables.len() + task.stock.len() + usize::from(task.root != 0);
@@ -247,9 +278,13 @@ fn check_frames(world: &World, found: &Found) {
             }
             State::Record => assert_eq!(kind, Kind::Records),
             State::Object => assert!(kind != Kind::Plain && kind != Kind::Records, "frame {frame}: {kind:?}"),
+            State::System => {
+                assert!(kind == Kind::Plain || kind == Kind::Records, "the pressure page, or plain")
+            }
             _ => assert_eq!(kind, Kind::Plain, "frame {frame} is {state:?}"),
         }
-        if state != State::Held && state != State::System {
+        let is_page_of_words = state == State::Record && database.record_size(frame).is_none();
+        if state != State::Held && state != State::System && !is_page_of_words {
             assert_eq!(map_counts[frame as usize], 0, "frame {frame} is mapped and {state:?}");
         }
         if state == State::FreeZero {
@@ -267,8 +302,17 @@ fn check_frames(world: &World, found: &Found) {
 }
 
 fn check_guarantees(world: &World, found: &Found) {
-    let free = world.machine.database().free_frames();
-    assert!(free >= found.unfilled, "{free} free frames cover {} guaranteed ones", found.unfilled);
-    assert_eq!(world.machine.system_status().guaranteed, found.guaranteed, "the sum of guarantees");
-    assert_eq!(world.machine.extra_in_sum(), found.extra, "the sum of extra frames");
+    let machine = &world.machine;
+    machine.check_conservation();
+    let status = machine.revocation_status();
+    let room = world.machine.database().free_frames();
+    assert!(
+        room >= status.room + status.claimed,
+        "{room} free frames for {} that may be charged",
+        status.room
+    );
+    assert!(status.room + status.claimed + found.extra >= found.unfilled, "a guarantee cannot be met");
+    assert_eq!(machine.system_status().guaranteed, found.guaranteed, "the sum of guarantees");
+    assert_eq!(status.extra, found.extra, "the sum of extra frames");
+    assert_eq!(status.claimed, found.claimed, "the sum of claims");
 }

@@ -135,7 +135,7 @@ fn depth_of_contracts() {
     for depth in 0..CONTRACT_DEPTH_MAX {
         here = world.split(here, 80 - depth * 2);
     }
-    let split = Split { guaranteed: 1, extra_limit: 0, pin_limit: 0, name: Name::new("x").unwrap() };
+    let split = Split::new(1, 0, 0, Name::new("x").unwrap());
     assert_eq!(world.refusal(here, &split, &[]), MemoryError::Limit);
     world.check();
 }
@@ -147,7 +147,7 @@ fn principals_are_never_used_again() {
     let last = world.split(world.root(), 5);
     assert_eq!(world.stat(last).principal, PRINCIPAL_MAX);
     world.ask(last, &ContractDestroy {}, &[]);
-    let split = Split { guaranteed: 1, extra_limit: 0, pin_limit: 0, name: Name::new("x").unwrap() };
+    let split = Split::new(1, 0, 0, Name::new("x").unwrap());
     assert_eq!(world.refusal(world.root(), &split, &[]), MemoryError::Limit);
 }
 
@@ -229,7 +229,7 @@ fn waiters_of_a_contract_and_of_physmem() {
     few.map(space, one, BASE, 1);
     let grant = few.grant(one, 1, ContainerRights::LOCK | ContainerRights::FILL);
     few.ask(grant, &Lock { first_page: 0, pages: 1, mode: LockMode::Fill, term_ns: 9 }, &[]);
-    let answer = few.machine.fault(space.badge, BASE, 0);
+    let answer = few.machine.fault(few.now, space.badge, BASE, 0);
     assert_eq!(answer, physmem_core::FaultAnswer::Retry, "without a handle the thread tries again");
 }
 

@@ -3,6 +3,7 @@
 
 mod basics;
 mod isolation;
+mod ladder;
 mod laws;
 mod limits;
 mod locks;

@@ -53,7 +53,7 @@ const FILLS: &[(&str, Fill)] = &[
     ("mappings", fill_mappings),
     ("contracts", |contract| {
         let name = Name::truncated("grandchild");
-        until_refused(contract.handle(), &[], |_| Split { guaranteed: 1, extra_limit: 0, pin_limit: 0, name })
+        until_refused(contract.handle(), &[], |_| Split::new(1, 0, 0, name))
     }),
     ("endpoints", |contract| until_refused(contract.handle(), &[], |_| EndpointCreate {})),
     ("notifications", |contract| until_refused(contract.handle(), &[], |_| NotificationCreate {})),

@@ -4,7 +4,9 @@
 use kernel_abi::object::{
     ENDPOINTS_PER_FRAME, NOTIFICATIONS_PER_FRAME, TASKS_PER_FRAME, THREADS_PER_FRAME, THREADS_PER_TASK,
 };
-use kernel_abi::pmap::{FrameRange, FrameSpan, Mapping, PageRange, Protection};
+use kernel_abi::pmap::{
+    FrameRange, FrameSpan, Mapping, PageRange, Protection, QUERY_DIRTY, QUERY_PRESENT, QUERY_REFERENCED,
+};
 use kernel_abi::{Handle, KernelError};
 use physmem_core::pmap::{EnterError, NewObject, Pmap, RecordMemory};
 use std::cell::RefCell;
@@ -12,6 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 pub const FRAME: usize = 4096;
+
+/// The one entry of physmem's table that holds a notification that came along.
+pub const NOTIFICATION: Handle = Handle(17);
 
 /// What frames hold at first, so that a missing zero is seen.
 pub const GARBAGE: u8 = 0xdb;
@@ -69,6 +74,8 @@ pub struct Task {
     pub root: u32,
     pub capability_tables: Vec<u32>,
     pub threads: u32,
+    pub referenced: BTreeSet<u64>,
+    pub dirty: BTreeSet<u64>,
 }
 
 /// The kernel.
@@ -80,6 +87,8 @@ pub struct FakeKernel {
     owners: BTreeMap<(u32, u32), Handle>,
     /// Calls answered late.
     pub answers: Vec<(Handle, u32, Vec<u64>)>,
+    /// Notifications signalled.
+    pub signals: Vec<Handle>,
     /// Handles in use in physmem's table.
     pub handles: BTreeSet<u32>,
     /// Kernel calls made.
@@ -94,6 +103,7 @@ impl FakeKernel {
             objects: BTreeMap::new(),
             owners: BTreeMap::new(),
             answers: Vec::new(),
+            signals: Vec::new(),
             handles: BTreeSet::new(),
             calls: 0,
         }
@@ -102,6 +112,8 @@ impl FakeKernel {
     fn forget(&mut self, task: Handle, page: u64) -> bool {
         let object = self.tasks.get_mut(&task.0).expect("a task");
         if let Some((frame, _)) = object.pages.remove(&page) {
+            object.referenced.remove(&page);
+            object.dirty.remove(&page);
             self.ram.borrow_mut().map_counts[frame as usize] -= 1;
         } else if !object.device_pages.remove(&page) {
             return false;
@@ -142,11 +154,16 @@ impl FakeKernel {
 
     /// Reads or writes as a thread of the task would; `None` is a page fault.
     pub fn access(&mut self, task: Handle, address: u64, write: Option<u8>) -> Option<u8> {
-        let object = &self.tasks[&task.0];
+        let object = self.tasks.get_mut(&task.0).expect("a task");
         assert!(!object.ended);
-        let &(frame, protection) = object.pages.get(&(address / FRAME as u64))?;
+        let page = address / FRAME as u64;
+        let &(frame, protection) = object.pages.get(&page)?;
         if write.is_some() && !protection.contains(Protection::WRITE) {
             return None;
+        }
+        object.referenced.insert(page);
+        if write.is_some() {
+            object.dirty.insert(page);
         }
         let mut ram = self.ram.borrow_mut();
         assert_eq!(ram.kinds[frame as usize], Kind::Plain, "a kernel frame is mapped");
@@ -173,7 +190,9 @@ impl Pmap for FakeKernel {
                 let page = item.page_address() / FRAME as u64 + u64::from(index);
                 let frame = item.frame + index;
                 let mut ram = self.ram.borrow_mut();
-                assert_eq!(ram.kinds[frame as usize], Kind::Plain, "frame {frame} cannot be mapped");
+                let kind = ram.kinds[frame as usize];
+                let is_page_of_words = kind == Kind::Records && !protection.contains(Protection::WRITE);
+                assert!(kind == Kind::Plain || is_page_of_words, "frame {frame} cannot be mapped");
                 ram.map_counts[frame as usize] += 1;
                 let object = self.tasks.get_mut(&task.0).expect("a task");
                 if let Some((old, _)) = object.pages.insert(page, (frame, protection)) {
@@ -389,6 +408,36 @@ impl Pmap for FakeKernel {
 
     fn drop_handle(&mut self, handle: Handle) {
         self.handles.remove(&handle.0);
+    }
+
+    fn query(&mut self, task: Handle, address: u64, output: &mut [u8], clear: bool) {
+        self.calls += 1;
+        let object = self.tasks.get_mut(&task.0).expect("a task");
+        for (state, page) in output.iter_mut().zip(address / FRAME as u64..) {
+            if !object.pages.contains_key(&page) || object.ended {
+                continue;
+            }
+            let bit = |set: &BTreeSet<u64>, bit: u8| if set.contains(&page) { bit } else { 0 };
+            *state =
+                QUERY_PRESENT | bit(&object.referenced, QUERY_REFERENCED) | bit(&object.dirty, QUERY_DIRTY);
+            if clear {
+                object.referenced.remove(&page);
+                object.dirty.remove(&page);
+            }
+        }
+    }
+
+    fn keep_notification(&mut self, sent: Handle, kept: Handle) -> Result<(), KernelError> {
+        if sent != NOTIFICATION {
+            return Err(KernelError::WrongKind);
+        }
+        assert!(self.handles.insert(kept.0), "the entry is taken");
+        Ok(())
+    }
+
+    fn signal(&mut self, notification: Handle) {
+        assert!(self.handles.contains(&notification.0), "nothing is kept there");
+        self.signals.push(notification);
     }
 
     fn answer(&mut self, reply: Handle, label: u32, words: &[u64]) {

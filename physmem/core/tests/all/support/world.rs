@@ -13,9 +13,12 @@ use kernel_protocol::{ErrorCode, Message, Refusal, Request};
 use physmem_core::badge::Badge;
 use physmem_core::database::{FrameDatabase, FrameEntry, State};
 use physmem_core::machine::{add_frames, managed_frames};
-use physmem_core::{Beginning, FaultAnswer, Handed, Incoming, Outcome, Physmem, Sent};
+use physmem_core::{Beginning, FaultAnswer, FrameWait, Handed, Incoming, Outcome, Physmem, Sent};
 use std::cell::RefCell;
 use std::rc::Rc;
+
+/// The system's frame that is the pressure page.
+const PRESSURE_FRAME: u32 = 3;
 
 /// Entry where new kernel objects are put.
 pub const SCRATCH: Handle = Handle(20);
@@ -86,7 +89,10 @@ impl World {
         add_frames(&mut database, 4, frames as u32 - 4, State::FreeDirty);
         (4..frames as u32).for_each(|frame| prepare(&mut database, frame));
         let guaranteed = managed_frames(&database) - 8 - extra;
-        let beginning = Beginning { reserve: 8, guaranteed, handles, first_principal };
+        let waits = vec![FrameWait::default(); handles.1.0 as usize];
+        let waits: &'static mut [FrameWait] = Box::leak(waits.into_boxed_slice());
+        let pressure_frame = Some(PRESSURE_FRAME);
+        let beginning = Beginning { reserve: 8, guaranteed, handles, first_principal, waits, pressure_frame };
         let kernel = FakeKernel::new(ram.clone());
         let machine = Physmem::new(kernel, HostRecords::new(ram.clone()), database, beginning);
         World { machine, ram, now: 1 }
@@ -133,8 +139,20 @@ impl World {
     {
         match self.call(badge, request, sent) {
             Call::Reply(reply, _) => reply,
+            Call::Waits(handle) => self.finish::<Q>(handle),
             other => panic!("{request:?}: {other:?}"),
         }
+    }
+
+    /// Does what physmem has to do until a late answer is there, which must say that all is well.
+    fn finish<Q: Request<Error = MemoryError>>(&mut self, handle: Handle) -> Q::Reply {
+        while self.machine.has_work() {
+            self.machine.work(self.now);
+        }
+        let found = self.machine.pmap.answers.iter().rfind(|answer| answer.0 == handle);
+        let (_, label, words) = found.expect("an answer, once there is nothing more to do");
+        assert_eq!(*label, 0);
+        Q::Reply::decode(words).expect("a reply that its protocol understands")
     }
 
     /// A request that must succeed and hand out a badge.
@@ -170,7 +188,8 @@ impl World {
 
     pub fn split_with(&mut self, parent: u64, guaranteed: u64, extra_limit: u64, pin_limit: u64) -> u64 {
         let name = Label::new("child").unwrap();
-        self.ask_badge(parent, &contract::Split { guaranteed, extra_limit, pin_limit, name }, &[])
+        let split = contract::Split::new(guaranteed, extra_limit, pin_limit, name);
+        self.ask_badge(parent, &split, &[])
     }
 
     pub fn container(&mut self, contract: u64, pages: u64) -> u64 {
@@ -217,31 +236,34 @@ impl World {
                 return Touch::Byte(byte);
             }
             let access = if write.is_some() { 2 } else { 0 };
-            self.machine.advance(self.now);
-            match self.machine.fault(space.badge, address, access) {
-                FaultAnswer::Retry => {}
-                FaultAnswer::Raise(reason) => return Touch::Ended(reason),
-                FaultAnswer::Wait(handle) => {
+            let answer = match self.machine.fault(self.now, space.badge, address, access) {
+                FaultAnswer::Resolve(cluster) => self.enter(space, cluster.items()),
+                answer => Some(answer),
+            };
+            match answer {
+                None | Some(FaultAnswer::Retry) => {}
+                Some(FaultAnswer::Raise(reason)) => return Touch::Ended(reason),
+                Some(FaultAnswer::Wait(handle)) => {
                     assert!(self.machine.pmap.handles.insert(handle.0));
                     return Touch::Waits(handle);
                 }
-                FaultAnswer::Resolve(cluster) => {
-                    if let Err(reason) = self.enter(space, cluster.items()) {
-                        return Touch::Ended(reason);
-                    }
-                }
+                Some(FaultAnswer::Resolve(_)) => unreachable!("entered above"),
             }
         }
         panic!("the fault at {address:#x} is never resolved");
     }
 
-    fn enter(&mut self, space: Space, items: &[kernel_abi::pmap::Mapping]) -> Result<(), FaultReason> {
+    /// Enters mappings; how the fault is to be answered instead where that cannot be.
+    fn enter(&mut self, space: Space, items: &[kernel_abi::pmap::Mapping]) -> Option<FaultAnswer> {
         use physmem_core::pmap::{EnterError, Pmap};
         loop {
             match self.machine.pmap.enter(space.task, items) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return None,
                 Err(EnterError::NeedTables(tables)) => {
-                    self.machine.fault_needs_tables(space.badge, tables)?
+                    let answer = self.machine.fault_needs_tables(space.badge, tables);
+                    if answer.is_some() {
+                        return answer;
+                    }
                 }
                 Err(EnterError::Refused(error)) => panic!("{error:?}"),
             }

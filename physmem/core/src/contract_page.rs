@@ -1,0 +1,108 @@
+//! The contract page: what a contract's tasks can read about calls, its end, and what was seized, without a message.
+//!
+//! It is a frame like those of records, charged to the contract, and mapped read-only into address spaces that the same
+//! contract pays for; so no mapping of it outlives it. Nothing in it is ever taken for a record.
+
+use crate::contract::Charge;
+use crate::database::{NO_FRAME, NOBODY, State};
+use crate::layout::contract;
+use crate::machine::Physmem;
+use crate::pmap::{Pmap, RecordMemory};
+use crate::seizure::Run;
+use containers_api::MemoryError;
+use containers_api::page::{Fate, PAGE_WORDS, contract as place};
+use containers_core::layout::container;
+use containers_core::record::{Contract, Name, Records};
+use kernel_abi::Handle;
+
+impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
+    /// Keeps a notification for calls, and makes the page. Errors: `Limit`, `ContractExhausted`, `WrongObject`.
+    pub(crate) fn watch(&mut self, this: Name<Contract>, notification: Handle) -> Result<(), MemoryError> {
+        if self.get(this, contract::PAGE) == NO_FRAME {
+            let frame = self.make_contract_page(this)?;
+            self.set(this, contract::PAGE, frame);
+        }
+        let old = self.get(this, contract::CALL_NOTIFICATION);
+        let kept = if old != 0 { Handle(old) } else { self.handles.take().ok_or(MemoryError::Limit)? };
+        if old != 0 {
+            self.pmap.drop_handle(kept);
+        }
+        if self.pmap.keep_notification(notification, kept).is_err() {
+            self.handles.give(kept);
+            self.set(this, contract::CALL_NOTIFICATION, 0);
+            return Err(MemoryError::WrongObject);
+        }
+        self.set(this, contract::CALL_NOTIFICATION, kept.0);
+        self.write_contract_page(this);
+        Ok(())
+    }
+
+    fn make_contract_page(&mut self, this: Name<Contract>) -> Result<u32, MemoryError> {
+        self.charge(this, Charge::Record, 1)?;
+        let Some(frame) = self.open_record_frame() else {
+            self.discharge(this, Charge::Record, 1);
+            return Err(MemoryError::NoRecord);
+        };
+        self.database.set_page_of_words(frame);
+        Ok(frame)
+    }
+
+    /// A contract ends: its page and its notification go.
+    pub(crate) fn end_watch(&mut self, this: Name<Contract>) {
+        let kept = self.get(this, contract::CALL_NOTIFICATION);
+        if kept != 0 {
+            self.pmap.drop_handle(Handle(kept));
+            self.handles.give(Handle(kept));
+            self.set(this, contract::CALL_NOTIFICATION, 0);
+        }
+        let frame = self.get(this, contract::PAGE);
+        if frame != NO_FRAME {
+            self.set(this, contract::PAGE, NO_FRAME);
+            self.memory.close(frame);
+            self.database.free(frame, State::Record, false, NOBODY);
+            self.discharge(this, Charge::Record, 1);
+        }
+    }
+
+    /// Writes what the page says of the call in progress and the end of the contract.
+    pub(crate) fn write_contract_page(&mut self, this: Name<Contract>) {
+        let frame = self.get(this, contract::PAGE);
+        if frame == NO_FRAME {
+            return;
+        }
+        let frames = if self.is_called(this) { self.due(this) } else { 0 };
+        let says = [
+            (place::CALL, self.get(this, contract::CALLS)),
+            (place::CALL_FRAMES, frames),
+            (place::CALL_DEADLINE, self.get(this, contract::CALL_DEADLINE)),
+            (place::STANDING, self.standing(this)),
+            (place::EXPIRES, self.get(this, contract::EXPIRES)),
+        ];
+        let words: &mut [u64; PAGE_WORDS] = self.memory.words_mut(frame);
+        words[place::SEQUENCE] += 1;
+        for (word, value) in says {
+            words[word] = value;
+        }
+        words[place::SEQUENCE] += 1;
+    }
+
+    /// Adds an entry to the repossession record.
+    pub(crate) fn record_seizure(&mut self, this: Name<Contract>, run: Run, fate: Fate) {
+        let frame = self.get(this, contract::PAGE);
+        if frame == NO_FRAME {
+            return;
+        }
+        let number = self.get(run.container, container::NUMBER);
+        let sequence = self.get(this, contract::CALLS);
+        let words: &mut [u64; PAGE_WORDS] = self.memory.words_mut(frame);
+        let index = words[place::SEIZURES] as usize % place::RECORD_ENTRIES;
+        let first = place::RECORD + index * place::RECORD_ENTRY;
+        words[place::SEQUENCE] += 1;
+        words[first] = number;
+        words[first + 1] = run.span.first;
+        words[first + 2] = run.span.pages;
+        words[first + 3] = fate as u64 | sequence << 8;
+        words[place::SEIZURES] += 1;
+        words[place::SEQUENCE] += 1;
+    }
+}

@@ -1,0 +1,134 @@
+//! Seizure: taking extra frames without their holder, in steps of bounded work.
+//!
+//! Order: what the owner has put into its eviction order, discardable containers first; then what the policy chooses
+//! among its other containers. Vital containers and pages that are pinned for a device stay; as both are firm, and firm
+//! is within the guarantee, whatever is extra is found. Fill and stable locks do not protect a page: they are broken.
+//!
+//! A page that is seized is *lost*: a touch of it ends the thread, a copy of it is refused, until its owner allocates or deallocates it.
+//! Nobody takes zeros for contents. [`Fate`] is where a default pager will come in: with a swap limit, a dirty page is
+//! written out instead.
+
+use crate::layout::contract;
+use crate::limits::SEIZE_STEP_PAGES;
+use crate::machine::Physmem;
+use crate::pmap::{Pmap, RecordMemory};
+use containers_api::LockMode;
+use containers_api::page::Fate;
+use containers_core::access::{changed, locks_on, mode_in_force, span_of};
+use containers_core::frames::{Frames, Span, Whose};
+use containers_core::layout::{EVICTION_ORDER, container};
+use containers_core::record::{Container, Contract, Name, Records};
+use containers_core::{Entry, lock, pages};
+
+/// Successive pages of a container, all of which can be seized.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Run {
+    /// Whose pages.
+    pub container: Name<Container>,
+    /// Which.
+    pub span: Span,
+}
+
+impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
+    /// Seizes some of what is to be seized from a contract.
+    pub(crate) fn seize_step(&mut self, this: Name<Contract>) {
+        let wanted = self.get(this, contract::SEIZING).min(self.extra_of(this));
+        let mut left = wanted.min(SEIZE_STEP_PAGES);
+        while left > 0 {
+            let Some(run) = self.next_run(this, left) else { break };
+            self.seize(this, run);
+            left -= run.span.pages;
+            if run.span.pages == 0 {
+                break;
+            }
+        }
+        let taken = wanted.min(SEIZE_STEP_PAGES) - left;
+        let before = self.get(this, contract::SEIZING);
+        // What could not be found will not be found in the next step either.
+        let after = if left > 0 { 0 } else { before.saturating_sub(taken).min(self.extra_of(this)) };
+        self.set(this, contract::SEIZING, after);
+        self.seizing = self.seizing + after - before;
+    }
+
+    fn next_run(&mut self, this: Name<Contract>, most: u64) -> Option<Run> {
+        self.run_in_order(this, most).or_else(|| self.run_by_policy(this, most))
+    }
+
+    fn run_in_order(&self, this: Name<Contract>, most: u64) -> Option<Run> {
+        let root = self.get(this, contract::ORDER);
+        let mut next = EVICTION_ORDER.first(self, root);
+        while let Some(here) = next {
+            if let Some(span) = self.seizable_from(here, 0, most) {
+                return Some(Run { container: here, span });
+            }
+            next = EVICTION_ORDER.at_or_after(self, root, self.get(here, container::EVICTION_KEY) + 1);
+        }
+        None
+    }
+
+    /// The first pages from one on that are present and not pinned, so many at most.
+    pub(crate) fn seizable_from(&self, this: Name<Container>, first: u64, most: u64) -> Option<Span> {
+        if self.get(this, container::PRESENT) == 0 || self.get(this, container::DYING) {
+            return None;
+        }
+        let end = self.get(this, container::PAGES);
+        let (mut start, mut from) = (None, first);
+        while let Some((page, _)) = pages::next_present(self, this, from, end) {
+            from = page + 1;
+            if let Some(behind) = self.pinned_until(this, page) {
+                if start.is_some() {
+                    break;
+                }
+                from = behind;
+                continue;
+            }
+            match start {
+                None => start = Some(Span::page(page)),
+                Some(span) if span.end() == page => start = Some(Span { pages: span.pages + 1, ..span }),
+                Some(_) => break,
+            }
+            if start.is_some_and(|span| span.pages == most) {
+                break;
+            }
+        }
+        start
+    }
+
+    /// Of a page under a dma lock: the page behind the lock.
+    fn pinned_until(&self, this: Name<Container>, page: u64) -> Option<u64> {
+        if self.get(this, container::LOCK_COUNT) == 0 {
+            return None;
+        }
+        let mut locks = locks_on(self, this, Span::page(page));
+        locks
+            .find(|&found| mode_in_force(self, found) == LockMode::Dma)
+            .map(|found| span_of(self, found).end())
+    }
+
+    /// Takes the frames of pages that are present and not pinned.
+    fn seize(&mut self, this: Name<Contract>, run: Run) {
+        let Run { container: from, span } = run;
+        loop {
+            let next = locks_on(self, from, span).next();
+            let Some(found) = next else { break };
+            lock::end(self, found);
+            self.counters.locks_broken += 1;
+        }
+        self.unmap(from, span, Whose::Everybody);
+        for page in span.first..span.end() {
+            if let Some(frame) = pages::entry(self, from, page).frame() {
+                self.leave(frame);
+                pages::set(self, from, page, Entry::LOST);
+            }
+        }
+        self.return_pages(this, span.pages);
+        changed(self, from);
+        self.raise(this, contract::SEIZED, span.pages);
+        self.counters.seized += span.pages;
+        let discardable = self.get(from, container::DISCARDABLE);
+        if discardable {
+            self.counters.discarded += span.pages;
+        }
+        self.record_seizure(this, run, if discardable { Fate::Discarded } else { Fate::Lost });
+    }
+}
