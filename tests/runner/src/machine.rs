@@ -183,8 +183,8 @@ impl Replay {
     /// The value of `-icount`.
     fn counted(&self) -> Result<OsString> {
         match self {
-            Replay::Record(file) => with_path("shift=0,sleep=off,rr=record,rrfile=", file, ""),
-            Replay::Replay(file) => with_path("shift=0,sleep=off,rr=replay,rrfile=", file, ""),
+            Replay::Record(file) => with_path("shift=0,rr=record,rrfile=", file, ""),
+            Replay::Replay(file) => with_path("shift=0,rr=replay,rrfile=", file, ""),
         }
     }
 }
@@ -302,12 +302,12 @@ mod tests {
         let accelerator = Accelerator::CountedEmulation;
         let record = Some(Replay::Record("/r,1".into()));
         let machine = Machine { accelerator, replay: record, ..machine() };
-        assert_eq!(values(&machine, "-icount"), ["shift=0,sleep=off,rr=record,rrfile=/r,,1"]);
+        assert_eq!(values(&machine, "-icount"), ["shift=0,rr=record,rrfile=/r,,1"]);
         let described: Value = serde_json::from_str(&values(&machine, "-blockdev")[0]).unwrap();
         assert_eq!((&described["driver"], &described["node-name"]), (&json!("blkreplay"), &json!("disk0")));
         assert_eq!(described["image"]["file"]["filename"], "/my, \"odd\" disk.img");
         let machine = Machine { replay: Some(Replay::Replay("/r".into())), ..machine };
-        assert_eq!(values(&machine, "-icount"), ["shift=0,sleep=off,rr=replay,rrfile=/r"]);
+        assert_eq!(values(&machine, "-icount"), ["shift=0,rr=replay,rrfile=/r"]);
     }
 
     #[test]
