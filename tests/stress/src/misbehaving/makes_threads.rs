@@ -43,8 +43,10 @@ fn make(kept: &mut Vec<kernel_runtime::Capability>) -> Result<(), MemoryCallErro
 }
 
 fn work(waits: bool) {
-    while waits {
-        syscall::yield_now();
+    if waits {
+        loop {
+            syscall::yield_now();
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 use super::loot::Loot;
 use crate::page::TALLY;
 use alloc::format;
-use alloc::string::ToString;
 use alloc::vec::Vec;
 use containers_api::ContainerRights;
 use containers_api::space::MapProtection;
@@ -107,7 +106,7 @@ impl Worker {
         given.extend(nursery.loot.given(self.task.name, startup.capability("control")));
         let mounts: Vec<(&str, Handle)> =
             startup.mounts.iter().map(|&(prefix, root)| (prefix, Handle(root))).collect();
-        let (name, seed) = (format!("stress/{}", self.task.name), format!("seed={}", seed.to_string()));
+        let (name, seed) = (format!("stress/{}", self.task.name), format!("seed={seed}"));
         let &Task { guaranteed, extra_limit, pin_limit, .. } = self.task;
         let program = Program {
             name: &name,
