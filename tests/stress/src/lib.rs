@@ -15,6 +15,7 @@
 extern crate alloc;
 
 pub mod good;
+pub mod hoard;
 pub mod misbehaving;
 pub mod numbered;
 pub mod page;

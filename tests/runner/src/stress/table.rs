@@ -34,7 +34,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("reader", "a read of a file"),
     ("client", "taking memory back from a server that lies"),
     ("never-unlocks", "taking memory back from who never unlocks"),
-    ("borrower", "an allocation within the guarantee, of memory that is lent out"),
+    ("lender", "the same, of memory that is lent out"),
 ];
 
 /// The whole table.

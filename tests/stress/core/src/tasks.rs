@@ -26,7 +26,7 @@ pub struct Task {
     pub tries: &'static str,
     /// Frames that it is guaranteed.
     pub guaranteed: u64,
-    /// Frames beyond them that it may hold.
+    /// Frames beyond them that it may hold; at most what the supervisor may.
     pub extra_limit: u64,
     /// Frames of the guarantee that it may pin.
     pub pin_limit: u64,
@@ -51,12 +51,24 @@ const fn bad(name: &'static str, laws: &'static [u8], tries: &'static str) -> Ta
     Task { part: Part::Misbehaving, guaranteed: FRAMES, pin_limit: FRAMES / 4, ..good(name, laws, tries) }
 }
 
+/// One that takes all the memory that it is lent.
+const fn hoarder(name: &'static str, laws: &'static [u8], tries: &'static str) -> Task {
+    Task { extra_limit: u64::MAX, ..bad(name, laws, tries) }
+}
+
 /// All tasks, good ones first.
 pub const TASKS: &[Task] = &[
     good("witness", &[3, 4], "keeps secrets, allocates within its guarantee"),
     good("faulter", &[4, 5], "touches absent pages, measures how long that takes"),
+    Task {
+        guaranteed: 1536,
+        ..good("lender", &[4, 6], "leaves its guarantee idle, then wants all of it at once")
+    },
     good("reader", &[5, 7], "reads a file whose every word is known"),
     good("client", &[7], "lends memory to a server that lies"),
+    hoarder("ignores-calls", &[4, 6], "takes all that is lent, ignores every call for it"),
+    hoarder("answers-late", &[6], "answers calls when their deadline is over"),
+    hoarder("claims-returned", &[6], "claims to have given back, hides, pins, renews"),
     bad("asks-small", &[4], "asks for more than its contract, page by page"),
     bad("asks-huge", &[4, 9], "asks for more than any machine has, at once"),
     bad("touches-returned", &[3], "returns frames and goes on touching them"),

@@ -3,6 +3,7 @@
 
 mod client;
 mod faulter;
+mod lender;
 mod reader;
 mod witness;
 
@@ -22,6 +23,7 @@ const ALL: &[(&str, Good)] = &[
     ("witness", |startup, page, random| witness::run(startup, page, random, false)),
     ("false-witness", |startup, page, random| witness::run(startup, page, random, true)),
     ("faulter", faulter::run),
+    ("lender", lender::run),
     ("reader", reader::run),
     ("client", client::run),
 ];

@@ -10,6 +10,7 @@ use crate::rest::Rest;
 use core::time::Duration;
 use filesystems_api::file::SMALL_READ_BYTES;
 use kernel_abi::FRAME_BYTES;
+use kernel_protocol::Refusal;
 use kernel_runtime::files::{Names, Node, ReadError, Window};
 use kernel_runtime::ipc::CallError;
 use kernel_runtime::startup::Startup;
@@ -65,11 +66,16 @@ fn read_window(
     random: &mut Random,
 ) -> Result<(), ReadError> {
     let offset = random.below(FILE_BYTES / FRAME_BYTES) * FRAME_BYTES;
-    let bytes = window.read(node, offset)?;
+    let (bytes, error) = window.read_partly(node, offset)?;
     let expected = (FILE_BYTES - offset).min(WINDOW_PAGES * FRAME_BYTES);
-    page.check(bytes.len() as u64 == expected, format_args!("{} bytes at {offset}", bytes.len()));
+    // Fewer are valid where an error says so, and only there.
+    let is_told = error.is_some() || bytes.len() as u64 == expected;
+    page.check(is_told, format_args!("{} bytes at {offset}, without an error", bytes.len()));
     check(page, bytes, offset);
-    Ok(())
+    match error {
+        Some(error) => Err(ReadError::File(CallError::Refused(Refusal::new(error)))),
+        None => Ok(()),
+    }
 }
 
 fn read_small(node: &Node, page: &mut Page, random: &mut Random) -> Result<(), ReadError> {

@@ -5,9 +5,11 @@
 //! up counts as *unable*; where an attack succeeds, the task itself tells the breach.
 
 mod absurd_terms;
+mod answers_late;
 mod asks_huge;
 mod asks_small;
 mod breeds;
+mod claims_returned;
 mod deep_trees;
 mod dies;
 mod faults;
@@ -19,6 +21,7 @@ pub mod forges;
 mod garbles;
 mod half_calls;
 mod hogs;
+mod ignores_calls;
 pub mod lies;
 mod makes_tables;
 mod makes_threads;
@@ -55,9 +58,11 @@ type Attack = fn(&mut Attacker) -> Result<(), Failed>;
 /// All of them, by name.
 const ALL: &[(&str, Attack)] = &[
     ("absurd-terms", absurd_terms::attack),
+    ("answers-late", answers_late::attack),
     ("asks-huge", asks_huge::attack),
     ("asks-small", asks_small::attack),
     ("breeds", breeds::attack),
+    ("claims-returned", claims_returned::attack),
     ("deep-trees", deep_trees::attack),
     ("dies", dies::attack),
     ("faults", faults::attack),
@@ -69,6 +74,7 @@ const ALL: &[(&str, Attack)] = &[
     ("garbles", garbles::attack),
     ("half-calls", half_calls::attack),
     ("hogs", hogs::attack),
+    ("ignores-calls", ignores_calls::attack),
     ("lies", lies::attack),
     ("makes-tables", makes_tables::attack),
     ("makes-threads", makes_threads::attack),

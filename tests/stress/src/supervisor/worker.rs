@@ -6,8 +6,9 @@ use alloc::format;
 use alloc::vec::Vec;
 use containers_api::ContainerRights;
 use containers_api::space::MapProtection;
-use kernel_runtime::containers::{Allowance, OwnContainer};
+use kernel_runtime::containers::{Allowance, OwnContainer, contract_status};
 use kernel_runtime::files::{Names, Node};
+use kernel_runtime::layout::CONTRACT;
 use kernel_runtime::memory::Mapping;
 use kernel_runtime::notification::Notification;
 use kernel_runtime::process::{ExitStatus, FileSource, Given, Process, Program, SpawnError};
@@ -25,6 +26,8 @@ pub struct Nursery<'a> {
     startup: &'a Startup<'static>,
     good: (Node, u64),
     misbehaving: (Node, u64),
+    /// Frames beyond its guarantee that anybody may hold.
+    extra_limit: u64,
     /// What some are given.
     pub loot: Loot,
 }
@@ -38,7 +41,8 @@ impl<'a> Nursery<'a> {
             found.map(|(node, _, bytes)| (node, bytes)).map_err(|error| ("finding a program", error))
         };
         let (good, misbehaving) = (find(b"/.boot/stress/good")?, find(b"/.boot/stress/misbehave")?);
-        Ok(Nursery { startup, good, misbehaving, loot: Loot::new()? })
+        let extra_limit = contract_status(CONTRACT).map_err(|error| ("status", error))?.extra_limit;
+        Ok(Nursery { startup, good, misbehaving, extra_limit, loot: Loot::new()? })
     }
 }
 
@@ -114,7 +118,7 @@ impl Worker {
             capabilities: &given,
             mounts: &mounts,
             directory: b"/",
-            allowance: Allowance { guaranteed, extra_limit, pin_limit },
+            allowance: Allowance { guaranteed, extra_limit: extra_limit.min(nursery.extra_limit), pin_limit },
             priority: startup.priority - if is_good { 1 } else { 2 },
         };
         let process = Process::spawn(&mut FileSource::new(node, *bytes), &program, death, bits)?;
