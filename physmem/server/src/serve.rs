@@ -133,6 +133,7 @@ impl Server {
     fn work(&mut self) {
         self.messages_since_work = 0;
         self.physmem.work(clock::now());
+        self.physmem.worked(clock::now());
         self.arm();
     }
 
@@ -141,8 +142,8 @@ impl Server {
             if bits & INIT_ENDED != 0 {
                 return Err(Ending::Init(syscall::task_status(self.init).ok()));
             }
-            self.physmem.advance(clock::now());
-            self.arm();
+            // What a deadline has brought goes first: a step of it, and the rest between messages.
+            self.work();
             return Ok(self.receive()?);
         }
         Ok(match incoming.fault() {

@@ -4,6 +4,7 @@
 mod basics;
 mod isolation;
 mod ladder;
+mod ladder_random;
 mod laws;
 mod limits;
 mod locks;
