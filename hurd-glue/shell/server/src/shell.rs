@@ -207,9 +207,8 @@ impl Shell {
             Ok(program) => program,
             Err(error) => return self.complain(name, &error, error.status()),
         };
-        let launch = |death: &_, bits| {
-            self.launcher.start(&self.names, &program, arguments, share, death, bits)
-        };
+        let launch =
+            |death: &_, bits| self.launcher.start(&self.names, &program, arguments, share, death, bits);
         if background {
             return match self.jobs.start_background(name, launch) {
                 Ok(number) => {

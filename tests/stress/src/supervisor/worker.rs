@@ -119,13 +119,22 @@ impl Worker {
             mounts: &mounts,
             directory: b"/",
             allowance: Allowance { guaranteed, extra_limit: extra_limit.min(nursery.extra_limit), pin_limit },
-            priority: startup.priority - if is_good { 1 } else { 2 },
+            priority: startup.priority - self.rank(),
         };
         let process = Process::spawn(&mut FileSource::new(node, *bytes), &program, death, bits)?;
         let principal = process.contract().status()?.principal;
         self.process = Some((process, principal));
         self.starts += 1;
         Ok(())
+    }
+
+    /// How far below the supervisor it runs. What is measured in the faulter is physmem, not the queue for the processor.
+    fn rank(&self) -> u8 {
+        match (self.is_good(), self.task.name) {
+            (true, "faulter") => 1,
+            (true, _) => 2,
+            (false, _) => 3,
+        }
     }
 
     /// Whether it keeps to the rules. The false witness looks as if it did.
