@@ -86,7 +86,10 @@ fn latencies(text: &mut String, findings: &Findings) {
     for line in &findings.latencies {
         let name = line.get("name").unwrap_or("?");
         let values = ["median", "p99", "worst"].map(|field| line.number(field));
-        let nanoseconds = values.map(|value| scaled(value, nanoseconds, ticks));
+        let (values, nanoseconds) = match line.get("unit") {
+            Some("ns") => (values.map(|value| scaled(value, ticks, nanoseconds)), values),
+            _ => (values, values.map(|value| scaled(value, nanoseconds, ticks))),
+        };
         let [median, p99, worst] = values;
         let us = nanoseconds.map(|value| format!("{}.{}", value / 1000, value / 100 % 10));
         let timer = nanoseconds.map(|value| value.div_ceil(TIMER_TICK_NS).to_string()).join(", ");
@@ -106,10 +109,10 @@ fn latencies(text: &mut String, findings: &Findings) {
     );
 }
 
-/// A number of ticks in nanoseconds; 0 where the clock is not known.
-fn scaled(value: u64, nanoseconds: u64, ticks: u64) -> u64 {
-    let wide = u128::from(value) * u128::from(nanoseconds);
-    wide.checked_div(u128::from(ticks)).map_or(0, |value| u64::try_from(value).unwrap_or(u64::MAX))
+/// A number counted by one clock, as another one counts it; 0 where a clock is not known.
+fn scaled(value: u64, by: u64, one: u64) -> u64 {
+    let wide = u128::from(value) * u128::from(by);
+    wide.checked_div(u128::from(one)).map_or(0, |value| u64::try_from(value).unwrap_or(u64::MAX))
 }
 
 fn counts(text: &mut String, findings: &Findings) {
@@ -135,6 +138,7 @@ mod tests {
             "#stress task name=hogs laws=56 starts=3 tried=1234567 :burns time\n\
              #stress clock clock-ticks=3000 clock-nanoseconds=1000\n\
              #stress latency name=faulter count=5 median=30000 p99=60000 worst=600000000\n\
+             #stress latency name=call unit=ns count=1 median=1000 p99=1000 worst=1000\n\
              #stress counts zeroed=7 zeroing-skipped=3\n\
              #stress end broken={broken} checked=99\n"
         );
@@ -148,6 +152,10 @@ mod tests {
         assert!(text.contains("hogs              56        3"), "{text}");
         assert!(text.contains(" 1234567 ") && text.contains("burns time"), "{text}");
         assert!(text.contains("10.0       20.0   200000.0  1, 1, 3052  a page fault"), "{text}");
+        assert!(
+            text.contains("call                    1          3000         3000         3000         1.0"),
+            "{text}"
+        );
         assert!(text.contains("counts: zeroed 7, zeroing skipped 3\n"), "{text}");
         assert!(text.ends_with("laws: 99 checks, none broken\n"), "{text}");
     }

@@ -82,9 +82,36 @@ impl Histogram {
     }
 }
 
+/// The same of a histogram as physmem tells it (`containers_api::control::Latencies`): counts of two bytes, four buckets for
+/// each power of two, from 256 nanoseconds on.
+pub fn told_quantile(buckets: &[u8], longest: u64, thousandths: u64) -> u64 {
+    let counts = || buckets.as_chunks::<2>().0.iter().map(|count| u64::from(u16::from_le_bytes(*count)));
+    let wanted = (counts().sum::<u64>() * thousandths).div_ceil(1000).max(1);
+    let mut seen = 0;
+    for (index, count) in counts().enumerate() {
+        seen += count;
+        if seen >= wanted {
+            let (power, part) = (index as u32 / 4, index as u64 % 4);
+            return (((5 + part) << (power + 6)) - 1).min(longest);
+        }
+    }
+    longest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_physmem_tells_has_quantiles() {
+        // 98 values from 256 to 319, one from 320 on, one far up.
+        let mut buckets = [0; 192];
+        (buckets[0], buckets[2], buckets[100]) = (98, 1, 1);
+        let quantiles = [500, 990, 1000].map(|thousandths| told_quantile(&buckets, 2_000_000, thousandths));
+        assert_eq!(quantiles, [319, 383, (7 << 18) - 1]);
+        assert_eq!(told_quantile(&buckets, 300, 500), 300);
+        assert_eq!(told_quantile(&[], 0, 500), 0);
+    }
 
     #[test]
     fn buckets_follow_each_other_without_gap_or_overlap() {

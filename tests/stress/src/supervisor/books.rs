@@ -5,7 +5,10 @@
 
 use alloc::vec::Vec;
 use containers_api::MemoryError;
-use containers_api::control::{ContractEntry, ContractList, SystemStat, SystemStatus};
+use containers_api::control::{
+    ContractEntry, ContractList, Latencies, Latency, LatencyStat, RevocationStat, RevocationStatus,
+    SystemStat, SystemStatus,
+};
 use kernel_runtime::ipc::{CallError, call};
 use kernel_runtime::{Deadline, Handle};
 use tests_guest::Failed;
@@ -35,6 +38,16 @@ impl Constants {
 /// All frames.
 pub fn system(control: Handle) -> Result<SystemStatus, Failed> {
     call(control, &SystemStat {}, &[], Deadline::NEVER).map_err(|error| ("system status", error).into())
+}
+
+/// How frames were taken back since boot.
+pub fn revocation(control: Handle) -> Result<RevocationStatus, Failed> {
+    call(control, &RevocationStat {}, &[], Deadline::NEVER).map_err(|error| ("revocation", error).into())
+}
+
+/// Times that taking them back took, since boot.
+pub fn latencies(control: Handle, which: Latency) -> Result<Latencies, Failed> {
+    call(control, &LatencyStat { which }, &[], Deadline::NEVER).map_err(|error| ("latencies", error).into())
 }
 
 /// Laws 2 and 4 for the whole. What is wrong, if anything.

@@ -5,6 +5,7 @@
 //! tasks have frames set aside for them and run above the misbehaving ones; those share what is left.
 
 mod books;
+mod endings;
 mod loot;
 mod report;
 mod run;

@@ -2,7 +2,8 @@
 
 use super::run::Findings;
 use super::worker::Worker;
-use containers_api::control::SystemStatus;
+use containers_api::control::{Latencies, RevocationStatus, SystemStatus};
+use tests_stress_core::histogram::told_quantile;
 use tests_stress_core::tally::Counter;
 use tests_stress_core::{Histogram, Line};
 
@@ -42,9 +43,36 @@ pub fn latency(name: &str, latencies: &Histogram) -> Line {
         .with("worst", latencies.worst)
 }
 
+/// Times that physmem itself has measured since boot, in nanoseconds.
+pub fn told_latency(name: &str, told: &Latencies) -> Line {
+    let quantile = |thousandths| told_quantile(told.buckets.as_slice(), told.longest, thousandths);
+    Line::new("latency")
+        .with("name", name)
+        .with("unit", "ns")
+        .with("count", told.count)
+        .with("median", quantile(500))
+        .with("p99", quantile(990))
+        .with("worst", told.longest)
+}
+
+/// How frames were taken back between two looks.
+pub fn revocation(before: &RevocationStatus, after: &RevocationStatus) -> Line {
+    Line::new("revocation")
+        .with("calls", after.calls - before.calls)
+        .with("met", after.met - before.met)
+        .with("missed", after.missed - before.missed)
+        .with("seized", after.seized - before.seized)
+        .with("discarded", after.discarded - before.discarded)
+        .with("locks-broken", after.locks_broken - before.locks_broken)
+        .with("contracts-expired", after.terminations - before.terminations)
+        .with("waited", after.waited - before.waited)
+        .with("pages-scanned", after.scanned - before.scanned)
+        .with("renewals", after.renewals - before.renewals)
+}
+
 /// What physmem counted between two looks.
 pub fn counts(before: &SystemStatus, after: &SystemStatus) -> Line {
-    Line::new("counts")
+    Line::new("frames")
         .with("zeroed", after.zeroed - before.zeroed)
         .with("pre-zeroed", after.pre_zeroed - before.pre_zeroed)
         .with("zeroing-skipped", after.zeroing_skipped - before.zeroing_skipped)

@@ -1,12 +1,13 @@
 //! One run, from the first start to the last look at the books.
 
-use super::worker::{Ended, Nursery, Worker};
+use super::endings::{Endings, GONE};
+use super::worker::{Nursery, Worker};
 use super::{Plan, books, print, report};
 use crate::numbered::PATH;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use containers_api::control::SystemStatus;
+use containers_api::control::{Latency, SystemStatus};
 use core::time::Duration;
 use kernel_runtime::console::Output;
 use kernel_runtime::containers::contract_status;
@@ -16,10 +17,10 @@ use kernel_runtime::notification::Notification;
 use kernel_runtime::startup::Startup;
 use kernel_runtime::{Deadline, Handle, clock};
 use tests_guest::{Books, Failed, Random};
+use tests_stress_core::Line;
 use tests_stress_core::schedule::{Action, Schedule};
 use tests_stress_core::tally::Counter;
 use tests_stress_core::tasks::TASKS;
-use tests_stress_core::{Histogram, Line};
 
 /// Frames that the supervisor keeps for itself.
 const KEPT_FRAMES: u64 = 160;
@@ -29,8 +30,6 @@ const STEP: Duration = Duration::from_millis(10);
 const STEPS_PER_CHECK: u64 = 5;
 /// Steps between two lines of progress.
 const STEPS_PER_LINE: u64 = 50;
-/// Longest time from a contract's end to its being gone.
-const GONE: Duration = Duration::from_secs(5);
 /// Breaches of the supervisor's own checks that are printed.
 const PRINTED_MAX: u64 = 20;
 
@@ -54,13 +53,7 @@ struct Run<'a> {
     workers: Vec<Worker>,
     random: Random,
     findings: Findings,
-    /// From the end of a contract to its frames being free, in ticks.
-    terminations: Histogram,
-    /// The same for each frame that was held, at terminations of many.
-    frames_ended: u64,
-    terminated: u64,
-    /// Contracts that have ended, until they are gone.
-    going: Vec<(u64, Deadline)>,
+    endings: Endings,
     constants: books::Constants,
 }
 
@@ -79,12 +72,10 @@ pub fn run(startup: &Startup<'static>, plan: &Plan, output: &mut Output) -> Resu
         workers,
         random: Random::new(plan.seed),
         findings: Findings::default(),
-        terminations: Histogram::default(),
-        frames_ended: 0,
-        terminated: 0,
-        going: Vec::new(),
+        endings: Endings::default(),
         constants: books::Constants::of(&before.system),
     };
+    let revocation = books::revocation(control)?;
     let clock = (clock::now(), clock::ticks());
     run.go(plan)?;
     run.end_all()?;
@@ -92,6 +83,10 @@ pub fn run(startup: &Startup<'static>, plan: &Plan, output: &mut Output) -> Resu
     print(run.output, &line.with("clock-ticks", clock::ticks() - clock.1));
     let after = books::system(control)?;
     run.print_all(&before.system, &after);
+    print(run.output, &report::revocation(&revocation, &books::revocation(control)?));
+    for (name, which) in [("wait", Latency::Wait), ("call", Latency::Call), ("seizure", Latency::Seizure)] {
+        print(run.output, &report::told_latency(name, &books::latencies(control, which)?));
+    }
     let broken = run.settle(startup, &before)?;
     let line = Line::new("end").with("broken", broken).with("checked", run.all_checked());
     print(run.output, &line);
@@ -136,6 +131,9 @@ impl Run<'_> {
                 }
             }
             self.notice_deaths(&mut schedules, &mut below);
+            if self.endings.is_waiting() {
+                self.check_gone()?;
+            }
             if step.is_multiple_of(STEPS_PER_CHECK) {
                 self.check()?;
             }
@@ -184,12 +182,11 @@ impl Run<'_> {
 
     fn end(&mut self, index: usize, kill: bool) {
         let Some(ended) = self.workers[index].end(kill) else { return };
-        let Ended { principal, frames, ticks, status } = ended;
-        self.terminations.record(ticks);
-        self.frames_ended += frames;
-        self.terminated += 1;
-        self.going.push((principal, Deadline::after(GONE)));
-        if let Some(status) = status.filter(|_| self.workers[index].is_good()) {
+        match books::contracts(self.control) {
+            Ok(all) => self.endings.ended(&ended, &all),
+            Err(Failed(text)) => self.check_that(false, "supervisor", || text),
+        }
+        if let Some(status) = ended.status.filter(|_| self.workers[index].is_good()) {
             let name = self.workers[index].task.name;
             self.check_that(false, name, || format!("a good task has ended: {status}"));
         }
@@ -215,24 +212,18 @@ impl Run<'_> {
                 let kept = entry.guaranteed == task.guaranteed;
                 self.check_that(kept, task.name, || format!("law 4: its guarantee is {}", entry.guaranteed));
             }
-            self.check_gone(entry.principal);
         }
-        self.going.retain(|(_, deadline)| !deadline.has_passed());
+        self.check_gone()?;
         self.tell_breaches();
         Ok(())
     }
 
-    /// A contract that is there still may not be one that has ended a while ago.
-    fn check_gone(&mut self, principal: u64) {
-        let Some(&(_, deadline)) = self.going.iter().find(|(ended, _)| *ended == principal) else { return };
-        let late = deadline.has_passed();
-        self.check_that(!late, "supervisor", || {
-            format!("law 6: contract {principal} is still there {GONE:?} after its end")
-        });
-        if !late {
-            // Asked again at the next look.
-            self.findings.checked -= 1;
-        }
+    /// A contract that has ended is gone after a while.
+    fn check_gone(&mut self) -> Result<(), Failed> {
+        let late = self.endings.look(&books::contracts(self.control)?);
+        let text = || format!("law 6: contract {late:?} is still there {GONE:?} after its end");
+        self.check_that(late.is_none(), "supervisor", text);
+        Ok(())
     }
 
     fn check_that(&mut self, holds: bool, who: &str, text: impl FnOnce() -> alloc::string::String) {
@@ -259,28 +250,32 @@ impl Run<'_> {
     fn end_all(&mut self) -> Result<(), Failed> {
         (0..self.workers.len()).for_each(|index| self.end(index, false));
         let rest = super::rest()?;
-        let deadline = Deadline::after(GONE);
-        while !deadline.has_passed() {
-            let all = books::contracts(self.control)?;
-            self.going.retain(|(principal, _)| all.iter().any(|entry| entry.principal == *principal));
-            if self.going.is_empty() {
-                break;
-            }
+        while self.endings.is_waiting() {
+            self.check_gone()?;
             rest.rest(STEP);
         }
-        let left = self.going.len();
-        self.check_that(left == 0, "supervisor", || format!("law 6: {left} contracts are left"));
         self.tell_breaches();
         Ok(())
     }
 
     /// When all tasks are gone, everything is where it was. How often a law was broken in all.
     fn settle(&mut self, startup: &Startup<'_>, before: &Books) -> Result<u64, Failed> {
+        // A look asks the file server for its part, and would wait for it for ever.
+        let answer = Names::from_startup(startup).lookup(PATH, true).err();
+        let answers = answer.is_none();
+        self.check_that(answers, "ext", || format!("law 9: the file server serves no longer: {answer:?}"));
+        if !answers {
+            return Ok(self.all_broken());
+        }
         let same = Books::look(startup)?.check_not_grown(before, "stress");
         let text = same.err().map(|Failed(text)| text);
         self.check_that(text.is_none(), "supervisor", || format!("law 1: {}", text.unwrap_or_default()));
-        let told: u64 = self.workers.iter().map(|worker| worker.tally().get(Counter::Broken)).sum();
-        Ok(self.findings.broken + told)
+        Ok(self.all_broken())
+    }
+
+    fn all_broken(&self) -> u64 {
+        let told = self.workers.iter().map(|worker| worker.tally().get(Counter::Broken));
+        self.findings.broken + told.sum::<u64>()
     }
 
     fn all_checked(&self) -> u64 {
@@ -292,9 +287,10 @@ impl Run<'_> {
         for worker in &self.workers {
             print(self.output, &report::task(worker));
         }
-        let line = Line::new("terminations").with("count", self.terminated).with("frames", self.frames_ended);
+        let Endings { latencies, count, frames, .. } = &self.endings;
+        let line = Line::new("terminations").with("count", count).with("frames", frames);
         print(self.output, &line);
-        print(self.output, &report::latency("termination", &self.terminations));
+        print(self.output, &report::latency("termination", latencies));
         for worker in self.workers.iter().filter(|worker| worker.tally().latencies.count() > 0) {
             print(self.output, &report::latency(worker.task.name, &worker.tally().latencies));
         }

@@ -52,7 +52,9 @@ pub struct Ended {
     pub principal: u64,
     /// Frames that it held.
     pub frames: u64,
-    /// Ticks that giving them back took.
+    /// When it was ended, in ticks.
+    pub since: u64,
+    /// Ticks until the request to do so was answered.
     pub ticks: u64,
     /// How it had ended, if it had before it was ended.
     pub status: Option<ExitStatus>,
@@ -155,8 +157,8 @@ impl Worker {
             let _ = process.kill(KILLED);
         }
         let frames = process.contract().status().map_or(0, |held| held.pages + held.records + held.kernel);
-        let start = clock::ticks();
+        let since = clock::ticks();
         drop(process);
-        Some(Ended { principal, frames, ticks: clock::ticks() - start, status })
+        Some(Ended { principal, frames, since, ticks: clock::ticks() - since, status })
     }
 }
