@@ -18,12 +18,10 @@ use kernel_runtime::{Capability, Deadline, clock};
 use tests_guest::Failed;
 use tests_stress_core::tally::Counter;
 
-/// Pages that a hoard can have.
-const PAGES: u64 = 8192;
 /// Pages taken at a time.
-const PIECE: u64 = 32;
-/// What a page is marked with.
-const MARK: u8 = 0x3c;
+const PIECE: u64 = 256;
+/// What a page is marked with, in its first word.
+const MARK: u64 = 0x3c3c_c3c3_3c3c_c3c3;
 /// By how much a call may outlive its deadline, however busy the machine is.
 const LATE_NS: u64 = 2_000_000_000;
 
@@ -34,6 +32,8 @@ pub struct Hoard {
     container: OwnContainer,
     calls: Notification,
     _signaller: Capability,
+    /// Pages of the container.
+    pages: u64,
     /// Pages taken, from the start.
     taken: u64,
     seized: u64,
@@ -48,24 +48,41 @@ fn status() -> Result<containers_api::contract::ContractStatus, Failed> {
 impl Hoard {
     /// An empty one, that hears of calls.
     pub fn new() -> Result<Hoard, Failed> {
-        let container = OwnContainer::new(PAGES).map_err(|error| ("container", error))?;
+        let own = status()?;
+        // As much as the contract can have at all.
+        let pages = own.guaranteed + own.extra_limit;
+        let container = OwnContainer::new(pages).map_err(|error| ("container", error))?;
         let mapping =
-            Mapping::new(&container, 0, PAGES, MapProtection::WRITE).map_err(|error| ("mapping", error))?;
+            Mapping::new(&container, 0, pages, MapProtection::WRITE).map_err(|error| ("mapping", error))?;
         let calls = Notification::new().map_err(|error| ("notification", error))?;
         let signaller = calls.signaller(1).map_err(|error| ("signaller", error))?;
         call(CONTRACT, &Watch {}, &[signaller.handle()], Deadline::NEVER)
             .map_err(|error| ("watch", error))?;
-        let seized = status()?.seized;
-        Ok(Hoard { mapping, container, calls, _signaller: signaller, taken: 0, seized, sequence: 0, met: 0 })
+        Ok(Hoard {
+            mapping,
+            container,
+            calls,
+            _signaller: signaller,
+            pages,
+            taken: 0,
+            seized: own.seized,
+            sequence: 0,
+            met: 0,
+        })
     }
 
     /// Takes what can be had, and marks it.
     pub fn fill(&mut self, page: &mut Page) {
-        while self.taken < PAGES {
-            let range = self.taken..(self.taken + PIECE).min(PAGES);
-            if page.outcome(self.container.allocate(range.clone(), true)).is_none() {
+        while self.taken < self.pages {
+            let range = self.taken..(self.taken + PIECE).min(self.pages);
+            let granted = page.outcome(self.container.allocate(range.clone(), true));
+            // The last ones come one by one.
+            if granted.is_none()
+                && page.outcome(self.container.allocate(range.start..range.start + 1, true)).is_none()
+            {
                 return;
             }
+            let range = if granted.is_some() { range } else { range.start..range.start + 1 };
             self.mark(page, range.clone());
             self.taken = range.end;
         }
@@ -77,9 +94,11 @@ impl Hoard {
         for index in range.filter(|&index| there(index) & (PAGE_PRESENT | PAGE_LOST) == PAGE_PRESENT) {
             let first = (index * FRAME_BYTES) as usize;
             let bytes = &mut self.mapping.as_mut_slice()[first..first + FRAME_BYTES as usize];
-            let strange = bytes.iter().find(|&&byte| byte != 0 && byte != MARK).copied();
+            let words = bytes.as_chunks_mut::<8>().0;
+            let strange =
+                words.iter().map(|word| u64::from_le_bytes(*word)).find(|&word| word != 0 && word != MARK);
             page.check(strange.is_none(), format_args!("an extra page holds {:#x}", strange.unwrap_or(0)));
-            bytes.fill(MARK);
+            words[0] = MARK.to_le_bytes();
         }
     }
 

@@ -59,7 +59,8 @@ const fn hoarder(name: &'static str, laws: &'static [u8], tries: &'static str) -
 /// All tasks, good ones first.
 pub const TASKS: &[Task] = &[
     good("witness", &[3, 4], "keeps secrets, allocates within its guarantee"),
-    good("faulter", &[4, 5], "touches absent pages, measures how long that takes"),
+    good("faulter", &[5], "touches unmapped pages, measures how long that takes"),
+    good("toucher", &[4], "touches absent pages of its guarantee"),
     Task {
         guaranteed: 1536,
         ..good("lender", &[4, 6], "leaves its guarantee idle, then wants all of it at once")

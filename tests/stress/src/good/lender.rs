@@ -3,6 +3,7 @@
 //! Law 4: an allocation inside the guarantee never fails, and waits at most one extra-term plus grace, however many of those
 //! who have it ignore the calls for it. Each wait is measured, and each page checked.
 
+use super::{BOUND_NS, LATE_NS};
 use crate::page::Page;
 use crate::rest::Rest;
 use containers_api::space::MapProtection;
@@ -19,10 +20,6 @@ use tests_stress_core::tally::Counter;
 const PAGES: u64 = 1280;
 /// Pages of one request.
 const PIECE: u64 = 64;
-/// One term of extra frames, and the grace of a call.
-const BOUND_NS: u64 = 100_000_000 + 20_000_000;
-/// What the emulator and its host may add.
-const LATE_NS: u64 = 1_000_000_000;
 /// Longest time of idleness, and of use.
 const PAUSE_NS: u64 = 300_000_000;
 

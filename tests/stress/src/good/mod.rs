@@ -5,6 +5,7 @@ mod client;
 mod faulter;
 mod lender;
 mod reader;
+mod toucher;
 mod witness;
 
 pub use witness::{is_secret, secret};
@@ -15,6 +16,11 @@ use kernel_runtime::startup::Startup;
 use tests_guest::{Failed, Random};
 use tests_stress_core::tally::Counter;
 
+/// Longest wait for a frame of one's guarantee, in nanoseconds: one term of extra frames, and the grace of a call.
+const BOUND_NS: u64 = 100_000_000 + 20_000_000;
+/// What the emulator and its host may add.
+const LATE_NS: u64 = 1_000_000_000;
+
 /// A good task: runs until it cannot go on.
 type Good = fn(&Startup<'static>, &mut Page, &mut Random) -> Result<(), Failed>;
 
@@ -24,6 +30,7 @@ const ALL: &[(&str, Good)] = &[
     ("false-witness", |startup, page, random| witness::run(startup, page, random, true)),
     ("faulter", faulter::run),
     ("lender", lender::run),
+    ("toucher", toucher::run),
     ("reader", reader::run),
     ("client", client::run),
 ];

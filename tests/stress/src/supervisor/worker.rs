@@ -133,8 +133,10 @@ impl Worker {
     /// How far below the supervisor it runs. What is measured in the faulter is physmem, not the queue for the processor.
     fn rank(&self) -> u8 {
         match (self.is_good(), self.task.name) {
-            (true, "faulter") => 1,
+            (true, "faulter" | "toucher") => 1,
             (true, _) => 2,
+            // Who is to take all the memory there is must have the time for it.
+            (false, _) if self.task.extra_limit > 0 => 2,
             (false, _) => 3,
         }
     }

@@ -13,10 +13,12 @@ pub const SCENARIOS: &[Scenario] = &[
     ("a_broken_law_is_noticed", a_broken_law_is_noticed),
 ];
 
-/// Longest wait for a page fault within the guarantee, in guest instructions: 2 ms at one instruction a nanosecond.
+/// Longest wait for the answer to a page fault, in guest instructions: 2 ms at one instruction a nanosecond.
 const FAULT_WORST: u64 = 2_000_000;
-/// And the median: 20 microseconds.
+/// And the median of all, also of those that need a frame: 20 microseconds.
 const FAULT_MEDIAN: u64 = 20_000;
+/// Longest wait for a page fault that needs a frame of the guarantee: one term of extra frames, and the grace of a call.
+const FRAME_WORST: u64 = 100_000_000 + 20_000_000;
 
 /// What a run printed.
 fn findings(outcome: &Outcome) -> Findings {
@@ -45,10 +47,12 @@ fn every_law_holds_while_all_misbehave() {
 fn a_fault_waits_two_milliseconds_at_most() {
     let outcome = boot().counted().exec("with all /.boot/stress/stress seed=5 seconds=2").success();
     let findings = findings(&outcome);
-    let faults = findings.latencies.iter().find(|line| line.get("name") == Some("faulter"));
-    let faults = faults.unwrap_or_else(|| panic!("no latencies: {findings:?}"));
-    assert!(faults.number("count") > 1000, "{faults}");
-    assert!(faults.number("median") < FAULT_MEDIAN && faults.number("worst") <= FAULT_WORST, "{faults}");
+    for (name, worst) in [("faulter", FAULT_WORST), ("toucher", FRAME_WORST)] {
+        let faults = findings.latencies.iter().find(|line| line.get("name") == Some(name));
+        let faults = faults.unwrap_or_else(|| panic!("no latencies: {findings:?}"));
+        assert!(faults.number("count") > 1000, "{faults}");
+        assert!(faults.number("median") < FAULT_MEDIAN && faults.number("worst") <= worst, "{faults}");
+    }
 }
 
 /// A witness that damages its own secrets is a broken law to all who look: the check can fail, and the status says so.
