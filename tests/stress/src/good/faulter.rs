@@ -3,8 +3,8 @@
 //!
 //! Law 5. Its pages are allocated once and never given back, so no fault has to wait for a frame; a fill lock, taken and
 //! ended at once, takes them out of the page tables. Each page is a container of its own, so that no neighbour comes
-//! along. It runs above all tasks but the supervisor: what is measured is physmem and the kernel, not the queue for the
-//! processor.
+//! along. It runs above all tasks but `toucher`, and the supervisor: what is measured is physmem and the kernel, not the queue
+//! for the processor.
 
 use crate::page::Page;
 use crate::rest::Rest;

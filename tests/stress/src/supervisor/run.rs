@@ -7,13 +7,14 @@ use crate::numbered::PATH;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use containers_api::control::{Latency, SystemStatus};
+use containers_api::control::Latency;
 use core::time::Duration;
 use kernel_runtime::console::Output;
 use kernel_runtime::containers::contract_status;
 use kernel_runtime::files::{Names, Window};
 use kernel_runtime::layout::CONTRACT;
 use kernel_runtime::notification::Notification;
+use kernel_runtime::process::SpawnError;
 use kernel_runtime::startup::Startup;
 use kernel_runtime::{Deadline, Handle, clock};
 use tests_guest::{Books, Failed, Random};
@@ -45,52 +46,19 @@ pub struct Findings {
 }
 
 /// The state of a run.
-struct Run<'a> {
-    output: &'a mut Output,
+pub struct Run {
+    startup: &'static Startup<'static>,
+    plan: Plan,
+    output: Output,
     control: Handle,
-    nursery: Nursery<'a>,
+    nursery: Nursery<'static>,
     death: Notification,
     workers: Vec<Worker>,
     random: Random,
     findings: Findings,
     endings: Endings,
     constants: books::Constants,
-}
-
-/// Makes the run. How often a law was broken.
-pub fn run(startup: &Startup<'static>, plan: &Plan, output: &mut Output) -> Result<u64, Failed> {
-    let control = startup.capability("control").ok_or(Failed("no control capability".to_string()))?;
-    warm_up(startup)?;
-    let before = Books::look(startup)?;
-    before.check_sum()?;
-    let workers = plan.tasks.iter().map(|task| Worker::new(task)).collect::<Result<Vec<_>, _>>()?;
-    let mut run = Run {
-        output,
-        control,
-        nursery: Nursery::new(startup)?,
-        death: Notification::new().map_err(|error| ("notification", error))?,
-        workers,
-        random: Random::new(plan.seed),
-        findings: Findings::default(),
-        endings: Endings::default(),
-        constants: books::Constants::of(&before.system),
-    };
-    let revocation = books::revocation(control)?;
-    let clock = (clock::now(), clock::ticks());
-    run.go(plan)?;
-    run.end_all()?;
-    let line = Line::new("clock").with("clock-nanoseconds", clock::now() - clock.0);
-    print(run.output, &line.with("clock-ticks", clock::ticks() - clock.1));
-    let after = books::system(control)?;
-    run.print_all(&before.system, &after);
-    print(run.output, &report::revocation(&revocation, &books::revocation(control)?));
-    for (name, which) in [("wait", Latency::Wait), ("call", Latency::Call), ("seizure", Latency::Seizure)] {
-        print(run.output, &report::told_latency(name, &books::latencies(control, which)?));
-    }
-    let broken = run.settle(startup, &before)?;
-    let line = Line::new("end").with("broken", broken).with("checked", run.all_checked());
-    print(run.output, &line);
-    Ok(broken)
+    before: Books,
 }
 
 /// What is made on first use is there before the first look.
@@ -102,15 +70,72 @@ fn warm_up(startup: &Startup<'_>) -> Result<(), Failed> {
     Ok(())
 }
 
-impl Run<'_> {
+impl Run {
+    /// Looks at the books, and starts the tasks whose waits are measured: they run all the time, at the priority of the
+    /// calling thread.
+    pub fn prepare(startup: &'static Startup<'static>, plan: Plan, output: Output) -> Result<Run, Failed> {
+        let control = startup.capability("control").ok_or(Failed("no control capability".to_string()))?;
+        warm_up(startup)?;
+        let before = Books::look(startup)?;
+        before.check_sum()?;
+        let workers = plan.tasks.iter().map(|task| Worker::new(task)).collect::<Result<Vec<_>, _>>()?;
+        let random = Random::new(plan.seed);
+        let mut run = Run {
+            startup,
+            plan,
+            output,
+            control,
+            nursery: Nursery::new(startup)?,
+            death: Notification::new().map_err(|error| ("notification", error))?,
+            workers,
+            random,
+            findings: Findings::default(),
+            endings: Endings::default(),
+            constants: books::Constants::of(&before.system),
+            before,
+        };
+        for index in 0..run.workers.len() {
+            if run.workers[index].is_measured() && !run.start(index) {
+                return Err(Failed("the tasks whose waits are measured cannot be started".to_string()));
+            }
+        }
+        Ok(run)
+    }
+
+    /// Makes the run, below the priority that it was prepared at. How often a law was broken.
+    pub fn finish(mut self) -> Result<u64, Failed> {
+        let revocation = books::revocation(self.control)?;
+        let clock = (clock::now(), clock::ticks());
+        self.go()?;
+        self.end_all()?;
+        let line = Line::new("clock").with("clock-nanoseconds", clock::now() - clock.0);
+        self.print(&line.with("clock-ticks", clock::ticks() - clock.1));
+        self.print_all()?;
+        let revoked = books::revocation(self.control)?;
+        self.print(&report::revocation(&revocation, &revoked));
+        for (name, which) in [("wait", Latency::Wait), ("call", Latency::Call), ("seizure", Latency::Seizure)]
+        {
+            let told = books::latencies(self.control, which)?;
+            self.print(&report::told_latency(name, &told));
+        }
+        let broken = self.settle()?;
+        let line = Line::new("end").with("broken", broken).with("checked", self.all_checked());
+        self.print(&line);
+        Ok(broken)
+    }
+
+    fn print(&mut self, line: &Line) {
+        print(&mut self.output, line);
+    }
+
     /// Until the time is up.
-    fn go(&mut self, plan: &Plan) -> Result<(), Failed> {
+    fn go(&mut self) -> Result<(), Failed> {
         let own = contract_status(CONTRACT).map_err(|error| ("status", error))?;
         let budget = own.guaranteed.saturating_sub(own.pages + own.records + own.kernel + KEPT_FRAMES);
         let frames = |is_good: bool| -> Vec<u64> {
             // A task that is not this schedule's needs more than there can be.
-            let needs =
-                |worker: &Worker| if worker.is_good() == is_good { worker.task.guaranteed } else { u64::MAX };
+            let is_its = |worker: &Worker| worker.is_good() == is_good && !worker.is_measured();
+            let needs = |worker: &Worker| if is_its(worker) { worker.task.guaranteed } else { u64::MAX };
             self.workers.iter().map(needs).collect()
         };
         let (good, bad) = (frames(true), frames(false));
@@ -122,7 +147,7 @@ impl Run<'_> {
         let mut below = |bound: u64| numbers.below(bound);
         let mut schedules =
             [Schedule::new(&good, for_good, &mut below), Schedule::new(&bad, for_bad, &mut below)];
-        let (begin, end) = (clock::now(), Deadline::after(Duration::from_secs(plan.seconds)));
+        let (begin, end) = (clock::now(), Deadline::after(Duration::from_secs(self.plan.seconds)));
         let mut step = 0u64;
         while !end.has_passed() {
             for schedule in &mut schedules {
@@ -140,7 +165,7 @@ impl Run<'_> {
             if step.is_multiple_of(STEPS_PER_LINE) {
                 let running = schedules.iter().map(Schedule::running).sum();
                 let line = report::progress(clock::now() - begin, running, &self.workers, &self.findings);
-                print(self.output, &line);
+                self.print(&line);
             }
             step += 1;
         }
@@ -151,19 +176,23 @@ impl Run<'_> {
         match action {
             Action::End(index) => self.end(index, below(2) == 0),
             Action::Start(index) => {
-                let seed = self.random.number();
-                let worker = &mut self.workers[index];
-                if let Err(error) = worker.start(&self.nursery, seed, &self.death, 1 << index) {
-                    // The file server may be too busy to hand out a program; physmem may not refuse.
-                    let is_memory = matches!(error, kernel_runtime::process::SpawnError::Memory(_));
-                    let name = worker.task.name;
-                    self.check_that(!is_memory, name, || {
-                        format!("law 4: it could not be started: {error:?}")
-                    });
+                if !self.start(index) {
                     schedule.ended(index, clock::now(), below);
                 }
             }
         }
+    }
+
+    /// Starts a task. Whether it runs.
+    fn start(&mut self, index: usize) -> bool {
+        let seed = self.random.number();
+        let worker = &mut self.workers[index];
+        let Err(error) = worker.start(&self.nursery, seed, &self.death, 1 << index) else { return true };
+        // The file server may be too busy to hand out a program; nobody else may refuse.
+        let is_busy = matches!(error, SpawnError::File(_));
+        let name = worker.task.name;
+        self.check_that(is_busy, name, || format!("law 4: it could not be started: {error:?}"));
+        false
     }
 
     /// Waits a little; tasks that ended meanwhile make room.
@@ -231,7 +260,7 @@ impl Run<'_> {
         if !holds {
             self.findings.broken += 1;
             if self.findings.broken <= PRINTED_MAX {
-                print(self.output, &report::breach(who, &text()));
+                print(&mut self.output, &report::breach(who, &text()));
             }
         }
     }
@@ -241,7 +270,7 @@ impl Run<'_> {
         for worker in self.workers.iter_mut().filter(|worker| !worker.is_told) {
             if let Some(text) = worker.tally().breach {
                 worker.is_told = true;
-                print(self.output, &report::breach(worker.task.name, &text));
+                print(&mut self.output, &report::breach(worker.task.name, &text));
             }
         }
     }
@@ -259,15 +288,15 @@ impl Run<'_> {
     }
 
     /// When all tasks are gone, everything is where it was. How often a law was broken in all.
-    fn settle(&mut self, startup: &Startup<'_>, before: &Books) -> Result<u64, Failed> {
+    fn settle(&mut self) -> Result<u64, Failed> {
         // A look asks the file server for its part, and would wait for it for ever.
-        let answer = Names::from_startup(startup).lookup(PATH, true).err();
+        let answer = Names::from_startup(self.startup).lookup(PATH, true).err();
         let answers = answer.is_none();
         self.check_that(answers, "ext", || format!("law 9: the file server serves no longer: {answer:?}"));
         if !answers {
             return Ok(self.all_broken());
         }
-        let same = Books::look(startup)?.check_not_grown(before, "stress");
+        let same = Books::look(self.startup)?.check_not_grown(&self.before, "stress");
         let text = same.err().map(|Failed(text)| text);
         self.check_that(text.is_none(), "supervisor", || format!("law 1: {}", text.unwrap_or_default()));
         Ok(self.all_broken())
@@ -283,17 +312,19 @@ impl Run<'_> {
         self.findings.checked + checked.sum::<u64>()
     }
 
-    fn print_all(&mut self, before: &SystemStatus, after: &SystemStatus) {
+    fn print_all(&mut self) -> Result<(), Failed> {
+        let after = books::system(self.control)?;
         for worker in &self.workers {
-            print(self.output, &report::task(worker));
+            print(&mut self.output, &report::task(worker));
         }
         let Endings { latencies, count, frames, .. } = &self.endings;
         let line = Line::new("terminations").with("count", count).with("frames", frames);
-        print(self.output, &line);
-        print(self.output, &report::latency("termination", latencies));
+        print(&mut self.output, &line);
+        print(&mut self.output, &report::latency("termination", latencies));
         for worker in self.workers.iter().filter(|worker| worker.tally().latencies.count() > 0) {
-            print(self.output, &report::latency(worker.task.name, &worker.tally().latencies));
+            print(&mut self.output, &report::latency(worker.task.name, &worker.tally().latencies));
         }
-        print(self.output, &report::counts(before, after));
+        self.print(&report::counts(&self.before.system, &after));
+        Ok(())
     }
 }

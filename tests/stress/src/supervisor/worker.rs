@@ -130,14 +130,20 @@ impl Worker {
         Ok(())
     }
 
-    /// How far below the supervisor it runs. What is measured in the faulter is physmem, not the queue for the processor.
+    /// Whether what it measures is the time of physmem and the kernel. It runs above all others, so that the queue for the
+    /// processor is no part of that.
+    pub fn is_measured(&self) -> bool {
+        matches!(self.task.name, "faulter" | "toucher")
+    }
+
+    /// How far below the program's priority it runs; the supervisor itself works at 1.
     fn rank(&self) -> u8 {
-        match (self.is_good(), self.task.name) {
-            (true, "faulter" | "toucher") => 1,
-            (true, _) => 2,
+        match self.is_good() {
+            true if self.is_measured() => 0,
+            true => 2,
             // Who is to take all the memory there is must have the time for it.
-            (false, _) if self.task.extra_limit > 0 => 2,
-            (false, _) => 3,
+            false if self.task.extra_limit > 0 => 2,
+            false => 3,
         }
     }
 
