@@ -7,6 +7,7 @@
 
 mod books;
 mod first_program;
+mod idle;
 mod kernel;
 mod serve;
 mod window;
@@ -19,7 +20,7 @@ use kernel_runtime::{clock, layout, syscall};
 use physmem_core::limits::reserve_frames;
 use physmem_core::machine::managed_frames;
 use physmem_core::{Beginning, Physmem};
-use serve::{LOGIC_HANDLES, OBJECTS, Server};
+use serve::{IDLE, LOGIC_HANDLES, OBJECTS, Server};
 use window::RecordWindow;
 
 kernel_runtime::first_task!(main);
@@ -62,6 +63,7 @@ fn bring_up() -> Result<Server, Reason> {
     let mut physmem = Physmem::new(KernelCalls, RecordWindow, books.database, beginning);
     physmem.clock_frame = Some(books.clock);
     log::info!("{managed} frames to lend, {guaranteed} guaranteed, {reserve} in reserve");
+    idle::start(books.idle, IDLE).map_err(Reason::Idle)?;
     let init = first_program::start(&mut physmem, archive, books.archive).map_err(Reason::Init)?;
     Ok(Server::new(physmem, init))
 }
@@ -78,6 +80,7 @@ enum Reason {
     BootInfo,
     Books(books::BookError),
     Clock(kernel_abi::KernelError),
+    Idle(kernel_abi::KernelError),
     TooLittleMemory,
     Init(first_program::StartError),
 }
@@ -88,6 +91,7 @@ impl core::fmt::Display for Reason {
             Reason::BootInfo => formatter.write_str("the kernel's boot information is of another version"),
             Reason::Books(error) => write!(formatter, "no books of the frames: {error}"),
             Reason::Clock(error) => write!(formatter, "the clock page cannot be mapped: {error:?}"),
+            Reason::Idle(error) => write!(formatter, "there is no thread for idle time: {error:?}"),
             Reason::TooLittleMemory => formatter.write_str("the machine has too little memory"),
             Reason::Init(error) => error.fmt(formatter),
         }

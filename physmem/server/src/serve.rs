@@ -3,6 +3,7 @@
 //! physmem's capability table does not grow by serving: new objects and minted capabilities stand at the same few
 //! handles for the time of one answer, and are dropped before the next message is looked at.
 
+use crate::idle;
 use crate::kernel::KernelCalls;
 use crate::window::RecordWindow;
 use containers_api::FaultReason;
@@ -20,13 +21,17 @@ use physmem_core::{Answer, FaultAnswer, Handed, Outcome, Physmem, Sent};
 pub const OBJECTS: Handle = Handle(16);
 /// Where minted capabilities stand until they are handed out.
 const MINTED: Handle = OBJECTS.offset(SCRATCH_HANDLES as u32);
+/// What [`crate::idle`] uses.
+pub const IDLE_HANDLES: Handle = MINTED.offset(MESSAGE_CAPABILITIES as u32);
 /// First handle for the logic to use.
-pub const LOGIC_HANDLES: Handle = MINTED.offset(MESSAGE_CAPABILITIES as u32);
+pub const LOGIC_HANDLES: Handle = IDLE_HANDLES.offset(idle::HANDLES);
 
 /// Bit of physmem's notification: something expires.
 const TIMER: u64 = 1;
 /// Bit of physmem's notification: init has ended.
 pub const INIT_ENDED: u64 = 2;
+/// Bit of physmem's notification: a processor idles.
+pub const IDLE: u64 = 4;
 
 /// Why physmem stops serving.
 pub enum Ending {
@@ -77,6 +82,8 @@ pub struct Server {
     used_minted: u32,
     /// When the timer fires.
     armed: Option<u64>,
+    /// It has asked to be told when a processor idles, and has not been told.
+    wants_idle: bool,
     /// Messages served since a step of work was done.
     messages_since_work: u32,
 }
@@ -87,7 +94,15 @@ const MESSAGES_PER_STEP: u32 = 4;
 impl Server {
     /// Ready to serve.
     pub fn new(physmem: Physmem<'static, KernelCalls, RecordWindow>, init: Handle) -> Server {
-        Server { physmem, init, used_objects: false, used_minted: 0, armed: None, messages_since_work: 0 }
+        Server {
+            physmem,
+            init,
+            used_objects: false,
+            used_minted: 0,
+            armed: None,
+            messages_since_work: 0,
+            wants_idle: false,
+        }
     }
 
     /// Serves until there is no more sense in it. Work that is left goes on in steps, one after each message.
@@ -97,6 +112,11 @@ impl Server {
             match next {
                 Ok(incoming) => {
                     self.drop_used();
+                    // Asked first, at the highest priority: told when there is nothing else to do.
+                    if !self.wants_idle && self.physmem.wants_idle() {
+                        self.wants_idle = true;
+                        idle::want();
+                    }
                     next = self.serve(incoming);
                 }
                 Err(Ending::Endpoint(KernelError::TimedOut)) => {
@@ -142,8 +162,17 @@ impl Server {
             if bits & INIT_ENDED != 0 {
                 return Err(Ending::Init(syscall::task_status(self.init).ok()));
             }
+            if bits & IDLE != 0 {
+                self.physmem.idle();
+                self.wants_idle = self.physmem.wants_idle();
+                if self.wants_idle {
+                    idle::want();
+                }
+            }
             // What a deadline has brought goes first: a step of it, and the rest between messages.
-            self.work();
+            if bits & !IDLE != 0 {
+                self.work();
+            }
             return Ok(self.receive()?);
         }
         Ok(match incoming.fault() {

@@ -21,7 +21,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     pub(super) fn call(&mut self) -> Outcome {
-        let current = self.processor.scheduler.current;
+        let current = self.current();
         let context = self.context(current);
         let (handle, info, deadline) = (context.rdi, MessageInfo(context.rsi), context.rbx);
         let (endpoint, capability) = self.endpoint(handle, Rights::SEND)?;
@@ -71,16 +71,16 @@ impl<M: Machine> Kernel<M> {
     }
 
     pub(super) fn receive(&mut self) -> Outcome {
-        let context = self.context(self.processor.scheduler.current);
+        let context = self.context(self.current());
         let (handle, deadline) = (context.rdi, context.rbx);
         let (endpoint, _) = self.endpoint(handle, Rights::RECEIVE)?;
-        self.drop_current_reply(self.processor.scheduler.current);
-        self.clear_window(self.processor.scheduler.current);
+        self.drop_current_reply(self.current());
+        self.clear_window(self.current());
         self.wait_for_message(endpoint, deadline)
     }
 
     pub(super) fn reply_receive(&mut self) -> Outcome {
-        let current = self.processor.scheduler.current;
+        let current = self.current();
         let context = self.context(current);
         let (handle, info, deadline) = (context.rdi, MessageInfo(context.rsi), context.rbx);
         let (endpoint, _) = self.endpoint(handle, Rights::RECEIVE)?;
@@ -94,7 +94,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     pub(super) fn reply(&mut self, handle: u64) -> Outcome {
-        let current = self.processor.scheduler.current;
+        let current = self.current();
         let info = MessageInfo(self.context(current).rsi);
         let task = self.current_task();
         let (reply, place) = if handle == u64::from(Handle::NULL.0) {
@@ -121,7 +121,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     pub(super) fn save_reply(&mut self, destination: u64) -> Outcome {
-        let current = self.processor.scheduler.current;
+        let current = self.current();
         let reply = self.machine.object::<Thread>(current).reply;
         if reply.caller.is_none() {
             return Err(KernelError::NoReply.into());
@@ -189,7 +189,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Takes the next message for the current thread, or has it wait. What waits already is taken even after the deadline.
     pub(super) fn wait_for_message(&mut self, endpoint: Link, deadline: u64) -> Outcome {
-        let current = self.processor.scheduler.current;
+        let current = self.current();
         let bound = self.machine.object::<Thread>(current).bound;
         if let Ok(link) = self.live(bound, FrameKind::Notification) {
             let bits = core::mem::take(&mut self.machine.object::<Notification>(link).bits);
@@ -241,7 +241,7 @@ impl<M: Machine> Kernel<M> {
                 *self.machine.object::<Endpoint>(place) = endpoint;
             }
             ThreadState::Waiting => self.machine.object::<Notification>(place).waiter = Link::NONE,
-            ThreadState::Ready => self.processor.scheduler.remove(&mut self.machine, link),
+            ThreadState::Ready => self.take_off(link),
             _ => {}
         }
         self.machine.object::<Thread>(link).waits_for = Link::NONE;

@@ -10,6 +10,7 @@ mod disks;
 mod files;
 mod laws;
 mod memory;
+mod processors;
 mod restart;
 mod shell;
 mod stress;
@@ -31,6 +32,7 @@ const SCENARIOS: &[(&str, &[Scenario])] = &[
     ("files", files::SCENARIOS),
     ("laws", laws::SCENARIOS),
     ("memory", memory::SCENARIOS),
+    ("processors", processors::SCENARIOS),
     ("restart", restart::SCENARIOS),
     ("shell", shell::SCENARIOS),
     ("stress", stress::SCENARIOS),
