@@ -101,6 +101,7 @@ impl Files {
             kernel,
             archive,
             memory_bytes,
+            cpus: options.processors(),
             disk: Some(Disk::new(disk)),
             serial: Serial::Pipes,
             log: log.path().to_owned(),

@@ -1,6 +1,6 @@
 //! The command line of `cargo run -- stress`.
 
-use crate::options::memory_size;
+use crate::options::{CPUS, CPUS_MAX, memory_size};
 use clap::Args;
 use std::path::PathBuf;
 use tests_stress_core::tasks::{self, Part, TASKS};
@@ -23,6 +23,10 @@ pub struct StressOptions {
     /// Memory of the guest, with suffix K, M or G
     #[arg(long, value_name = "SIZE", default_value = MEMORY, value_parser = memory_size)]
     pub memory: u64,
+
+    /// Processors of the guest [default: 2, where instructions are counted 1]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=CPUS_MAX), conflicts_with_all = ["icount", "record", "replay"])]
+    pub cpus: Option<u32>,
 
     /// Of the tasks that misbehave only these, separated by commas; the good ones run in any case
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = task_name)]
@@ -51,6 +55,11 @@ impl StressOptions {
         let only =
             if self.only.is_empty() { String::new() } else { format!(" only={}", self.only.join(",")) };
         format!("with all /.boot/stress/stress seed={} seconds={}{only}\n", self.seed, self.seconds)
+    }
+
+    /// Processors of the guest. Counted instructions repeat on one alone.
+    pub fn processors(&self) -> u32 {
+        self.cpus.unwrap_or(if self.is_counted() { 1 } else { CPUS })
     }
 
     /// Whether the guest's clock counts instructions.
@@ -95,6 +104,7 @@ mod tests {
         assert_eq!((options.seed, options.seconds, options.memory), (1, 10, 64 << 20));
         assert_eq!(options.commands(), "with all /.boot/stress/stress seed=1 seconds=10\n");
         assert!(!options.is_counted());
+        assert_eq!(options.processors(), CPUS);
     }
 
     #[test]
@@ -106,6 +116,8 @@ mod tests {
         assert!(parse(&["--record", "x"]).unwrap().is_counted());
         assert!(parse(&["--replay", "x", "--verbose"]).unwrap().is_counted());
         assert!(parse(&["--icount"]).unwrap().is_counted());
+        assert_eq!(parse(&["--icount"]).unwrap().processors(), 1);
+        assert_eq!(parse(&["--cpus", "4"]).unwrap().processors(), 4);
     }
 
     #[test]
@@ -116,6 +128,8 @@ mod tests {
             &["--seconds", "0"],
             &["--replay", "x", "--seed", "2"],
             &["--replay", "x", "--record", "y"],
+            &["--cpus", "0"],
+            &["--cpus", "2", "--icount"],
             &["--exec", "ls"],
         ];
         for case in cases {
