@@ -66,6 +66,11 @@ impl Findings {
         self.counts.iter().find(|line| line.get(name).is_some()).map_or(0, |line| line.number(name))
     }
 
+    /// Seconds of the run, on the guest's clock.
+    pub fn seconds(&self) -> u64 {
+        self.progress.as_ref().map_or(0, |line| line.number("milliseconds") / 1000)
+    }
+
     /// What came of it.
     pub fn verdict(&self) -> Verdict {
         match &self.end {

@@ -159,24 +159,32 @@ fn conclude(
     status
 }
 
-/// The line that is rewritten while the run lasts, on a terminal.
+/// Seconds between two lines where there is no terminal.
+const LINE_SECONDS: u64 = 5;
+
+/// The line that is rewritten while the run lasts; where there is no terminal, one now and then.
 struct Live {
     seconds: u64,
+    is_terminal: bool,
     shown: bool,
+    /// Of the guest's clock.
+    next_line: u64,
 }
 
 impl Live {
     fn new(options: &StressOptions) -> Live {
-        Live { seconds: options.seconds, shown: false }
+        let is_terminal = std::io::stderr().is_terminal();
+        Live { seconds: options.seconds, is_terminal, shown: false, next_line: LINE_SECONDS }
     }
 
     fn show(&mut self, findings: &Findings) {
-        if !std::io::stderr().is_terminal() {
-            return;
-        }
-        if let Some(line) = findings.progress_line(self.seconds) {
+        let Some(line) = findings.progress_line(self.seconds) else { return };
+        if self.is_terminal {
             eprint!("\r\x1b[K{line}");
             self.shown = true;
+        } else if findings.seconds() >= self.next_line {
+            eprintln!("{line}");
+            self.next_line = findings.seconds() + LINE_SECONDS;
         }
     }
 

@@ -8,7 +8,8 @@ use tests_stress_core::tasks::{Part, TASKS};
 use tests_system::{Boot, Outcome};
 
 pub const SCENARIOS: &[Scenario] = &[
-    ("every_law_holds_while_all_misbehave", every_law_holds_while_all_misbehave),
+    ("every_law_holds_while_all_misbehave", || every_law_holds_while_all_misbehave(1)),
+    ("every_law_holds_on_two_processors", || every_law_holds_while_all_misbehave(2)),
     ("a_fault_waits_two_milliseconds_at_most", a_fault_waits_two_milliseconds_at_most),
     ("a_broken_law_is_noticed", a_broken_law_is_noticed),
 ];
@@ -33,8 +34,8 @@ fn boot() -> Boot {
     Boot::new().memory("64M").disk_file(&disk).limit(Duration::from_secs(180))
 }
 
-fn every_law_holds_while_all_misbehave() {
-    let outcome = boot().exec("with all /.boot/stress/stress seed=3 seconds=8").success();
+fn every_law_holds_while_all_misbehave(cpus: u32) {
+    let outcome = boot().cpus(cpus).exec("with all /.boot/stress/stress seed=3 seconds=8").success();
     let findings = findings(&outcome);
     assert_eq!(findings.verdict(), Verdict::Kept, "{findings:?}");
     for task in TASKS.iter().filter(|task| task.part != Part::OnRequest) {
