@@ -50,6 +50,15 @@ pub fn touch_stack<const BYTES: usize>() {
 
 /// Starts a thread that does some work and ends; `stack_pages` of stack come as they are touched.
 pub fn spawn(stack_pages: u64, work: impl FnOnce() + Send + 'static) -> Result<(), MemoryCallError> {
+    spawn_at(PRIORITY.load(Ordering::Relaxed), stack_pages, work)
+}
+
+/// The same at another priority, at most the caller's own.
+pub fn spawn_at(
+    priority: u8,
+    stack_pages: u64,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<(), MemoryCallError> {
     let no_room = || CallError::Kernel(KernelError::NoTable);
     let window = handles::allocate_successive(MESSAGE_CAPABILITIES as u32).ok_or_else(no_room)?;
     let pages = stack_pages + 1;
@@ -64,7 +73,7 @@ pub fn spawn(stack_pages: u64, work: impl FnOnce() + Send + 'static) -> Result<(
         instruction_pointer: entry_address(),
         stack_pointer: block,
         arguments: [Box::into_raw(start) as u64, 0],
-        priority: PRIORITY.load(Ordering::Relaxed),
+        priority,
     };
     syscall::thread_start(thread.handle(), &state)?;
     // The container and the thread live until the task ends.

@@ -1,5 +1,6 @@
 //! The command line of `cargo run`.
 
+use crate::stress::StressOptions;
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -35,6 +36,8 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
         arguments: Vec<OsString>,
     },
+    /// Boot tasks that misbehave and tasks that check that the laws are kept, and say what came of it
+    Stress(StressOptions),
 }
 
 /// Builds Tenure and boots it under QEMU to a shell on this terminal.
@@ -187,6 +190,7 @@ mod tests {
             &["--disk", "x", "--no-disk"],
             &["--kvm", "--icount"],
             &["--exec", "a", "--exec", "b"],
+            &["--exec", "a", "stress"],
         ];
         for case in cases {
             assert_eq!(parse(case).expect_err(&format!("{case:?}")).exit_code(), 2, "{case:?}");

@@ -14,6 +14,7 @@ mod paging;
 mod processors;
 mod restart;
 mod shell;
+mod stress;
 
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ const SCENARIOS: &[(&str, &[Scenario])] = &[
     ("processors", processors::SCENARIOS),
     ("restart", restart::SCENARIOS),
     ("shell", shell::SCENARIOS),
+    ("stress", stress::SCENARIOS),
 ];
 
 fn main() -> ExitCode {
