@@ -191,12 +191,16 @@ fn every_policy_keeps_to_the_owners_order_and_spares_what_is_vital_or_pinned() {
 fn what_becomes_vital_during_a_search_is_spared() {
     for policy in POLICIES {
         let mut lent = Lent::new(1200, policy);
-        let borrower_pages = 30;
+        let borrower_pages = 40;
         let precious = lent.container;
         // A part moves to a container that the owner makes vital as soon as a seizure is under way.
         let other = lent.world.container(lent.borrower, borrower_pages);
         lent.world.ask(precious, &Deallocate { first_page: 0, pages: borrower_pages }, &[]);
         lent.world.ask(other, &allocate(0, borrower_pages), &[]);
+        // In use, so that it does not go first.
+        let at = BASE + 1250 * PAGE;
+        lent.world.map(lent.space, other, at, borrower_pages);
+        (0..borrower_pages).for_each(|page| lent.world.write(lent.space, at + page * PAGE, 1));
         let vital = SetEviction { rank: 0, discardable: false, vital: true };
         let mut lost_before = None;
         lent.demand(500, |world| {
