@@ -57,6 +57,7 @@ pub fn status(records: &impl Records, access: &Access, principal: u64) -> Contai
         rights: access.rights,
         sealed: records.get(this, container::SEALED),
         principal,
+        number: records.get(this, container::NUMBER),
     }
 }
 

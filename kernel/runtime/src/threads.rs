@@ -38,6 +38,16 @@ struct Start {
     stack_low: u64,
 }
 
+/// Has pages of the calling thread's stack be there, so that it takes no memory later: `BYTES` below where it stands now.
+#[inline(never)]
+pub fn touch_stack<const BYTES: usize>() {
+    let mut room = [0_u8; BYTES];
+    for page in room.chunks_mut(FRAME_BYTES as usize) {
+        page[0] = 1;
+    }
+    core::hint::black_box(&mut room);
+}
+
 /// Starts a thread that does some work and ends; `stack_pages` of stack come as they are touched.
 pub fn spawn(stack_pages: u64, work: impl FnOnce() + Send + 'static) -> Result<(), MemoryCallError> {
     spawn_at(PRIORITY.load(Ordering::Relaxed), stack_pages, work)

@@ -5,6 +5,7 @@
 //! All of it goes in steps between messages, so that nobody waits long for physmem: [`Physmem::has_work`] says that there is more to
 //! do now, [`Physmem::work`] does a step of it, [`Physmem::next_deadline`] says when time alone brings more.
 
+use crate::contract_page::write_shared;
 use crate::extra::HOLDERS;
 use crate::layout::contract;
 use crate::limits::RELIEF_INTERVAL_NS;
@@ -143,12 +144,12 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         }
         let (waiters, extra) = (self.waits.count(), self.extra);
         let words: &mut [u64; PAGE_WORDS] = self.memory.words_mut(page);
-        words[pressure::SEQUENCE] += 1;
-        words[pressure::LEVEL] = level as u64;
-        words[pressure::ROOM] = room;
-        words[pressure::LENDABLE] = lendable;
-        words[pressure::WAITERS] = waiters;
-        words[pressure::EXTRA] = extra;
-        words[pressure::SEQUENCE] += 1;
+        write_shared(words, pressure::SEQUENCE, |words| {
+            words[pressure::LEVEL] = level as u64;
+            words[pressure::ROOM] = room;
+            words[pressure::LENDABLE] = lendable;
+            words[pressure::WAITERS] = waiters;
+            words[pressure::EXTRA] = extra;
+        });
     }
 }

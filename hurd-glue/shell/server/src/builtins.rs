@@ -12,9 +12,9 @@ use kernel_runtime::ipc::{CallError, call};
 use kernel_runtime::{Deadline, clock};
 
 /// Status of a command that is used wrongly.
-const USAGE: u8 = 2;
+pub const USAGE: u8 = 2;
 /// Status of a command that failed.
-const FAILED: u8 = 1;
+pub const FAILED: u8 = 1;
 /// Highest status that the machine can end with.
 const STATUS_MAX: u8 = 99;
 
@@ -48,6 +48,12 @@ const BUILTINS: &[Builtin] = &[
         what: "ends a task of `ps`, with its contract",
         run: kill,
     },
+    Builtin {
+        name: "policy",
+        usage: "policy [NAME]",
+        what: "whose extra frames go first",
+        run: crate::policy::run,
+    },
     Builtin { name: "exit", usage: "exit [STATUS]", what: "ends the shell, and so the machine", run: exit },
     Builtin { name: "poweroff", usage: "poweroff", what: "switches the machine off", run: poweroff },
 ];
@@ -71,7 +77,7 @@ pub fn find(name: &[u8]) -> Option<&'static Builtin> {
     BUILTINS.iter().find(|builtin| builtin.name.as_bytes() == name)
 }
 
-fn usage(shell: &mut Shell, name: &str) -> u8 {
+pub(crate) fn usage(shell: &mut Shell, name: &str) -> u8 {
     let usage = find(name.as_bytes()).map_or("", |builtin| builtin.usage);
     shell.complain(b"usage", usage, USAGE)
 }
@@ -87,8 +93,10 @@ fn help(shell: &mut Shell, _: &[&[u8]]) -> u8 {
         let _ = writeln!(out, "  {usage:<30} {what}");
     }
     let _ = out.write_str(
-        "Between commands: `;` `&&` `||` `&` (in the background); quotes, backslash and # as usual.\n\
-         Keys: cursor keys, Ctrl-A E U K W L; Ctrl-C ends a program. Leave with `poweroff`, or Ctrl-A X in QEMU.\n",
+        "Between commands: `;` `&&` `||` `&` (in the background).\n\
+         Quotes, backslash and # as usual.\n\
+         Keys: cursor keys, Ctrl-A E U K W L; Ctrl-C ends a program.\n\
+         Leave with `poweroff`, or Ctrl-A X in QEMU.\n",
     );
     0
 }

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use containers_api::contract::ContractStatus;
-use containers_api::control::ControlShare;
+use containers_api::control::{ControlRights, ControlShare};
 use core::fmt;
 use filesystems_api::file::{FileError, NodeKind};
 use kernel_runtime::containers::{Allowance, contract_status};
@@ -129,7 +129,8 @@ pub struct Launcher {
 impl Launcher {
     /// With what init gave the shell for its programs.
     pub fn new(startup: &Startup<'_>) -> Launcher {
-        let share = |control| call_for_capability(control, &ControlShare {}, &[], Deadline::NEVER).ok();
+        let look = ControlShare { rights: ControlRights::empty() };
+        let share = |control| call_for_capability(control, &look, &[], Deadline::NEVER).ok();
         Launcher {
             console: startup.capability("console-program"),
             control: startup.capability("control").and_then(share).map(|(_, capability)| capability),

@@ -7,7 +7,7 @@ use containers_api::container::{
     Resize, Revoke, Seal, Unlock,
 };
 use containers_api::contract::ContractDestroy;
-use containers_api::control::DmaAuthority;
+use containers_api::control::{ControlRights, DmaAuthority};
 use containers_api::lock::{LockRelease, LockRuns, Runs};
 use containers_api::space::MapProtection;
 use containers_api::{ContainerRights, FaultReason, LockMode, MemoryError};
@@ -62,7 +62,11 @@ impl Scene {
     }
 
     fn authority_for(&mut self, device: u64, answers: u64) -> u64 {
-        self.world.ask_badge(Machine::control_badge(true).0, &DmaAuthority { device }, &[answers])
+        self.world.ask_badge(
+            Machine::control_badge(ControlRights::all()).0,
+            &DmaAuthority { device },
+            &[answers],
+        )
     }
 
     fn pass(&mut self, lock: u64, term_ns: u64) -> u64 {
@@ -309,12 +313,12 @@ fn a_device_is_told_frames_only_with_authority_and_within_its_contract() {
         MemoryError::OutOfRange
     );
     assert_eq!(scene.runs(passed, authority).len(), 8);
-    let only_look = Machine::control_badge(false).0;
+    let only_look = Machine::control_badge(ControlRights::empty()).0;
     assert_eq!(
         scene.world.refusal(only_look, &DmaAuthority { device: DEVICE }, &[]),
         MemoryError::MissingRight
     );
-    let all = Machine::control_badge(true).0;
+    let all = Machine::control_badge(ControlRights::all()).0;
     assert_eq!(scene.world.refusal(all, &DmaAuthority { device: 256 }, &[]), MemoryError::OutOfRange);
     scene.world.check();
 }

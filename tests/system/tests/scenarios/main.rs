@@ -10,6 +10,7 @@ mod disks;
 mod files;
 mod laws;
 mod memory;
+mod paging;
 mod processors;
 mod restart;
 mod shell;
@@ -32,6 +33,7 @@ const SCENARIOS: &[(&str, &[Scenario])] = &[
     ("files", files::SCENARIOS),
     ("laws", laws::SCENARIOS),
     ("memory", memory::SCENARIOS),
+    ("paging", paging::SCENARIOS),
     ("processors", processors::SCENARIOS),
     ("restart", restart::SCENARIOS),
     ("shell", shell::SCENARIOS),
