@@ -35,32 +35,42 @@ const SPARE_SECONDS: u64 = 120;
 /// Seconds of the host for one of the guest where its clock counts instructions.
 const COUNTED_FACTOR: u64 = 40;
 
-/// Makes a run. The exit status.
+/// Makes a run and prints what came of it. The exit status.
 pub fn run(options: &StressOptions) -> Result<u8> {
     let places = Places::find()?;
     interrupt::catch();
     let guest = prepare(&places)?;
     let mut log = Log::create(&places)?;
-    let files = Files::find(options, &guest, &places)?;
-    let machine = files.machine(options, &log);
-    let mut findings = Findings::default();
-    let mut live = Live::new(options);
-    let ending = {
-        let mut take = |_: &mut Session, bytes: &[u8]| {
-            findings.take(bytes);
-            live.show(&findings);
-            Ok(())
-        };
-        let mut news = |bytes: &[u8]| {
-            if options.verbose {
-                let _ = std::io::stderr().write_all(bytes);
-            }
-        };
-        drive(Session::start(machine)?, &mut log, Some(time_limit(options)), &mut take, &mut news)?
-    };
-    live.finish();
+    let (ending, findings) = make(options, &guest, &places, &mut log)?;
     print!("{}", table::table(&findings));
     Ok(conclude(&ending, &findings, options, log, &guest, &places))
+}
+
+/// Makes a run: how the machine ended, and what the supervisor told.
+pub fn make(
+    options: &StressOptions,
+    guest: &Guest,
+    places: &Places,
+    log: &mut Log,
+) -> Result<(Ending, Findings)> {
+    let files = Files::find(options, guest, places)?;
+    let machine = files.machine(options, log);
+    let mut findings = Findings::default();
+    let mut live = Live::new(options);
+    let mut take = |_: &mut Session, bytes: &[u8]| {
+        findings.take(bytes);
+        live.show(&findings);
+        Ok(())
+    };
+    let mut news = |bytes: &[u8]| {
+        if options.verbose {
+            let _ = std::io::stderr().write_all(bytes);
+        }
+    };
+    let limit = Some(time_limit(options));
+    let ending = drive(Session::start(machine)?, log, limit, &mut take, &mut news)?;
+    live.finish();
+    Ok((ending, findings))
 }
 
 /// What a machine is made of: files of this tree, or of a recording.
@@ -160,7 +170,7 @@ fn conclude(
 }
 
 /// Seconds between two lines where there is no terminal.
-const LINE_SECONDS: u64 = 5;
+const LINE_SECONDS: u64 = 10;
 
 /// The line that is rewritten while the run lasts; where there is no terminal, one now and then.
 struct Live {
