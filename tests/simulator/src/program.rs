@@ -1,18 +1,24 @@
 //! `cargo run -- simulate`: the command line, and the loop over the seeds.
 
 use crate::report::{self, Sums};
-use crate::run::{Plan, Runner, Steps};
+use crate::run::{Plan, Runner, STEPS_TAKEN, Steps};
 use crate::scenario::{self, Mix, SCENARIOS};
 use crate::shrink::shrink;
 use clap::Parser;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Exit status where a law was broken.
 const BROKEN: u8 = 1;
 /// Time from one line of progress to the next.
 const PROGRESS: Duration = Duration::from_millis(500);
+/// How long a step may take before the program gives it up as hanging.
+const STEP_TIME: Duration = Duration::from_secs(60);
+/// Exit status where a step hangs.
+const HANGS: i32 = 3;
 /// Longest that a failing run is shrunk.
 const SHRINK_TIME: Duration = Duration::from_secs(30);
 
@@ -79,7 +85,10 @@ pub fn run(options: &Options) -> ExitCode {
     let begin = Instant::now();
     let mut told = begin;
     let live = std::io::stderr().is_terminal();
+    let current = Arc::new(AtomicU64::new(0));
+    watch(Arc::clone(&current));
     for seed in options.seeds.0..options.seeds.1 {
+        current.store(seed, Ordering::Relaxed);
         let plan = plan(options, seed);
         let tells = options.verbose || options.script.is_some();
         let outcome = runner.run(&plan, tells);
@@ -101,6 +110,20 @@ pub fn run(options: &Options) -> ExitCode {
     }
     print!("{}", sums.table(begin.elapsed()));
     if sums.failures == 0 { ExitCode::SUCCESS } else { ExitCode::from(BROKEN) }
+}
+
+/// Ends the program where a step does not come to an end by itself: nothing inside the run could notice.
+fn watch(current: Arc<AtomicU64>) {
+    std::thread::spawn(move || {
+        loop {
+            let before = STEPS_TAKEN.load(Ordering::Relaxed);
+            std::thread::sleep(STEP_TIME);
+            if STEPS_TAKEN.load(Ordering::Relaxed) == before {
+                eprintln!("\nseed {}: a step does not come to an end", current.load(Ordering::Relaxed));
+                std::process::exit(HANGS);
+            }
+        }
+    });
 }
 
 fn plan(options: &Options, seed: u64) -> Plan {

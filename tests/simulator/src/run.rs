@@ -11,6 +11,10 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Steps taken by all runs of this process: whoever watches sees whether it goes on.
+pub static STEPS_TAKEN: AtomicU64 = AtomicU64::new(0);
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -96,6 +100,7 @@ impl Runner {
                 for index in 0..plan.steps.count() {
                     sim.step(Random::of(plan.seed, plan.steps.get(index)));
                     taken += 1;
+                    STEPS_TAKEN.fetch_add(1, Ordering::Relaxed);
                 }
             }));
             if let Err(panic) = acted {

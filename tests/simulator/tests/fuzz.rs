@@ -112,7 +112,9 @@ impl Thrown {
     fn line(&self, answer: u32) -> String {
         let join = |numbers: &[u64]| numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(" ");
         let sent: Vec<u64> = self.sent.iter().map(|&place| place as u64).collect();
-        format!("{} {} -> {answer} | {} | {}", self.target, self.label, join(&sent), join(&self.words))
+        let line =
+            format!("{} {} -> {answer} | {} | {}", self.target, self.label, join(&sent), join(&self.words));
+        line.trim_end().to_owned()
     }
 
     fn parse(line: &str) -> Option<(Thrown, u32)> {
