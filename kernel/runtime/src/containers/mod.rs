@@ -19,8 +19,8 @@ use crate::layout::CONTRACT;
 use crate::{Capability, Deadline, Handle};
 use containers_api::container::{
     Allocate, BreakLocks, Broken, Changed, ContainerDestroy, ContainerStat, ContainerStatus, Copied, Copy,
-    Deallocate, Grant, Lock, LockChange, LockPass, Locked, Move, Resize, Revoke, Seal, SetEviction, Share,
-    Unlock,
+    Deallocate, Grant, Lock, LockChange, LockPass, Locked, Move, OPERATION_PAGES_MAX, Resize, Revoke, Seal,
+    SetEviction, Share, Unlock,
 };
 use containers_api::contract::ContainerCreate;
 use containers_api::{ContainerRights, LockMode, MemoryError, Version};
