@@ -17,6 +17,7 @@ mod borrower;
 use alloc::format;
 use alloc::string::ToString;
 use containers_api::FaultReason;
+use containers_api::container::OPERATION_PAGES_MAX;
 use containers_api::control::{RevocationStat, RevocationStatus, SystemStat};
 use core::time::Duration;
 use kernel_runtime::containers::{Allowance, OwnContainer, contract_status};
@@ -76,15 +77,27 @@ fn borrow(startup: &Startup<'_>, part: &[u8]) -> Result<Child, Failed> {
     Ok(child)
 }
 
-/// Takes frames within the guarantee; they are given back when what is returned is dropped. Checks how long it took.
+/// Takes frames within the guarantee, request by request; they are given back when what is returned is dropped. Checks how long
+/// each request took.
 fn claim(report: &mut Report, frames: u64) -> Result<OwnContainer, Failed> {
     let container = OwnContainer::new(frames).map_err(|error| ("container", error))?;
     let begin = clock::now();
-    container.allocate(0..frames, false).map_err(|error| ("allocate within the guarantee", error))?;
+    let (mut longest, mut first) = (0, 0);
+    while first < frames {
+        let next = frames.min(first + OPERATION_PAGES_MAX);
+        let start = clock::now();
+        container.allocate(first..next, false).map_err(|error| ("allocate within the guarantee", error))?;
+        longest = longest.max(clock::now() - start);
+        first = next;
+    }
     let time = clock::now() - begin;
-    report.line(format_args!("lending: {frames} guaranteed frames after {} us", time / 1000));
-    if time > WAIT_NS_MAX {
-        return Err(Failed(format!("{time} ns, at most {WAIT_NS_MAX}")));
+    report.line(format_args!(
+        "lending: {frames} guaranteed frames after {} us, {} us the longest request",
+        time / 1000,
+        longest / 1000
+    ));
+    if longest > WAIT_NS_MAX {
+        return Err(Failed(format!("{longest} ns, at most {WAIT_NS_MAX}")));
     }
     Ok(container)
 }
@@ -178,11 +191,7 @@ fn claims(report: &mut Report, count: &[u8]) -> Result<(), Failed> {
     let count = core::str::from_utf8(count).ok().and_then(|text| text.parse().ok());
     let count: u32 = count.ok_or(Failed("the count is no number".to_string()))?;
     for _ in 0..count {
-        let claimed = OwnContainer::new(claimable()?).map_err(|error| ("container", error))?;
-        let frames = claimable()?;
-        let begin = clock::now();
-        claimed.allocate(0..frames, false).map_err(|error| ("allocate within the guarantee", error))?;
-        report.line(format_args!("lending: {frames} frames after {} us", (clock::now() - begin) / 1000));
+        let claimed = claim(report, claimable()?)?;
         borrower::pause(Duration::from_millis(200))?;
         drop(claimed);
         borrower::pause(Duration::from_millis(200))?;
