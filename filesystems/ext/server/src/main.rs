@@ -42,8 +42,8 @@ kernel_runtime::program!(main);
 /// [`filesystems_ext_core::plan::STEP_PAGES`] under way, which together the driver can answer for.
 pub const WORKERS: usize = 4;
 
-/// Bytes of stack that a worker touches at its start, so that it takes no memory later. Its stack has
-/// [`threads::STACK_PAGES`].
+/// Bytes of stack that the first worker touches at its start, so that it takes no memory later; those of the others are
+/// resident.
 const STACK_BYTES: usize = 48 << 10;
 
 /// Bytes of heap that requests may use for a moment: taken and given back at the start, for the same reason.
@@ -65,18 +65,18 @@ fn main(startup: Startup<'static>) -> i32 {
         log::error!("calls for frames of the cache are not answered: {error}");
     }
     for index in 1..WORKERS {
-        let started = threads::spawn(threads::STACK_PAGES, move || work(endpoint, server, index));
+        let started = threads::spawn_resident(threads::STACK_PAGES, move || work(endpoint, server, index));
         if let Err(error) = started {
             log::error!("only {index} of {WORKERS} threads: {error}");
             break;
         }
     }
+    threads::touch_stack::<STACK_BYTES>();
     work(endpoint, server, 0);
     CANNOT_SERVE
 }
 
 fn work(endpoint: Handle, server: &'static Server, index: usize) {
-    threads::touch_stack::<STACK_BYTES>();
     let error = serve(endpoint, &Worker { server, index });
     log::error!("the endpoint is gone ({error:?})");
 }

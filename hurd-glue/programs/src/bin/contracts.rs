@@ -22,11 +22,11 @@ const PROGRAM: Program = Program {
     name: "contracts",
     help: "\
 usage: contracts [-l]
-Lists the contracts, each with the number of its principal, children below their
-parents: frames GUARANTEED, without what was handed on; frames HELD, and how many
-of these are EXTRA, beyond the guarantee; how many calls for extra frames it may
-still ignore before it is no longer asked (STANDING); CALLS made to it, calls MET
-in time, and frames SEIZED.
+Lists the contracts, each with the number of its principal, children below
+their parents: frames GUARANTEED, without what was handed on; frames HELD, and
+how many of these are EXTRA, beyond the guarantee; how many calls for extra
+frames it may still ignore before it is no longer asked (STANDING); CALLS made
+to it, calls MET in time, and frames SEIZED.
 With -l what is held instead: PAGES of containers, physmem's RECORDS, KERNEL
 objects and page tables, and how many frames are PINNED.
 ",

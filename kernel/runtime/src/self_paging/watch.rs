@@ -1,7 +1,7 @@
 //! The thread that waits for calls.
 //!
-//! It takes all that it needs when it starts: its stack is touched, the contract page mapped. Answering a call needs no frame,
-//! which is as well, as there are none then.
+//! It takes all that it needs before it starts: its stack, which is vital, and the contract page. Answering a call needs no
+//! frame, which is as well, as there are none then.
 
 use super::contract_page::{Call, ContractState};
 use crate::clock;
@@ -30,9 +30,6 @@ pub struct Watch(());
 
 /// Pages of the thread's stack.
 const STACK_PAGES: u64 = 8;
-/// Bytes of it that are touched at the start: nearly all.
-const STACK_BYTES: usize = 28 << 10;
-
 /// Bit of the notification: physmem has something to say.
 pub const CALLED: u64 = 1;
 
@@ -56,10 +53,7 @@ impl Watch {
 
     fn begin(pager: impl SelfPaging + 'static) -> Result<Watch> {
         let notification = listen()?;
-        threads::spawn(STACK_PAGES, move || {
-            threads::touch_stack::<STACK_BYTES>();
-            watch(&notification, pager);
-        })?;
+        threads::spawn_resident(STACK_PAGES, move || watch(&notification, pager))?;
         Ok(Watch(()))
     }
 }

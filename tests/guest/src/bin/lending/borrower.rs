@@ -9,7 +9,6 @@ use containers_api::MemoryError;
 use containers_api::container::SetEviction;
 use containers_api::page::Fate;
 use containers_api::space::MapProtection;
-use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use kernel_runtime::containers::{OwnContainer, call_status, contract_status};
 use kernel_runtime::layout::CONTRACT;
@@ -17,6 +16,7 @@ use kernel_runtime::memory::Mapping;
 use kernel_runtime::notification::Notification;
 use kernel_runtime::self_paging::{ContractState, GiveBack, InOrder, Repossessions, Watch, listen};
 use kernel_runtime::startup::Startup;
+use kernel_runtime::sync::Mutex;
 use kernel_runtime::{Deadline, syscall};
 use tests_guest::{Failed, Report};
 
@@ -59,8 +59,8 @@ pub fn pause(time: Duration) -> Result<(), Failed> {
 /// Pages that are held from the first one on, each with its number written to it.
 struct Holding {
     container: OwnContainer,
-    mapping: Mapping,
-    held: AtomicU64,
+    mapping: Mutex<Mapping>,
+    held: Mutex<u64>,
 }
 
 impl Holding {
@@ -68,33 +68,39 @@ impl Holding {
         let container = OwnContainer::new(PAGES).map_err(|error| ("container", error))?;
         let mapping =
             Mapping::new(&container, 0, PAGES, MapProtection::WRITE).map_err(|error| ("mapping", error))?;
-        Ok(Holding { container, mapping, held: AtomicU64::new(0) })
+        Ok(Holding { container, mapping: Mutex::new(mapping), held: Mutex::new(0) })
     }
 
     fn held(&self) -> u64 {
-        self.held.load(Ordering::Relaxed)
+        *self.held.lock()
     }
 
     /// Takes up to so many pages. Whether it got them.
-    fn take(&mut self, most: u64) -> Result<bool, Failed> {
-        while self.held() < most {
-            let first = self.held();
+    fn take(&self, most: u64) -> Result<bool, Failed> {
+        loop {
+            // Nobody gives back meanwhile.
+            let mut held = self.held.lock();
+            let first = *held;
+            if first >= most {
+                return Ok(true);
+            }
             let next = (first + STEP_PAGES).min(most);
             match self.container.allocate(first..next, true) {
-                Ok(_) => self.held.store(next, Ordering::Relaxed),
+                Ok(_) => *held = next,
                 Err(error) if error.refusal() == Some(MemoryError::ContractExhausted) => return Ok(false),
                 Err(error) => return Err(("allocate", error).into()),
             }
-            let pages = self.mapping.as_mut_slice().chunks_mut(PAGE_BYTES).enumerate();
+            let mut mapping = self.mapping.lock();
+            let pages = mapping.as_mut_slice().chunks_mut(PAGE_BYTES).enumerate();
             for (number, page) in pages.take(next as usize).skip(first as usize) {
                 page[..8].copy_from_slice(&word(number).to_le_bytes());
             }
         }
-        Ok(true)
     }
 
     fn check(&self, page: u64) -> Result<(), Failed> {
-        let bytes = &self.mapping.as_slice()[page as usize * PAGE_BYTES..][..8];
+        let mapping = self.mapping.lock();
+        let bytes = &mapping.as_slice()[page as usize * PAGE_BYTES..][..8];
         if bytes == word(page as usize).to_le_bytes() {
             Ok(())
         } else {
@@ -109,13 +115,12 @@ fn word(page: usize) -> u64 {
 
 impl GiveBack for Holding {
     fn give_back(&self, pages: u64) -> u64 {
-        let held = self.held();
+        let mut held = self.held.lock();
         let first = held.saturating_sub(pages);
-        if self.container.deallocate(first..held).is_err() {
+        if self.container.deallocate(first..*held).is_err() {
             return 0;
         }
-        self.held.store(first, Ordering::Relaxed);
-        held - first
+        core::mem::replace(&mut *held, first) - first
     }
 }
 
@@ -136,13 +141,12 @@ fn until(what: &'static str, mut happened: impl FnMut() -> Result<bool, Failed>)
 }
 
 fn watches(startup: &Startup<'_>) -> Result<(), Failed> {
-    let mut holding = Holding::new()?;
+    let holding: &'static Holding = Box::leak(Box::new(Holding::new()?));
+    Watch::start(InOrder::new().cache(holding)).map_err(|error| ("watch", error))?;
     if holding.take(PAGES)? {
         return Err(Failed("more memory than the machine has".to_string()));
     }
     let taken = holding.held();
-    let holding: &'static Holding = Box::leak(Box::new(holding));
-    Watch::start(InOrder::new().cache(holding)).map_err(|error| ("watch", error))?;
     ready(startup)?;
     let calls = || call_status(CONTRACT).map_err(|error| ("calls", error));
     until("a call was met", || Ok(calls()?.met > 0))?;
@@ -170,7 +174,7 @@ fn ignores(startup: &Startup<'_>, report: &mut Report) -> Result<(), Failed> {
     let mut holdings = Vec::new();
     let all = kernel_runtime::self_paging::pressure::read().lendable;
     for (order, part) in ORDERS.into_iter().zip([all / 4, all / 4, PAGES]) {
-        let mut holding = Holding::new()?;
+        let holding = Holding::new()?;
         holding.container.set_eviction(&order).map_err(|error| ("order", error))?;
         holding.take(part)?;
         holdings.push(holding);
