@@ -6,6 +6,7 @@ use crate::env::{BlockAnswer, BlockCall, Counter, Env};
 
 use crate::world::{Refused, Wait};
 use containers_api::contract::{ContractDestroy, Examine, ObjectKind};
+use containers_api::control::ControlRights;
 use containers_api::dma::QuarantineRelease;
 use containers_api::lock::{LockRelease, LockRuns};
 use containers_api::{MemoryError, control};
@@ -57,7 +58,7 @@ impl Driver {
     }
 
     fn bring_up(env: &mut Env<'_>, contract: u64, device: &SharedDevice) -> Option<Driver> {
-        let control: Badge = crate::world::Machine::control_badge(true);
+        let control: Badge = crate::world::Machine::control_badge(ControlRights::all());
         let request = control::DmaAuthority { device: DEVICE };
         let authority = env.world.ask_badge(control.0, &request, &[contract]).ok()?;
         let mut transport = device.transport().ok()?;

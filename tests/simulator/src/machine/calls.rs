@@ -8,7 +8,7 @@ use kernel_abi::pmap::{
     FrameRange, FrameSpan, Mapping, PageRange, Protection, QUERY_DIRTY, QUERY_PRESENT, QUERY_REFERENCED,
 };
 use kernel_abi::{Handle, KernelError};
-use physmem_core::pmap::{EnterError, NewObject, Pmap};
+use physmem_core::pmap::{Clear, EnterError, NewObject, Pmap};
 
 const PAGE: u64 = FRAME as u64;
 
@@ -57,6 +57,7 @@ impl Kernel<'_> {
             root,
             capability_tables: Vec::new(),
             threads: 0,
+            last_run: 0,
         };
         self.tasks[at.0 as usize] = Some(Box::new(task));
         Ok(())
@@ -272,16 +273,22 @@ impl Pmap for Kernel<'_> {
         self.end_task(task);
     }
 
-    fn query(&mut self, task: Handle, address: u64, output: &mut [u8], _clear: bool) {
+    fn query(&mut self, task: Handle, address: u64, output: &mut [u8], clear: Clear) {
         self.count_call();
         let Ok(task) = self.task_mut(task) else { return };
         for (state, page) in output.iter_mut().zip(address / PAGE..) {
-            // Whatever is mapped counts as used: nothing here relies on the bits being exact.
-            if let Some(mapped) = task.tables.get(page).filter(|_| !task.ended) {
-                let dirty = if mapped.writable { QUERY_DIRTY } else { 0 };
-                *state = QUERY_PRESENT | QUERY_REFERENCED | dirty;
-            }
+            let Some(mapped) = task.tables.get(page).filter(|_| !task.ended) else { continue };
+            let bit = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
+            *state =
+                QUERY_PRESENT | bit(mapped.referenced, QUERY_REFERENCED) | bit(mapped.dirty, QUERY_DIRTY);
+            let referenced = mapped.referenced && clear == Clear::Nothing;
+            task.tables.note_use(page, referenced, mapped.dirty && clear != Clear::All);
         }
+    }
+
+    fn last_run(&mut self, task: Handle) -> u64 {
+        self.count_call();
+        self.task_mut(task).map_or(0, |task| task.last_run)
     }
 
     fn keep_notification(&mut self, sent: Handle, kept: Handle) -> Result<(), KernelError> {

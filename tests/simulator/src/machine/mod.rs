@@ -93,6 +93,8 @@ pub struct Task {
     pub root: u32,
     capability_tables: Vec<u32>,
     threads: u32,
+    /// The number of its last access among those of all tasks.
+    last_run: u64,
 }
 
 /// An object in a slot of a kernel frame.
@@ -131,6 +133,8 @@ pub struct Kernel<'a> {
     pub calls: u64,
     /// Notifications signalled.
     pub signals: u64,
+    /// Accesses of all tasks.
+    runs: u64,
     /// Operations on kernel objects until one is refused; 0: none is.
     pub refuse_object_in: u64,
     /// Operations are being refused in this run.
@@ -154,6 +158,7 @@ impl<'a> Kernel<'a> {
             dropped: Vec::new(),
             calls: 0,
             signals: 0,
+            runs: 0,
             refuse_object_in: 0,
             injecting: false,
             object_calls: 0,
@@ -190,6 +195,18 @@ impl<'a> Kernel<'a> {
     /// What a thread of a task reaches at a page, without a fault.
     pub fn mapped(&self, task: Handle, page: u64) -> Option<MappedPage> {
         self.task(task)?.tables.get(page)
+    }
+
+    /// A thread of a task has reached a page, to write or not: the processor notes it.
+    pub fn note_use(&mut self, task: Handle, page: u64, write: bool) {
+        self.runs += 1;
+        let runs = self.runs;
+        if let Ok(task) = self.task_mut(task)
+            && let Some(mapped) = task.tables.get(page)
+        {
+            task.last_run = runs;
+            task.tables.note_use(page, true, mapped.dirty || write);
+        }
     }
 
     /// Saves a reply at a handle, as physmem asked.

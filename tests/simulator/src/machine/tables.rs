@@ -11,18 +11,34 @@ pub struct Page {
     pub frame: u32,
     /// Stores are allowed.
     pub writable: bool,
+    /// It was reached since the bit was cleared.
+    pub referenced: bool,
+    /// It was written since the bit was cleared.
+    pub dirty: bool,
 }
 
 impl Page {
     const PRESENT: u64 = 1;
     const WRITABLE: u64 = 2;
+    const REFERENCED: u64 = 4;
+    const DIRTY: u64 = 8;
 
     fn pack(self) -> u64 {
-        u64::from(self.frame) << 8 | Page::PRESENT | if self.writable { Page::WRITABLE } else { 0 }
+        let bit = |is_set: bool, bit: u64| if is_set { bit } else { 0 };
+        u64::from(self.frame) << 8
+            | Page::PRESENT
+            | bit(self.writable, Page::WRITABLE)
+            | bit(self.referenced, Page::REFERENCED)
+            | bit(self.dirty, Page::DIRTY)
     }
 
     fn unpack(word: u64) -> Option<Page> {
-        let page = Page { frame: (word >> 8) as u32, writable: word & Page::WRITABLE != 0 };
+        let page = Page {
+            frame: (word >> 8) as u32,
+            writable: word & Page::WRITABLE != 0,
+            referenced: word & Page::REFERENCED != 0,
+            dirty: word & Page::DIRTY != 0,
+        };
         (word & Page::PRESENT != 0).then_some(page)
     }
 }
@@ -71,10 +87,20 @@ impl Tables {
         Page::unpack(self.find(page / REGION)?.words[(page % REGION) as usize])
     }
 
+    /// Changes what is noted of the use of a page that is mapped.
+    pub fn note_use(&mut self, page: u64, referenced: bool, dirty: bool) {
+        let region = self.regions.iter_mut().find(|region| region.number == page / REGION);
+        let Some(word) = region.map(|region| &mut region.words[(page % REGION) as usize]) else { return };
+        if let Some(old) = Page::unpack(*word) {
+            *word = Page { referenced, dirty, ..old }.pack();
+        }
+    }
+
     /// Maps a page, whose table is there; what it was mapped to.
     pub fn set(&mut self, page: u64, frame: u32, protection: Protection) -> Option<Page> {
         let region = self.regions.iter_mut().find(|region| region.number == page / REGION)?;
-        let new = Page { frame, writable: protection.contains(Protection::WRITE) };
+        let writable = protection.contains(Protection::WRITE);
+        let new = Page { frame, writable, referenced: false, dirty: false };
         let word = &mut region.words[(page % REGION) as usize];
         let old = Page::unpack(std::mem::replace(word, new.pack()));
         region.used += u32::from(old.is_none());

@@ -319,6 +319,7 @@ impl<'a> World<'a> {
             if let Some(page) = self.machine.pmap.mapped(space.task, address / FRAME_BYTES)
                 && (page.writable || !write)
             {
+                self.machine.pmap.note_use(space.task, address / FRAME_BYTES, write);
                 return Touch::Frame(page.frame);
             }
             let waited = self.machine.counters().waited;
