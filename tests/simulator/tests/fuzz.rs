@@ -7,6 +7,7 @@
 
 use containers_api::container::{Allocate, Grant, Lock, LockPass};
 use containers_api::contract::ContainerCreate;
+use containers_api::control::ControlRights;
 use containers_api::control::DmaAuthority;
 use containers_api::{ContainerRights, LockMode, MemoryError};
 use kernel_protocol::{ErrorCode, Message};
@@ -54,9 +55,9 @@ fn set(world: &mut World<'_>) -> Stage {
     let lock = world.ask(grant, &request, &[]).expect("a lock").lock;
     let request = LockPass { lock, mode: LockMode::Dma, term_ns: 1_000_000 };
     let passed = world.ask_badge(grant, &request, &[]).expect("a passed lock");
-    let control = Machine::control_badge(true).0;
+    let control = Machine::control_badge(ControlRights::all()).0;
     let dma = world.ask_badge(control, &DmaAuthority { device: 1 }, &[contract]).expect("an authority");
-    let look = Machine::control_badge(false).0;
+    let look = Machine::control_badge(ControlRights::empty()).0;
     let badges = [contract, child, space.badge, container, other, grant, passed, control, look, dma];
     Stage { badges, lock }
 }
