@@ -4,7 +4,7 @@ use crate::support::world::Machine;
 use crate::support::{Call, Space, World};
 use containers_api::container::*;
 use containers_api::contract::{CallStat, CallStatus};
-use containers_api::control::{PolicyKind, PolicySet, RevocationStat};
+use containers_api::control::{ControlRights, PolicyKind, PolicySet, RevocationStat};
 use containers_api::{ContainerRights, LockMode};
 use containers_core::{Entry, pages};
 use physmem_core::limits::*;
@@ -14,8 +14,8 @@ const BASE: u64 = 0x100_0000;
 const POLICIES: [PolicyKind; 3] = [PolicyKind::ClientOrder, PolicyKind::GlobalClock, PolicyKind::Aging];
 
 fn set_policy(world: &mut World, policy: PolicyKind) {
-    world.ask(Machine::control_badge(true).0, &PolicySet { policy }, &[]);
-    let status = world.ask(Machine::control_badge(true).0, &RevocationStat {}, &[]);
+    world.ask(Machine::control_badge(ControlRights::all()).0, &PolicySet { policy }, &[]);
+    let status = world.ask(Machine::control_badge(ControlRights::all()).0, &RevocationStat {}, &[]);
     assert_eq!(status.policy, policy);
 }
 

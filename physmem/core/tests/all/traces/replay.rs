@@ -5,7 +5,7 @@ use crate::support::world::Machine;
 use crate::support::{Call, Space, Touch, World};
 use containers_api::container::{Allocate, Deallocate};
 use containers_api::contract::Split;
-use containers_api::control::{PolicyKind, PolicySet};
+use containers_api::control::{ControlRights, PolicyKind, PolicySet};
 use containers_api::{FaultReason, MemoryError, Name};
 use containers_core::{Entry, pages};
 use physmem_core::limits::{CALL_GRACE_NS, EXTRA_TERM_NS};
@@ -84,7 +84,7 @@ pub fn replay(trace: &Trace, policy: PolicyKind) -> Result {
 impl Replay {
     fn new(trace: &Trace, policy: PolicyKind) -> Replay {
         let mut world = World::new(FRAMES);
-        world.ask(Machine::control_badge(true).0, &PolicySet { policy }, &[]);
+        world.ask(Machine::control_badge(ControlRights::all()).0, &PolicySet { policy }, &[]);
         let tenants: Vec<Tenant> = trace
             .tenants
             .iter()
