@@ -144,23 +144,25 @@ fn make_hold(
     Ok(made)
 }
 
-/// The driver lets go: the device has written so many bytes and will write no more. Also of a lock that has ended.
-/// Errors: `LockGone`, `OutOfRange`.
-pub fn release(frames: &mut impl Frames, number: u64, written: u64) -> Result<(), MemoryError> {
+/// The driver lets go: the device has written so many bytes and will write no more. Also of a lock that has ended, whose
+/// owner has other frames by now. How many of these bytes the owner has. Errors: `LockGone`, `OutOfRange`.
+pub fn release(frames: &mut impl Frames, number: u64, written: u64) -> Result<u64, MemoryError> {
     let Ok(this) = find_passed(frames, number) else {
         let found = OVERDUE.at_or_before(frames, frames.roots().overdue, number);
         let overdue = found.filter(|&found| frames.get(found, hold::LOCK) == number);
         end_hold(frames, overdue.ok_or(MemoryError::LockGone)?);
-        return Ok(());
+        return Ok(0);
     };
     require_within(frames, this, written)?;
+    let mut kept = 0;
     if let Some(told) = frames.get(this, lock::HOLD) {
         accept(frames, this, written);
         frames.count(Count::DmaBytes, written);
         end_hold(frames, told);
+        kept = written;
     }
     retire(frames, this);
-    Ok(())
+    Ok(kept)
 }
 
 /// What the device has written is raw no more. The rest of the last page is cleared.

@@ -198,7 +198,8 @@ fn a_device_writes_straight_into_frames_that_nobody_zeroed() {
     assert_eq!(frames.len(), 4);
     scene.world.check();
     scene.device_writes(&frames[..2], 60);
-    scene.world.ask(passed, &LockRelease { written_bytes: PAGE + 100 }, &[]);
+    let released = scene.world.ask(passed, &LockRelease { written_bytes: PAGE + 100 }, &[]);
+    assert_eq!(released.kept_bytes, PAGE + 100);
     scene.world.check();
     let change = LockChange { lock: locked.lock, mode: LockMode::Stable, filled_bytes: PAGE + 100 };
     scene.world.ask(scene.grant, &change, &[]);
@@ -265,7 +266,8 @@ fn an_overdue_device_keeps_its_frames_and_the_owner_gets_others() {
             assert_eq!(scene.world.read(scene.owner_space, BASE), 0, "the owner has other frames");
         }
         assert_eq!(scene.world.stat(driver).pinned, 4, "the driver answers for them");
-        scene.world.ask(passed, &LockRelease { written_bytes: 4 * PAGE }, &[]);
+        let released = scene.world.ask(passed, &LockRelease { written_bytes: 4 * PAGE }, &[]);
+        assert_eq!(released.kept_bytes, 0, "the driver is told that what the device wrote is nowhere");
         assert_eq!(scene.world.system().quarantined, 0, "{end}");
         assert_eq!(scene.world.stat(driver).pinned, 0);
         scene.world.check();

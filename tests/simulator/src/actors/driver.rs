@@ -187,11 +187,13 @@ impl Driver {
         }
     }
 
-    fn release(&mut self, env: &mut Env<'_>, lock: u64, written_bytes: u64) {
+    /// Whether what was written is in the range: the lock was not over before.
+    fn release(&mut self, env: &mut Env<'_>, lock: u64, written_bytes: u64) -> bool {
         env.world.touched.much = true;
         let result = env.world.ask(lock, &LockRelease { written_bytes }, &[]);
         env.record
             .note(written_bytes, || format!("releases a lock, {written_bytes} bytes written: {result:?}"));
+        result.is_ok_and(|released| released.kept_bytes == written_bytes)
     }
 
     /// Ends the locks of what is over, then answers.
@@ -199,10 +201,9 @@ impl Driver {
         while let Some(completion) = self.disk.next_completion(env.now()) {
             let Completion { slot, result, written, frames_safe } = completion;
             let Some(pending) = self.pending[slot].take() else { continue };
-            if frames_safe {
-                self.release(env, pending.lock, written);
-            }
-            let result: Result<BlockDone, Refusal<BlockError>> = result;
+            let kept = !frames_safe || self.release(env, pending.lock, written);
+            let result: Result<BlockDone, Refusal<BlockError>> =
+                if kept { result } else { result.and(Err(BlockError::BadLock.into())) };
             let at = env.now();
             env.to_workers.push(BlockAnswer { call: pending.call, at, result: Some(result) });
         }
