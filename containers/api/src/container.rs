@@ -36,6 +36,8 @@ message! {
         sealed: bool,
         /// Principal of the contract that pays.
         principal: u64,
+        /// Names it in the repossession record and in the list of all containers.
+        number: u64,
     }
 }
 

@@ -1,9 +1,26 @@
 //! Requests to physmem as a whole: looking at all of it, and the few authorities that init hands out.
 //!
-//! The first capability of this kind is init's. A copy made by `ControlShare` can only look.
+//! The first capability of this kind is init's and may do everything. A copy made by `ControlShare` may do less, and can
+//! always look.
 
 use crate::{MemoryError, Name};
-use kernel_protocol::{Bytes, Empty, message, protocol, word_enum};
+use bitflags::bitflags;
+use kernel_protocol::{Bytes, Empty, message, protocol, word_enum, word_flags};
+
+bitflags! {
+    /// What a control capability may do beyond looking.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+    pub struct ControlRights: u8 {
+        /// Hand out the authority for physical addresses.
+        const DMA = 1 << 0;
+        /// End contracts.
+        const END = 1 << 1;
+        /// Choose the policy.
+        const POLICY = 1 << 2;
+    }
+}
+
+word_flags!(ControlRights, u8);
 
 message! {
     /// All frames, by state, and what was done with them since boot.
@@ -231,16 +248,16 @@ protocol! {
     /// The address spaces.
     67 SpaceList { /** From the last answer. */ cursor: u64 } => SpaceEntry;
 
-    /// Destroys the contract of this principal. Not by a capability that can only look; not the root.
+    /// Destroys the contract of this principal, but not the root. END.
     68 ContractKill { /** Whose. */ principal: u64 } => Empty;
 
-    /// Another capability of this kind, that can only look. Out: capability.
-    69 ControlShare {} => Empty;
+    /// Another capability of this kind. Out: capability. Errors: `MissingRight` (more rights than this one has).
+    69 ControlShare { /** A subset of this capability's. */ rights: ControlRights } => Empty;
 
     /// The authority that the driver of a device shows to be told physical addresses ([`crate::dma`]). With the driver's
     /// contract: it answers for the frames that a device keeps too long, within its pin limit and guarantee; without it
-    /// the root contract does. The same device for each driver that it has, one after the other. Out: capability. Not
-    /// by a capability that can only look. Errors: `WrongObject`, `Stale`, `OutOfRange` (256 devices).
+    /// the root contract does. The same device for each driver that it has, one after the other. DMA. Out:
+    /// capability. Errors: `WrongObject`, `Stale`, `OutOfRange` (256 devices).
     70 DmaAuthority { /** Which device: the caller's own number for it. */ device: u64 } => Empty;
 
     /// How frames were taken back.
@@ -249,6 +266,6 @@ protocol! {
     /// Times that taking frames back took.
     72 LatencyStat { /** Which. */ which: Latency } => Latencies;
 
-    /// Another policy, from now on. Not by a capability that can only look.
+    /// Another policy, from now on. POLICY.
     73 PolicySet { /** Which. */ policy: PolicyKind } => Empty;
 }

@@ -1,7 +1,7 @@
 //! Requests to a lock that was passed on: what a driver does with the range it fills.
 
 use crate::MemoryError;
-use kernel_protocol::{Empty, Field, Malformed, Message, Reader, Writer, protocol};
+use kernel_protocol::{Field, Malformed, Message, Reader, Writer, message, protocol};
 
 /// Physical runs that one answer carries at most.
 pub const RUNS_PER_ANSWER: usize = 60;
@@ -51,6 +51,15 @@ impl Message for Runs {
     }
 }
 
+message! {
+    /// A release.
+    pub struct Released {
+        /// Bytes of the device that are in the owner's range: all that it wrote, or none where the lock had ended before and the
+        /// owner got other frames.
+        kept_bytes: u64,
+    }
+}
+
 protocol! {
     error MemoryError;
 
@@ -62,5 +71,5 @@ protocol! {
 
     /// The device has let go of every frame. Ends the passed lock, also a broken one: frames in quarantine
     /// are free again. Only what was written is kept. Errors: `LockGone`, `OutOfRange`.
-    49 LockRelease { /** Bytes that the device wrote. */ written_bytes: u64 } => Empty;
+    49 LockRelease { /** Bytes that the device wrote. */ written_bytes: u64 } => Released;
 }

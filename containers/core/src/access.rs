@@ -12,6 +12,7 @@
 use crate::frames::{Frames, Span};
 use crate::layout::{container, grant, lock};
 use crate::limits::LOCK_TERM_MAX_NS;
+use crate::mutations::{self, Mutation};
 use crate::record::{Container, Grant, Lock, Name, Records};
 use containers_api::{ContainerRights, LockMode, MemoryError};
 
@@ -167,5 +168,7 @@ pub fn locks_on<'a>(
 
 /// Bumps the version: something changed.
 pub fn changed(frames: &mut impl Frames, container: Name<Container>) {
-    frames.raise(container, container::VERSION, 1);
+    if !mutations::has(Mutation::KeepVersion) {
+        frames.raise(container, container::VERSION, 1);
+    }
 }

@@ -4,11 +4,12 @@ use crate::access::{Access, Intent, changed};
 use crate::frames::{Contents, Frames, Span, Whose};
 use crate::layout::{CONTAINER_GRANTS, CONTAINER_LOCKS, container};
 use crate::limits::OPERATION_PAGES_MAX;
+use crate::mutations::{self, Mutation};
 use crate::pages::{self, Entry};
 use crate::record::{Container, Contract, Name, Records};
 use crate::{eviction, grant, lock};
 use containers_api::container::ContainerStatus;
-use containers_api::{ContainerRights, MemoryError};
+use containers_api::{ContainerRights, LockMode, MemoryError};
 use kernel_abi::FRAME_BYTES;
 use kernel_abi::pmap::FrameSpan;
 
@@ -57,6 +58,7 @@ pub fn status(records: &impl Records, access: &Access, principal: u64) -> Contai
         rights: access.rights,
         sealed: records.get(this, container::SEALED),
         principal,
+        number: records.get(this, container::NUMBER),
     }
 }
 
@@ -69,7 +71,8 @@ pub fn resize(frames: &mut impl Frames, access: &Access, size: u64) -> Result<()
     let old = frames.get(access.container, container::PAGES);
     if size < old {
         let cut = Span { first: size, pages: old - size };
-        access.require_unlocked(frames, cut, Intent::Change)?;
+        // Not even its own: a lock's range lies within the container for as long as it is in force.
+        access.require_unlocked(frames, cut, Intent::Lock(LockMode::Fill))?;
         require_few_entries(frames, access.container, cut)?;
     }
     eviction::resize(frames, access.container, old, size)?;
@@ -167,10 +170,11 @@ pub fn touch(
     write: bool,
 ) -> Result<(), MemoryError> {
     let entry = pages::entry(frames, this, page);
-    if entry == Entry::LOST {
+    let silently = mutations::has(Mutation::LoseSilently);
+    if entry == Entry::LOST && !silently {
         return Err(MemoryError::Lost);
     }
-    if entry == Entry::ABSENT {
+    if entry.frame().is_none() {
         charge_absent(frames, this, Span::page(page))?;
         fill_absent(frames, this, Span::page(page), Contents::Zero);
     } else if write && entry.is_shared() {
@@ -183,7 +187,7 @@ pub fn touch(
 /// break. The page's charge pays. Where others hold the frame, mappings of the page are removed. The frame.
 pub fn unshare(frames: &mut impl Frames, this: Name<Container>, page: u64, entry: Entry) -> u32 {
     let old = entry.frame().expect("a page that is unshared is present");
-    if frames.holders(old) == 1 {
+    if frames.holders(old) == 1 || mutations::has(Mutation::ShareWrites) {
         pages::set(frames, this, page, entry.shared(false));
         return old;
     }
@@ -226,7 +230,9 @@ pub fn make_private(
 ) -> Result<(), MemoryError> {
     charge_absent(frames, this, span)?;
     fill_absent(frames, this, span, contents);
-    frames.unmap(this, span, Whose::Everybody);
+    if !mutations::has(Mutation::KeepOwnersMappings) {
+        frames.unmap(this, span, Whose::Everybody);
+    }
     for page in span.first..span.end() {
         let entry = pages::entry(frames, this, page);
         if entry.is_shared() {

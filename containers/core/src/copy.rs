@@ -54,7 +54,7 @@ impl Bytes {
 
 /// The pages that a byte range of an access touches.
 fn touched(records: &impl Records, access: &Access, offset: u64, bytes: u64) -> Result<Span, MemoryError> {
-    let end = offset.checked_add(bytes).ok_or(MemoryError::OutOfRange)?;
+    let end = offset.checked_add(bytes).filter(|&end| end > offset).ok_or(MemoryError::OutOfRange)?;
     let first = offset / FRAME_BYTES;
     let span = access.span(records, first, end.div_ceil(FRAME_BYTES) - first)?;
     require_bounded(span)?;

@@ -23,6 +23,7 @@ pub mod layout;
 pub mod limits;
 pub mod list;
 pub mod lock;
+pub mod mutations;
 pub mod pages;
 pub mod passing;
 pub mod record;

@@ -18,6 +18,7 @@ use crate::container::{make_private, require_bounded, zero_bytes};
 use crate::frames::{Contents, Frames, Span, Whose};
 use crate::layout::{CONTAINER_LOCKS, DEADLINES, container, lock};
 use crate::limits::LOCKS_PER_CONTAINER;
+use crate::mutations::{self, Mutation};
 use crate::record::{Lock, Name, Records};
 use crate::{grant, pages, passing};
 use containers_api::{ContainerRights, LockMode, MemoryError};
@@ -74,7 +75,7 @@ fn check(
     })?;
     let span = access.span(records, first, count)?;
     require_bounded(span)?;
-    if terms.term_ns == 0 {
+    if terms.term_ns.min(access.maximum_lock_ns(records)) == 0 {
         return Err(MemoryError::OutOfRange);
     }
     if terms.mode != LockMode::Stable {
@@ -197,7 +198,8 @@ pub fn break_all(
 /// Ends what has expired by `now`, passed locks first where moments are equal.
 pub fn expire(frames: &mut impl Frames, now: u64) {
     while let Some(first) = DEADLINES.first(frames, frames.roots().deadlines) {
-        if frames.get(first, lock::EXPIRES) > now {
+        let late = u64::from(mutations::has(Mutation::ExpireLate));
+        if frames.get(first, lock::EXPIRES) + late > now {
             return;
         }
         if frames.get(first, lock::PARENT).is_some() {
@@ -275,7 +277,7 @@ fn cut_tail(frames: &mut impl Frames, this: Name<Lock>, filled: u64, give_up: bo
 
 /// Clears the pages that are still raw.
 fn cleanse(frames: &mut impl Frames, this: Name<Lock>) {
-    if frames.get(this, lock::MODE) != LockMode::Dma {
+    if frames.get(this, lock::MODE) != LockMode::Dma || mutations::has(Mutation::KeepRaw) {
         return;
     }
     let (container, span) = (frames.get(this, lock::CONTAINER), span_of(frames, this));

@@ -36,6 +36,8 @@ impl Entry {
     const SHARED: u64 = 1 << 3;
     const RAW: u64 = 1 << 4;
     const FRAME_SHIFT: u32 = 8;
+    const AGE_SHIFT: u32 = 40;
+    const AGE: u64 = 0xff << Entry::AGE_SHIFT;
 
     /// A page with a frame of its own.
     pub const fn resident(frame: u32) -> Entry {
@@ -59,6 +61,16 @@ impl Entry {
     /// Whether the contents may be somebody else's: nobody may see them.
     pub const fn is_raw(self) -> bool {
         self.0 & Entry::RAW != 0
+    }
+
+    /// How a policy that looks at pages now and then has found this one, the last look in the highest bit; 0 says nothing.
+    pub const fn age(self) -> u8 {
+        (self.0 >> Entry::AGE_SHIFT) as u8
+    }
+
+    /// The same, with an age.
+    pub const fn aged(self, age: u8) -> Entry {
+        Entry(self.0 & !Entry::AGE | (age as u64) << Entry::AGE_SHIFT)
     }
 
     /// The same, marked as taking part in a logical copy or not.

@@ -18,6 +18,7 @@ use crate::container::make_private;
 use crate::frames::{Contents, Count, Frames, Span};
 use crate::layout::{OVERDUE, container, hold, lock};
 use crate::lock::{find, require_within, start_term, stop_term};
+use crate::mutations::{self, Mutation};
 use crate::pages::{self, Entry};
 use crate::record::{Container, Contract, Hold, Lock, Name, Records};
 use containers_api::{LockMode, MemoryError};
@@ -143,23 +144,25 @@ fn make_hold(
     Ok(made)
 }
 
-/// The driver lets go: the device has written so many bytes and will write no more. Also of a lock that has ended.
-/// Errors: `LockGone`, `OutOfRange`.
-pub fn release(frames: &mut impl Frames, number: u64, written: u64) -> Result<(), MemoryError> {
+/// The driver lets go: the device has written so many bytes and will write no more. Also of a lock that has ended, whose
+/// owner has other frames by now. How many of these bytes the owner has. Errors: `LockGone`, `OutOfRange`.
+pub fn release(frames: &mut impl Frames, number: u64, written: u64) -> Result<u64, MemoryError> {
     let Ok(this) = find_passed(frames, number) else {
         let found = OVERDUE.at_or_before(frames, frames.roots().overdue, number);
         let overdue = found.filter(|&found| frames.get(found, hold::LOCK) == number);
         end_hold(frames, overdue.ok_or(MemoryError::LockGone)?);
-        return Ok(());
+        return Ok(0);
     };
     require_within(frames, this, written)?;
+    let mut kept = 0;
     if let Some(told) = frames.get(this, lock::HOLD) {
         accept(frames, this, written);
         frames.count(Count::DmaBytes, written);
         end_hold(frames, told);
+        kept = written;
     }
     retire(frames, this);
-    Ok(())
+    Ok(kept)
 }
 
 /// What the device has written is raw no more. The rest of the last page is cleared.
@@ -169,7 +172,7 @@ fn accept(frames: &mut impl Frames, this: Name<Lock>, written: u64) {
         let entry = pages::entry(frames, container, span.first + index);
         if let (true, Some(frame)) = (entry.is_raw(), entry.frame()) {
             let valid = (written - index * FRAME_BYTES).min(FRAME_BYTES);
-            if valid < FRAME_BYTES {
+            if valid < FRAME_BYTES && !mutations::has(Mutation::KeepTail) {
                 frames.zero(frame, valid, FRAME_BYTES - valid);
             }
             pages::set(frames, container, span.first + index, entry.raw(false));

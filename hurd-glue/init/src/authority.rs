@@ -8,7 +8,7 @@ use crate::maker::StartError;
 use alloc::format;
 use alloc::vec::Vec;
 use containers_api::ContainerRights;
-use containers_api::control::DmaAuthority;
+use containers_api::control::{ControlShare, DmaAuthority};
 use core::fmt;
 use hurd_glue_init_core::servers::{DEVICE_PAGES, Grant, ROOT_BADGE, SERVERS, Server, Specification};
 use kernel_runtime::containers::{Container, MemoryCallError, OwnContainer, create_endpoint};
@@ -135,7 +135,6 @@ impl Authority {
     ) -> Result<Handle, GrantError> {
         let made = match grant {
             Grant::OwnEndpoint => return self.endpoint(server),
-            Grant::Control => return Ok(self.control),
             Grant::Archive => {
                 given.arguments.push(format!("archive-bytes={}", archive.bytes()).into_bytes());
                 return Ok(archive.handle());
@@ -145,6 +144,11 @@ impl Authority {
             Grant::Interrupt(line) => self.hardware(Kind::Interrupt, line.into(), 1)?,
             Grant::PciMemory => self.pci_memory(name, &mut given.arguments)?,
             Grant::DevicePages(pages) => self.free_device_pages(pages).map_err(GrantError::Memory)?,
+            Grant::Control(rights) => {
+                call_for_capability(self.control, &ControlShare { rights }, &[], Deadline::NEVER)
+                    .map_err(GrantError::Memory)?
+                    .1
+            }
             Grant::DmaAuthority => {
                 call_for_capability(self.control, &DmaAuthority { device: DISK }, &[], Deadline::NEVER)
                     .map_err(GrantError::Memory)?

@@ -83,6 +83,10 @@ system_calls! {
     TaskDeathNotice = 26,
     /// How a task is. `task` (INSPECT). Value: [`crate::task::TaskStatus`].
     TaskStatus = 27,
+    /// When a task's address space was active last. `task` (INSPECT). Value: the kernel's count of switches between address
+    /// spaces then, 0 for never; of one that is active, the count now. Switches of the fast path of a call are not counted: tasks
+    /// that answer each other there may have the same value.
+    TaskRun = 28,
 
     /// Sets where a thread starts and starts it. `thread` (CONFIGURE), `instruction pointer`,
     /// `stack pointer`, `first argument`, `second argument`, `priority`. Errors: `WrongState`,
@@ -140,7 +144,7 @@ system_calls! {
     PmapRemove = 50,
     /// Changes the protection of what is mapped. Arguments and errors as `PmapRemove`.
     PmapProtect = 51,
-    /// Reads and, where `clear` is 1, clears referenced and dirty bits. `frames`, `task`, `address`, `pages`
+    /// Reads referenced and dirty bits and clears both where `clear` is 1, the referenced bits alone where it is 2. `frames`, `task`, `address`, `pages`
     /// (at most [`crate::pmap::QUERY_PAGES`]), `output` (a byte a page, see [`crate::pmap::QUERY_PRESENT`]), `clear`.
     /// A 2 MiB page has one set of bits, told for each of its pages. Errors: `LargePage` (the bits of a part of a
     /// 2 MiB page were to be cleared).

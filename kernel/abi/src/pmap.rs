@@ -102,6 +102,13 @@ pub const QUERY_PAGES: u64 = 4096;
 /// Pages of one [`crate::SystemCall::PmapEnterDevice`] at most.
 pub const DEVICE_PAGES: u64 = 4096;
 
+/// What [`crate::SystemCall::PmapQuery`] clears: nothing.
+pub const QUERY_CLEAR_NOTHING: u64 = 0;
+/// Referenced and dirty bits.
+pub const QUERY_CLEAR_ALL: u64 = 1;
+/// Referenced bits; which pages were written stays known.
+pub const QUERY_CLEAR_REFERENCED: u64 = 2;
+
 /// Bit of a byte that [`crate::SystemCall::PmapQuery`] writes for a page: a mapping is present.
 pub const QUERY_PRESENT: u8 = 1 << 0;
 /// The page was read, written or executed since the bit was cleared last.

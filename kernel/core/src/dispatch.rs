@@ -136,7 +136,10 @@ impl<M: Machine> Kernel<M> {
     fn switch_to(&mut self, link: Link) -> bool {
         let task = self.machine.object::<Thread>(link).task.link;
         if task != self.processors[self.here].active_task {
-            let root = self.machine.object::<Task>(task).root;
+            self.switches += 1;
+            let object = self.machine.object::<Task>(task);
+            object.last_run = self.switches;
+            let root = object.root;
             self.machine.activate(root);
             self.processors[self.here].active_task = task;
         }

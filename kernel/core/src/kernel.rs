@@ -32,6 +32,8 @@ pub struct Kernel<M> {
     pub(crate) waiting: u32,
     /// The processor whose timer covers the wheel's next event, if any does.
     pub(crate) timekeeper: usize,
+    /// Switches between address spaces, those of the fast path left out.
+    pub(crate) switches: u64,
     pub(crate) timers: TimerWheel,
     pub(crate) interrupts: [InterruptLine; INTERRUPT_LINES],
     /// The task whose end is the end of the system.
@@ -81,6 +83,7 @@ impl<M: Machine> Kernel<M> {
             here: 0,
             waiting: 0,
             timekeeper: 0,
+            switches: 0,
             timers: TimerWheel::EMPTY,
             interrupts: [InterruptLine { notification: ObjectName::NONE, bits: 0 }; INTERRUPT_LINES],
             first_task: ObjectName::NONE,

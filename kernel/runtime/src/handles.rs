@@ -1,12 +1,19 @@
 //! Which entries of the task's capability table are free: a bitmap under a lock, no kernel calls but for the
 //! growth of the table.
 //!
+//! The table grows by a call to physmem, and a call drops what lies in the thread's receive window. So it does not grow while
+//! a received capability is being taken: [`make_room`], before each call, sees to it that there is room for what may come.
+//!
 //! An entry is either *taken* (somebody holds a [`crate::Capability`] for it, or keeps its number) or free, and
 //! then empty in the kernel. Rooms of the table that have no frame yet count as taken.
 
 use crate::sync::Mutex;
+use core::sync::atomic::{AtomicBool, Ordering};
 use kernel_abi::Handle;
 use kernel_abi::capability::{CAPABILITIES_PER_FRAME, CAPABILITIES_PER_TASK};
+
+/// Entries that are free before a call is made, if the contract can pay: more than one answer brings, since threads share them.
+const ROOM: u32 = 16;
 
 const WORDS: usize = CAPABILITIES_PER_TASK as usize / 64;
 
@@ -16,16 +23,20 @@ struct Table {
     free: [u64; WORDS],
     /// No word before this one has a free entry.
     first: usize,
+    /// Bits set.
+    count: u32,
 }
 
 impl Table {
     const fn new() -> Table {
-        Table { free: [0; WORDS], first: 0 }
+        Table { free: [0; WORDS], first: 0, count: 0 }
     }
 
     fn add(&mut self, first: u32, count: u32) {
         for entry in first..first.saturating_add(count).min(CAPABILITIES_PER_TASK) {
-            self.free[entry as usize / 64] |= 1 << (entry % 64);
+            let (word, bit) = (&mut self.free[entry as usize / 64], 1 << (entry % 64));
+            self.count += u32::from(*word & bit == 0);
+            *word |= bit;
         }
         self.first = self.first.min(first as usize / 64);
     }
@@ -35,6 +46,7 @@ impl Table {
         self.first = word;
         let bit = self.free[word].trailing_zeros();
         self.free[word] &= !(1 << bit);
+        self.count -= 1;
         Some(word as u32 * 64 + bit)
     }
 
@@ -48,12 +60,17 @@ impl Table {
 
     fn reserve(&mut self, entry: u32) {
         if let Some(word) = self.free.get_mut(entry as usize / 64) {
-            *word &= !(1 << (entry % 64));
+            let bit = 1 << (entry % 64);
+            self.count -= u32::from(*word & bit != 0);
+            *word &= !bit;
         }
     }
 }
 
 static TABLE: Mutex<Table> = Mutex::new(Table::new());
+
+/// Some thread makes room already.
+static GROWING: AtomicBool = AtomicBool::new(false);
 
 /// Adds entries that the table has got.
 pub fn add_room(first: Handle, count: u32) {
@@ -81,6 +98,16 @@ pub fn allocate_successive(count: u32) -> Option<Handle> {
     }
     grow()?;
     TABLE.lock().take_successive(count).map(Handle)
+}
+
+/// Sees to it that some entries are free, where a contract is there to pay for them.
+pub(crate) fn make_room() {
+    // Growing is a call, which comes here, too.
+    if TABLE.lock().count >= ROOM || GROWING.swap(true, Ordering::Acquire) {
+        return;
+    }
+    let _ = grow();
+    GROWING.store(false, Ordering::Release);
 }
 
 /// Gives an entry back, which is empty.
@@ -120,6 +147,19 @@ mod tests {
         assert_eq!(taken, (16..128).filter(|&entry| entry != 17).collect::<Vec<_>>());
         table.add(20, 1);
         assert_eq!((table.take(), table.take()), (Some(20), None));
+    }
+
+    #[test]
+    fn free_entries_are_counted() {
+        let mut table = Table::new();
+        table.add(16, 10);
+        table.add(16, 1);
+        table.reserve(17);
+        table.reserve(17);
+        assert_eq!(table.count, 9);
+        table.take().unwrap();
+        table.take_successive(4).unwrap();
+        assert_eq!(table.count, 4);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::layout::{CONTRACT, HEAP_BASE, HEAP_END, SPACE};
 use crate::sync::RawMutex;
 use crate::{Capability, Handle, ipc};
 use containers_api::MemoryError;
-use containers_api::container::Allocate;
+use containers_api::container::{Allocate, Deallocate, OPERATION_PAGES_MAX};
 use containers_api::contract::ContainerCreate;
 use containers_api::space::{Map, MapProtection};
 use core::alloc::Layout;
@@ -73,8 +73,20 @@ impl Growth {
             return Err(CallError::Refused(Refusal::new(MemoryError::OutOfRange)));
         }
         let container = self.container()?;
-        let allocate = Allocate { first_page, pages, any_contents: true };
-        ipc::call(container, &allocate, &[], Deadline::NEVER)?;
+        let mut allocated = 0;
+        while allocated < pages {
+            let part = (pages - allocated).min(OPERATION_PAGES_MAX);
+            let allocate = Allocate { first_page: first_page + allocated, pages: part, any_contents: true };
+            if let Err(error) = ipc::call(container, &allocate, &[], Deadline::NEVER) {
+                // What came before is not kept: a smaller chunk may be tried now.
+                for before in (0..allocated).step_by(OPERATION_PAGES_MAX as usize) {
+                    let give_up = Deallocate { first_page: first_page + before, pages: OPERATION_PAGES_MAX };
+                    let _ = ipc::call(container, &give_up, &[], Deadline::NEVER);
+                }
+                return Err(error);
+            }
+            allocated += part;
+        }
         let map = Map {
             address: HEAP_BASE + first_page * FRAME_BYTES,
             pages,

@@ -142,6 +142,7 @@ pub fn call_for_answer<R: Request>(
     capabilities: &[Handle],
     deadline: Deadline,
 ) -> Result<Answer<R::Reply>, CallError<R::Error>> {
+    crate::handles::make_room();
     loop {
         match call_once(endpoint, request, capabilities, deadline) {
             Err(CallError::Refused(refusal)) if refusal.error.is_again() && !deadline.has_passed() => {

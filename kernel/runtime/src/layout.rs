@@ -14,6 +14,10 @@ pub const STARTUP_BLOCK: u64 = 0x1000_0000;
 pub const STARTUP_BLOCK_BYTES: usize = 4096;
 /// The clock page, mapped when the task first asks for the time.
 pub const CLOCK_PAGE: u64 = 0x1000_1000;
+/// The pressure page, mapped when the task first asks how short frames are.
+pub const PRESSURE_PAGE: u64 = 0x1000_2000;
+/// The contract page, mapped when the task begins to watch its calls.
+pub const CONTRACT_PAGE: u64 = 0x1000_3000;
 /// The heap grows from here.
 pub const HEAP_BASE: u64 = 0x10_0000_0000;
 /// End of the heap's room.

@@ -4,7 +4,7 @@
 //! From the bottom up: [`syscall`] (one function a kernel call), [`handles`] and [`capability`] (who owns which
 //! entry of the task's table), [`ipc`] and [`server`] (typed calls and answers), [`startup`] and [`entry`]
 //! (how a task begins), [`logging`], [`clock`], [`sync`]. With the feature `heap`: [`heap`], [`containers`],
-//! [`files`], [`console`], [`threads`], [`process`].
+//! [`files`], [`console`], [`threads`], [`process`], [`self_paging`].
 //!
 //! This crate holds nearly all the unsafe code outside the kernel: the call stubs, the thread's own block,
 //! the heap and views of mapped pages. It also compiles for the host, where its logic is tested; a system
@@ -46,6 +46,8 @@ pub mod notification;
 pub mod process;
 #[cfg(feature = "heap")]
 mod ranges;
+#[cfg(feature = "heap")]
+pub mod self_paging;
 #[cfg(feature = "heap")]
 pub mod threads;
 

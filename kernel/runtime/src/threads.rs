@@ -8,13 +8,14 @@
 //! A thread's stack and block stay until the task ends: threads are for servers that run for ever, and what
 //! they cost is charged to the task's contract once.
 
-use crate::containers::{MemoryCallError, OwnContainer, create_thread_in, map_into};
+use crate::containers::{Container, MemoryCallError, OwnContainer, create_thread_in, map_into};
 use crate::current::{self, ThreadBlock};
 use crate::ipc::CallError;
 use crate::layout::SPACE;
 use crate::syscall::{self, ThreadState};
 use crate::{Handle, KernelError, handles, memory};
 use alloc::boxed::Box;
+use containers_api::container::SetEviction;
 use containers_api::space::MapProtection;
 use core::sync::atomic::{AtomicU8, Ordering};
 use kernel_abi::FRAME_BYTES;
@@ -38,23 +39,62 @@ struct Start {
     stack_low: u64,
 }
 
+/// Has pages of the calling thread's stack be there, so that it takes no memory later: `BYTES` below where it stands now.
+#[inline(never)]
+pub fn touch_stack<const BYTES: usize>() {
+    let mut room = [0_u8; BYTES];
+    for page in room.chunks_mut(FRAME_BYTES as usize) {
+        page[0] = 1;
+    }
+    core::hint::black_box(&mut room);
+}
+
 /// Starts a thread that does some work and ends; `stack_pages` of stack come as they are touched.
 pub fn spawn(stack_pages: u64, work: impl FnOnce() + Send + 'static) -> Result<(), MemoryCallError> {
+    spawn_at(PRIORITY.load(Ordering::Relaxed), stack_pages, work)
+}
+
+/// The same at another priority, at most the caller's own.
+pub fn spawn_at(
+    priority: u8,
+    stack_pages: u64,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<(), MemoryCallError> {
+    spawn_prepared(priority, stack_pages, Box::new(work), |_| Ok(()))
+}
+
+/// The same for a thread that must be able to run when there are no frames: its stack is there before it starts, and is never
+/// seized. Errors: also `NotAdmitted` (the guarantee has no room for the stack beside what is firm already).
+pub fn spawn_resident(stack_pages: u64, work: impl FnOnce() + Send + 'static) -> Result<(), MemoryCallError> {
+    let vital = SetEviction { rank: 0, discardable: false, vital: true };
+    spawn_prepared(PRIORITY.load(Ordering::Relaxed), stack_pages, Box::new(work), |stack| {
+        stack.allocate(0..stack_pages + 1, false)?;
+        stack.set_eviction(&vital).map(drop)
+    })
+}
+
+fn spawn_prepared(
+    priority: u8,
+    stack_pages: u64,
+    work: Box<dyn FnOnce() + Send>,
+    prepare: impl FnOnce(&Container) -> Result<(), MemoryCallError>,
+) -> Result<(), MemoryCallError> {
     let no_room = || CallError::Kernel(KernelError::NoTable);
     let window = handles::allocate_successive(MESSAGE_CAPABILITIES as u32).ok_or_else(no_room)?;
     let pages = stack_pages + 1;
     let container = OwnContainer::new(pages)?;
+    prepare(&container)?;
     let guard = memory::reserve(pages + 1).ok_or_else(no_room)?;
     let stack_low = guard + FRAME_BYTES;
     map_into(SPACE, stack_low, &container, 0..pages, MapProtection::WRITE)?;
     let thread = create_thread_in(SPACE)?;
     let block = stack_low + stack_pages * FRAME_BYTES;
-    let start = Box::new(Start { work: Box::new(work), block, window, stack_low });
+    let start = Box::new(Start { work, block, window, stack_low });
     let state = ThreadState {
         instruction_pointer: entry_address(),
         stack_pointer: block,
         arguments: [Box::into_raw(start) as u64, 0],
-        priority: PRIORITY.load(Ordering::Relaxed),
+        priority,
     };
     syscall::thread_start(thread.handle(), &state)?;
     // The container and the thread live until the task ends.

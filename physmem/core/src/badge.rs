@@ -19,15 +19,12 @@ pub enum BadgeKind {
     Lock = 4,
     /// An address space.
     Space = 5,
-    /// All of physmem; the rights are [`CONTROL_FULL`] or none.
+    /// All of physmem; the rights are [`containers_api::control::ControlRights`].
     Control = 6,
     /// The authority to be told physical addresses; names the contract that answers for the frames, the rights are
     /// the device's number.
     Dma = 7,
 }
-
-/// Right of a control capability that may do more than look.
-pub const CONTROL_FULL: u8 = 1;
 
 /// A badge.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -11,6 +11,7 @@ use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
 use crate::waits::Shortage;
 use containers_api::MemoryError;
+use containers_core::mutations::{self, Mutation};
 use containers_core::record::{Contract, Field, Name, Records};
 
 /// Which count of a contract a charge goes to.
@@ -71,6 +72,11 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         let guaranteed = self.get(payer, contract::GUARANTEED);
         let charged = self.charged(payer);
         let total = charged.checked_add(frames).ok_or(MemoryError::ContractExhausted)?;
+        let refused =
+            total <= guaranteed && total + 16 > guaranteed && mutations::has(Mutation::ShortGuarantee);
+        if frames != 0 && (refused || mutations::is_refused()) {
+            return Err(MemoryError::ContractExhausted);
+        }
         if what != Charge::Page && self.firm(payer) + frames > guaranteed {
             return Err(MemoryError::ContractExhausted);
         }
@@ -86,7 +92,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         }
         let before = self.extra_of(payer);
         self.charged += frames;
-        self.raise(payer, what.field(), frames);
+        let lost = what == Charge::Page && frames == 1 && mutations::has(Mutation::LoseCharge);
+        self.raise(payer, what.field(), if lost { 0 } else { frames });
         self.use_claim(payer, frames);
         self.extra_changed(payer, before);
         Ok(())

@@ -13,7 +13,22 @@ use containers_api::MemoryError;
 use containers_api::page::{Fate, PAGE_WORDS, contract as place};
 use containers_core::layout::container;
 use containers_core::record::{Contract, Name, Records};
+use core::sync::atomic::{Ordering, fence};
 use kernel_abi::Handle;
+
+/// Changes a page that others read while it is written: the sequence word is odd meanwhile. The fences keep compiler and
+/// processor from moving the changes out of that time, or from making one change of two.
+pub(crate) fn write_shared(
+    words: &mut [u64; PAGE_WORDS],
+    sequence: usize,
+    change: impl FnOnce(&mut [u64; PAGE_WORDS]),
+) {
+    words[sequence] += 1;
+    fence(Ordering::Release);
+    change(words);
+    fence(Ordering::Release);
+    words[sequence] += 1;
+}
 
 impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// Keeps a notification for calls, and makes the page. Errors: `Limit`, `ContractExhausted`, `WrongObject`.
@@ -79,11 +94,11 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             (place::EXPIRES, self.get(this, contract::EXPIRES)),
         ];
         let words: &mut [u64; PAGE_WORDS] = self.memory.words_mut(frame);
-        words[place::SEQUENCE] += 1;
-        for (word, value) in says {
-            words[word] = value;
-        }
-        words[place::SEQUENCE] += 1;
+        write_shared(words, place::SEQUENCE, |words| {
+            for (word, value) in says {
+                words[word] = value;
+            }
+        });
     }
 
     /// Adds an entry to the repossession record.
@@ -97,12 +112,12 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         let words: &mut [u64; PAGE_WORDS] = self.memory.words_mut(frame);
         let index = words[place::SEIZURES] as usize % place::RECORD_ENTRIES;
         let first = place::RECORD + index * place::RECORD_ENTRY;
-        words[place::SEQUENCE] += 1;
-        words[first] = number;
-        words[first + 1] = run.span.first;
-        words[first + 2] = run.span.pages;
-        words[first + 3] = fate as u64 | sequence << 8;
-        words[place::SEIZURES] += 1;
-        words[place::SEQUENCE] += 1;
+        write_shared(words, place::SEQUENCE, |words| {
+            words[first] = number;
+            words[first + 1] = run.span.first;
+            words[first + 2] = run.span.pages;
+            words[first + 3] = fate as u64 | sequence << 8;
+            words[place::SEIZURES] += 1;
+        });
     }
 }

@@ -10,6 +10,7 @@ use crate::limits::CALL_GRACE_NS;
 use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
 use containers_core::container::Step;
+use containers_core::mutations::{self, Mutation};
 use containers_core::record::{Contract, Name, Records};
 use kernel_abi::Handle;
 
@@ -70,6 +71,9 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             self.give_notice(this);
         } else {
             self.counters.terminations += 1;
+            if mutations::has(Mutation::ForgetEnd) {
+                return self.forget_end(this);
+            }
             self.destroy_later(this, None);
         }
     }

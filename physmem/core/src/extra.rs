@@ -125,7 +125,12 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
 
     /// Extra frames whose term is over.
     pub fn callable(&self, payer: Name<Contract>) -> u64 {
-        let over = TERMS.iter().filter(|(_, end)| self.get(payer, *end) <= self.now);
+        self.callable_by(payer, self.now)
+    }
+
+    /// Extra frames whose term will be over at a moment.
+    pub(crate) fn callable_by(&self, payer: Name<Contract>, moment: u64) -> u64 {
+        let over = TERMS.iter().filter(|(_, end)| self.get(payer, *end) <= moment);
         over.map(|(count, _)| self.get(payer, *count)).sum()
     }
 

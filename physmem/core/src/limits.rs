@@ -53,6 +53,22 @@ pub const SEIZE_STEP_PAGES: u64 = 128;
 /// Pages whose use a policy looks at in one step.
 pub const SCAN_STEP_PAGES: u64 = 512;
 
+/// Pages that a policy looks at before it chooses whom to call: what it has not seen by then counts as in use.
+pub const ROUND_PAGES: u64 = 16_384;
+
+/// Pages passed over, because they are in use, in a search for some to seize, before any will do; [`SEARCH_PAGES_PER_FRAME`]
+/// more for each that was found.
+pub const SEARCH_PAGES_MAX: u64 = 16_384;
+
+/// See [`SEARCH_PAGES_MAX`].
+pub const SEARCH_PAGES_PER_FRAME: u64 = 8;
+
+/// Pages that a pass over all holders of extra frames looks at, about; of more it looks at a part.
+pub const PASS_PAGES: u64 = 4096;
+
+/// Time between two passes.
+pub const PASS_INTERVAL_NS: u64 = 100_000_000;
+
 /// Least time between two choices of whom to call, while callers wait and nobody is found.
 pub const RELIEF_INTERVAL_NS: u64 = 1_000_000;
 

@@ -19,9 +19,9 @@ use crate::latency::Histogram;
 use crate::layout::contract;
 use crate::limits::{self, FRAMES_MAX, lending_margin};
 use crate::pmap::{Pmap, RecordMemory};
+use crate::policy::Central;
 use crate::waits::{FrameWait, FrameWaits, Shortage};
 use crate::zeroing::ZeroQueue;
-use containers_api::control::PolicyKind;
 use containers_core::frames::Roots;
 use containers_core::record::{Container, Contract, Name, Record, Records, Size, Space};
 use kernel_abi::Handle;
@@ -137,7 +137,8 @@ pub struct Physmem<'a, P, M> {
     /// The first deadline that was missed, as long as what follows from it goes on.
     pub(crate) seizing_since: Option<u64>,
     pub(crate) next_relief: Option<u64>,
-    pub(crate) policy: PolicyKind,
+    /// The policy in force, with its notes.
+    pub(crate) policy: Central,
     pub(crate) pressure_frame: Option<u32>,
     pub(crate) published: u64,
     pub(crate) latencies: LatencyRecord,
@@ -190,7 +191,7 @@ impl<'a, P: Pmap, M: RecordMemory> Physmem<'a, P, M> {
             seizing: 0,
             seizing_since: None,
             next_relief: None,
-            policy: PolicyKind::ClientOrder,
+            policy: Central::default(),
             pressure_frame,
             published: u64::MAX,
             latencies: LatencyRecord::default(),

@@ -11,6 +11,7 @@ use crate::pmap::{Pmap, RecordMemory};
 use containers_api::space::MapProtection;
 use containers_core::frames::{Span, Whose};
 use containers_core::layout::container;
+use containers_core::mutations::{self, Mutation};
 use containers_core::record::{Container, Mapping, Name, Records, Space};
 use kernel_abi::pmap::{PageRange, Protection};
 use kernel_abi::{FRAME_BYTES, Handle, KernelError};
@@ -156,7 +157,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     fn run_batch(&mut self, batch: &mut Batch) {
         let Some(space) = batch.space else { return };
         let used = core::mem::take(&mut batch.used);
-        if used != 0 && !self.get(space, space::ENDED) {
+        let forgotten = if batch.protect { Mutation::ForgetWriteProtect } else { Mutation::ForgetUnmap };
+        if used != 0 && !self.get(space, space::ENDED) && !mutations::has(forgotten) {
             self.change_ranges(space, &batch.ranges[..used], batch.protect);
         }
     }

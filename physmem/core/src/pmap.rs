@@ -15,6 +15,17 @@ pub enum EnterError {
     Refused(KernelError),
 }
 
+/// Which of the bits that processors set a query clears.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Clear {
+    /// None.
+    Nothing,
+    /// That a page was referenced; that it was written stays known.
+    Referenced,
+    /// Both.
+    All,
+}
+
 /// A kernel object to make.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NewObject {
@@ -79,9 +90,11 @@ pub trait Pmap {
     fn kill(&mut self, task: Handle);
     /// Empties an entry of physmem's table.
     fn drop_handle(&mut self, handle: Handle);
-    /// Looks which pages were used, a byte a page ([`kernel_abi::pmap::QUERY_PRESENT`] and the others), and clears the bits
-    /// where asked. Pages whose task has ended were not.
-    fn query(&mut self, task: Handle, address: u64, output: &mut [u8], clear: bool);
+    /// Looks which pages were used, a byte a page ([`kernel_abi::pmap::QUERY_PRESENT`] and the others), and clears bits as
+    /// asked. Pages whose task has ended were not.
+    fn query(&mut self, task: Handle, address: u64, output: &mut [u8], clear: Clear);
+    /// When a task's address space was active last, by a count that grows as processors change between address spaces; 0: never.
+    fn last_run(&mut self, task: Handle) -> u64;
     /// Copies a notification's capability, as far as it can be signalled, to an empty entry of physmem's table. Errors: it is
     /// none.
     fn keep_notification(&mut self, sent: Handle, kept: Handle) -> Result<(), KernelError>;

@@ -9,6 +9,7 @@ use crate::pmap::{Pmap, RecordMemory};
 use containers_api::MemoryError;
 use containers_core::frames::{Contents, Count, Frames, Roots, Span, Whose};
 use containers_core::layout::{EVICTION_ORDER, container, hold};
+use containers_core::mutations::{self, Mutation};
 use containers_core::record::{Container, Contract, Grant, Hold, Name, Records};
 use kernel_abi::pmap::FrameSpan;
 
@@ -74,7 +75,9 @@ impl<P: Pmap, M: RecordMemory> Frames for Physmem<'_, P, M> {
     }
 
     fn unpin(&mut self, payer: Name<Contract>, pages: u64) {
-        self.lower(payer, contract::PINNED, pages);
+        if !mutations::has(Mutation::KeepPins) {
+            self.lower(payer, contract::PINNED, pages);
+        }
     }
 
     fn set_aside(&mut self, payer: Name<Contract>, pages: u64) -> Result<(), MemoryError> {
@@ -128,6 +131,9 @@ impl<P: Pmap, M: RecordMemory> Frames for Physmem<'_, P, M> {
 
     fn quarantine(&mut self, this: Name<Hold>, frame: u32) {
         assert!(self.database.holders(frame) == 1, "a device writes to a shared frame");
+        if mutations::has(Mutation::SkipQuarantine) {
+            return self.leave(frame);
+        }
         self.database.change(frame, State::Held, State::Quarantined);
         self.database.set_next_quarantined(frame, self.get(this, hold::FRAMES));
         self.set(this, hold::FRAMES, frame);

@@ -1,11 +1,12 @@
 //! Looking at how pages are used: the bits that processors set, gathered over all mappings of a page.
 //!
 //! A page's use is looked at where it is mapped. Clearing the bits clears them in every mapping, so that several who look
-//! would disturb each other: only the owner and the policy clear.
+//! would disturb each other: only the owner and the policy clear. The policy leaves it known which pages were written; of
+//! references each sees those since the last look of either.
 
 use crate::layout::{CONTAINER_MAPPINGS, mapping, space};
 use crate::machine::Physmem;
-use crate::pmap::{Pmap, RecordMemory};
+use crate::pmap::{Clear, Pmap, RecordMemory};
 use containers_api::container::{
     PAGE_DIRTY, PAGE_LOST, PAGE_PRESENT, PAGE_REFERENCED, PAGE_SHARED, PageStates, QUERY_PAGES_MAX,
 };
@@ -41,7 +42,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         }
         let mut states = [0; PIECE];
         let states = &mut states[..span.pages as usize];
-        self.look(access.container, span, states, clear);
+        let cleared = if clear { Clear::All } else { Clear::Nothing };
+        self.look(access.container, span, states, cleared);
         for (state, page) in states.iter_mut().zip(span.first..) {
             let entry = pages::entry(self, access.container, page);
             let bits = [
@@ -57,7 +59,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     }
 
     /// Adds to each page's state whether it was referenced and written, over all its mappings.
-    pub(crate) fn look(&mut self, this: Name<Container>, span: Span, states: &mut [u8], clear: bool) {
+    pub(crate) fn look(&mut self, this: Name<Container>, span: Span, states: &mut [u8], clear: Clear) {
         let mut next = CONTAINER_MAPPINGS.first(self, this);
         while let Some(here) = next {
             next = self.get(here, mapping::NEXT);

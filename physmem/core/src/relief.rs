@@ -5,6 +5,7 @@
 //! All of it goes in steps between messages, so that nobody waits long for physmem: [`Physmem::has_work`] says that there is more to
 //! do now, [`Physmem::work`] does a step of it, [`Physmem::next_deadline`] says when time alone brings more.
 
+use crate::contract_page::write_shared;
 use crate::extra::HOLDERS;
 use crate::layout::contract;
 use crate::limits::RELIEF_INTERVAL_NS;
@@ -30,12 +31,14 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// Goes on where frames are short, after something has changed or time has passed.
     pub(crate) fn relieve(&mut self) {
         self.lapse_claims();
+        self.look_if_due();
         if self.waits.count() != 0 {
             self.serve_waits();
         }
         let deficit = if self.extra == 0 { 0 } else { self.deficit() };
         if deficit == 0 && self.called == 0 && self.seizing == 0 && self.over_limit == 0 {
             self.next_relief = None;
+            self.choose_by_policy(0);
             self.publish_pressure(Level::None);
             return;
         }
@@ -59,9 +62,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             }
             outstanding += this.due(holder);
         });
-        if deficit > outstanding {
-            self.choose_by_policy(deficit - outstanding);
-        }
+        self.choose_by_policy(deficit.saturating_sub(outstanding));
         let goes_on = self.deficit() != 0 || self.called != 0 || self.over_limit != 0;
         self.next_relief = goes_on.then(|| self.next_moment());
     }
@@ -95,13 +96,23 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
 
     /// Whether there is work that should go on as soon as no message waits.
     pub fn has_work(&self) -> bool {
+        self.has_other_work() || self.policy_has_work()
+    }
+
+    fn has_other_work(&self) -> bool {
         self.seizing != 0 || self.has_going() || self.is_ending_due()
     }
 
     /// A step of work of bounded length. [`Physmem::worked`] is to follow.
     pub fn work(&mut self, now: u64) {
         self.advance(now);
-        if self.seizing != 0 {
+        self.begin_step();
+        // Looking and the rest take turns, so that neither waits for the end of the other.
+        if self.policy_has_work() && (!self.has_other_work() || self.policy.is_its_turn()) {
+            if self.policy_step() {
+                self.next_relief = Some(self.next_moment());
+            }
+        } else if self.seizing != 0 {
             let mut next = self.holders.first;
             while let Some(holder) = next {
                 next = self.get(holder, HOLDERS.next);
@@ -143,12 +154,12 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         }
         let (waiters, extra) = (self.waits.count(), self.extra);
         let words: &mut [u64; PAGE_WORDS] = self.memory.words_mut(page);
-        words[pressure::SEQUENCE] += 1;
-        words[pressure::LEVEL] = level as u64;
-        words[pressure::ROOM] = room;
-        words[pressure::LENDABLE] = lendable;
-        words[pressure::WAITERS] = waiters;
-        words[pressure::EXTRA] = extra;
-        words[pressure::SEQUENCE] += 1;
+        write_shared(words, pressure::SEQUENCE, |words| {
+            words[pressure::LEVEL] = level as u64;
+            words[pressure::ROOM] = room;
+            words[pressure::LENDABLE] = lendable;
+            words[pressure::WAITERS] = waiters;
+            words[pressure::EXTRA] = extra;
+        });
     }
 }

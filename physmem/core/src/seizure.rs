@@ -12,11 +12,13 @@ use crate::layout::contract;
 use crate::limits::SEIZE_STEP_PAGES;
 use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
+use crate::policy::Found;
 use containers_api::LockMode;
 use containers_api::page::Fate;
 use containers_core::access::{changed, locks_on, mode_in_force, span_of};
 use containers_core::frames::{Frames, Span, Whose};
 use containers_core::layout::{EVICTION_ORDER, container};
+use containers_core::mutations::{self, Mutation};
 use containers_core::record::{Container, Contract, Name, Records};
 use containers_core::{lock, runs};
 
@@ -32,26 +34,41 @@ pub struct Run {
 impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// Seizes some of what is to be seized from a contract.
     pub(crate) fn seize_step(&mut self, this: Name<Contract>) {
-        let wanted = self.get(this, contract::SEIZING).min(self.extra_of(this));
+        let wanted = self.get(this, contract::SEIZING).min(self.over(this));
         let mut left = wanted.min(SEIZE_STEP_PAGES);
+        let mut searches_on = false;
         while left > 0 {
-            let Some(run) = self.next_run(this, left) else { break };
-            self.seize(this, run);
-            left -= run.span.pages;
-            if run.span.pages == 0 {
-                break;
+            match self.next_run(this, left) {
+                Found::Run(run) => {
+                    self.seize(this, run);
+                    left -= run.span.pages;
+                }
+                found => {
+                    searches_on = found == Found::Later;
+                    break;
+                }
             }
         }
         let taken = wanted.min(SEIZE_STEP_PAGES) - left;
         let before = self.get(this, contract::SEIZING);
         // What could not be found will not be found in the next step either.
-        let after = if left > 0 { 0 } else { before.saturating_sub(taken).min(self.extra_of(this)) };
+        let after =
+            if left > 0 && !searches_on { 0 } else { before.saturating_sub(taken).min(self.over(this)) };
         self.set(this, contract::SEIZING, after);
         self.seizing = self.seizing + after - before;
     }
 
-    fn next_run(&mut self, this: Name<Contract>, most: u64) -> Option<Run> {
-        self.run_in_order(this, most).or_else(|| self.run_by_policy(this, most))
+    /// Extra frames whose term is over. What was given back since a deadline came out of the oldest terms; what runs is its
+    /// holder's still.
+    fn over(&self, this: Name<Contract>) -> u64 {
+        if mutations::has(Mutation::SeizeEarly) { self.extra_of(this) } else { self.callable(this) }
+    }
+
+    fn next_run(&mut self, this: Name<Contract>, most: u64) -> Found {
+        match self.run_in_order(this, most) {
+            Some(run) => Found::Run(run),
+            None => self.run_by_policy(this, most),
+        }
     }
 
     fn run_in_order(&self, this: Name<Contract>, most: u64) -> Option<Run> {

@@ -10,6 +10,7 @@ use crate::limits::WAITERS_PER_CONTRACT;
 use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
 use containers_api::MemoryError;
+use containers_core::mutations::{self, Mutation};
 use containers_core::record::{Contract, Name, Records};
 use kernel_abi::Handle;
 use kernel_abi::fault::RESUME;
@@ -138,6 +139,9 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
 
     /// Answers those whose frames are there.
     pub(crate) fn serve_waits(&mut self) {
+        if mutations::has(Mutation::ForgetWaiter) {
+            return;
+        }
         while let Some(first) = self.waits.first() {
             if let Some(payer) = self.resolve::<Contract>(first.contract) {
                 // The guarantee may have become smaller meanwhile, and other callers have claims on it.

@@ -14,6 +14,7 @@ use crate::limits::{OWN_SEARCH, ZERO_STOCK, ZERO_STOCK_STEP};
 use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
 use containers_core::frames::Contents;
+use containers_core::mutations::{self, Mutation};
 use kernel_abi::FRAME_BYTES;
 use kernel_abi::pmap::FrameRange;
 
@@ -79,7 +80,9 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             return frame;
         }
         let frame = self.take_dirty().expect("what is charged finds a frame");
-        self.queue_zero(frame, 0, FRAME_BYTES);
+        if !mutations::has(Mutation::SkipZeroing) {
+            self.queue_zero(frame, 0, FRAME_BYTES);
+        }
         self.counters.zeroed += 1;
         frame
     }

@@ -8,6 +8,7 @@ use crate::serve::{INIT_ENDED, OBJECTS, mint};
 use crate::window::{self, RecordWindow};
 use containers_api::container::{Allocate, ContainerStat, Copy};
 use containers_api::contract::{ContainerCreate, SpaceCreate};
+use containers_api::control::ControlRights;
 use containers_api::space::{Map, MapProtection, ThreadCreate};
 use containers_api::{ContainerRights, MemoryError, Name};
 use containers_core::pages;
@@ -280,7 +281,7 @@ fn install(
     let minted = [
         (layout::SPACE, space),
         (layout::CONTRACT, contract),
-        (GIVEN[0].1, Logic::control_badge(true)),
+        (GIVEN[0].1, Logic::control_badge(ControlRights::all())),
         (GIVEN[2].1, archive),
     ];
     for (entry, badge) in minted {

@@ -1,11 +1,14 @@
 //! The kernel as physmem's logic wants it: each operation is carried through, however often the kernel is called away.
 
 use kernel_abi::boot::{ENDPOINT, FRAMES};
-use kernel_abi::pmap::{BATCH_ITEMS, FrameRange, FrameSpan, Mapping, PageRange};
+use kernel_abi::pmap::{
+    BATCH_ITEMS, FrameRange, FrameSpan, Mapping, PageRange, QUERY_CLEAR_ALL, QUERY_CLEAR_NOTHING,
+    QUERY_CLEAR_REFERENCED,
+};
 use kernel_abi::{Handle, KernelError, Kind, Rights};
 use kernel_runtime::server::{self, Outgoing};
 use kernel_runtime::syscall::{self, NewTask, Stopped};
-use physmem_core::pmap::{EnterError, NewObject, Pmap};
+use physmem_core::pmap::{Clear, EnterError, NewObject, Pmap};
 
 /// Code that a task is given which physmem ends.
 const ENDED_BY_PHYSMEM: u32 = 137;
@@ -122,11 +125,21 @@ impl Pmap for KernelCalls {
         syscall::capability_drop(handle).expect("physmem's own handles are in its table");
     }
 
-    fn query(&mut self, task: Handle, address: u64, output: &mut [u8], clear: bool) {
+    fn query(&mut self, task: Handle, address: u64, output: &mut [u8], clear: Clear) {
+        let clear = match clear {
+            Clear::Nothing => QUERY_CLEAR_NOTHING,
+            Clear::Referenced => QUERY_CLEAR_REFERENCED,
+            Clear::All => QUERY_CLEAR_ALL,
+        };
         // A task that has ended uses nothing; where a large page lies its bits are told and not cleared.
         if syscall::pmap_query(FRAMES, task, address, output, clear).is_err() {
-            let _ = syscall::pmap_query(FRAMES, task, address, output, false);
+            let _ = syscall::pmap_query(FRAMES, task, address, output, QUERY_CLEAR_NOTHING);
         }
+    }
+
+    fn last_run(&mut self, task: Handle) -> u64 {
+        // Of a task that is gone nobody asks; it would be first to be looked at.
+        syscall::task_run(task).unwrap_or(0)
     }
 
     fn keep_notification(&mut self, sent: Handle, kept: Handle) -> Result<(), KernelError> {

@@ -3,7 +3,7 @@
 //!
 //! The tests under `tests/system` boot through the same code, so the module boundary is: [`setup`] and
 //! [`build`] give a [`build::Guest`]; [`archive`] packs it; [`machine`] says what QEMU is given;
-//! [`session`] runs it to its [`ending::Ending`]; [`report`] explains a bad one.
+//! [`session`] runs it to its [`ending::Ending`]; [`report`] explains a bad one. [`stress`] is `cargo run -- stress`.
 //!
 //! Nothing here knows a protocol of the guest beyond five facts: the archive's member names, the byte
 //! stream of the first serial port, the log on the debug console, `backtrace:` lines in it, and the numbers
@@ -27,7 +27,9 @@ pub mod qmp;
 pub mod report;
 pub mod session;
 pub mod setup;
+pub mod simulate;
 pub mod start;
+pub mod stress;
 pub mod symbols;
 pub mod terminal;
 

@@ -34,6 +34,8 @@ pub struct Machine {
     pub command_line: String,
     /// How instructions are run.
     pub accelerator: Accelerator,
+    /// Record the run, or replay one that was; instructions must be counted.
+    pub replay: Option<Replay>,
     /// Wait for a debugger.
     pub gdb: bool,
 }
@@ -67,6 +69,15 @@ pub enum Serial {
     Pipes,
 }
 
+/// QEMU's record of everything that reaches a machine from outside (QEMU system emulation, "Record/replay").
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Replay {
+    /// Write it to this file.
+    Record(PathBuf),
+    /// Read it from this file, and let nothing else in.
+    Replay(PathBuf),
+}
+
 /// How QEMU runs instructions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Accelerator {
@@ -93,7 +104,10 @@ impl Machine {
         let mut add = |option: &str, value: OsString| arguments.extend([OsString::from(option), value]);
         add("-machine", "pc".into());
         for (option, value) in self.accelerator.options() {
-            add(option, value.into());
+            match &self.replay {
+                Some(replay) if *option == "-icount" => add(option, replay.counted()?),
+                _ => add(option, value.into()),
+            }
         }
         add("-smp", self.cpus.to_string().into());
         add("-m", format!("{}K", self.memory_bytes >> 10).into());
@@ -114,7 +128,13 @@ impl Machine {
             add("-object", format!("throttle-group,id={SPEED},x-bps-read={limit}").into());
         }
         if let Some(disk) = &self.disk {
-            add("-blockdev", disk.description()?.to_string().into());
+            let description = disk.description()?;
+            // The record holds when each request of the disk was done.
+            let description = match self.replay {
+                None => named(description),
+                Some(_) => named(json!({"driver": "blkreplay", "image": description})),
+            };
+            add("-blockdev", description.to_string().into());
             add("-device", "virtio-blk-pci,drive=disk0,disable-legacy=on".into());
         }
         if self.gdb {
@@ -151,7 +171,24 @@ impl Disk {
             None => file,
             Some(_) => json!({"driver": "throttle", "throttle-group": SPEED, "file": file}),
         };
-        Ok(json!({"driver": "raw", "node-name": "disk0", "read-only": true, "file": file}))
+        Ok(json!({"driver": "raw", "read-only": true, "file": file}))
+    }
+}
+
+/// A block device by the name that the disk's controller knows it by.
+fn named(mut description: Value) -> Value {
+    description["node-name"] = "disk0".into();
+    description["read-only"] = true.into();
+    description
+}
+
+impl Replay {
+    /// The value of `-icount`.
+    fn counted(&self) -> Result<OsString> {
+        match self {
+            Replay::Record(file) => with_path("shift=0,rr=record,rrfile=", file, ""),
+            Replay::Replay(file) => with_path("shift=0,rr=replay,rrfile=", file, ""),
+        }
     }
 }
 
@@ -193,6 +230,7 @@ mod tests {
             qmp: "/q".into(),
             command_line: String::new(),
             accelerator: Accelerator::Emulation,
+            replay: None,
             gdb: false,
         }
     }
@@ -262,6 +300,19 @@ mod tests {
         let described: Value = serde_json::from_str(&values(&machine, "-blockdev")[0]).unwrap();
         assert_eq!(described["file"]["throttle-group"], "speed");
         assert_eq!(described["file"]["file"]["filename"], "/d");
+    }
+
+    #[test]
+    fn a_recorded_machine_has_its_disk_behind_the_record() {
+        let accelerator = Accelerator::CountedEmulation;
+        let record = Some(Replay::Record("/r,1".into()));
+        let machine = Machine { accelerator, replay: record, ..machine() };
+        assert_eq!(values(&machine, "-icount"), ["shift=0,rr=record,rrfile=/r,,1"]);
+        let described: Value = serde_json::from_str(&values(&machine, "-blockdev")[0]).unwrap();
+        assert_eq!((&described["driver"], &described["node-name"]), (&json!("blkreplay"), &json!("disk0")));
+        assert_eq!(described["image"]["file"]["filename"], "/my, \"odd\" disk.img");
+        let machine = Machine { replay: Some(Replay::Replay("/r".into())), ..machine };
+        assert_eq!(values(&machine, "-icount"), ["shift=0,rr=replay,rrfile=/r"]);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 
 use clap::Parser;
 use std::process::ExitCode;
-use tests_runner::options::Options;
-use tests_runner::{interrupt, start};
+use tests_runner::options::{Command, Options};
+use tests_runner::{interrupt, simulate, start, stress};
 
 /// Exit status when the runner could not do its own part.
 const FAILED: u8 = 125;
@@ -13,7 +13,12 @@ const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    match start::start(&options) {
+    let result = match &options.command {
+        Some(Command::Simulate { arguments }) => simulate::simulate(arguments),
+        Some(Command::Stress(options)) => stress::run(options),
+        None => start::start(&options),
+    };
+    match result {
         Ok(status) => ExitCode::from(status),
         Err(_) if interrupt::requested() => ExitCode::from(INTERRUPTED),
         Err(failure) => {

@@ -1,6 +1,8 @@
 //! The command line of `cargo run`.
 
-use clap::Parser;
+use crate::stress::StressOptions;
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,10 +26,29 @@ Exit status: with --exec that of the last command (0 to 99). 2: bad option. 100:
 did not answer. 101: the first task ended. 102: the system did not come up. 124: the time ran out.
 125: anything else went wrong. 130: interrupted.";
 
+/// What the runner does other than boot.
+#[derive(Subcommand, Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Run the logic of physmem, file server and driver in a simulator, from seeds (`simulate --help`)
+    #[command(disable_help_flag = true)]
+    Simulate {
+        /// Handed on to the simulator
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Boot tasks that misbehave and tasks that check that the laws are kept, and say what came of it
+    Stress(StressOptions),
+}
+
 /// Builds Tenure and boots it under QEMU to a shell on this terminal.
 #[derive(Parser, Clone, PartialEq, Eq, Debug)]
 #[command(name = "tenure", bin_name = "cargo run --", version, after_help = AFTER_HELP)]
+#[command(disable_help_subcommand = true, args_conflicts_with_subcommands = true)]
 pub struct Options {
+    /// Something else than booting
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Run shell commands: their output alone is printed, the last one's status returned
     #[arg(long, value_name = "COMMANDS")]
     pub exec: Option<String>,
@@ -143,6 +164,18 @@ mod tests {
     }
 
     #[test]
+    fn arguments_of_the_simulator_are_its_own() {
+        let simulate = |arguments: &[&str]| {
+            let arguments = arguments.iter().map(OsString::from).collect();
+            Some(Command::Simulate { arguments })
+        };
+        assert_eq!(parse(&["simulate"]).unwrap().command, simulate(&[]));
+        let given = ["--seeds", "0..5", "--help"];
+        assert_eq!(parse(&[&["simulate"], &given[..]].concat()).unwrap().command, simulate(&given));
+        assert!(parse(&["--icount", "simulate"]).is_err(), "nothing is booted");
+    }
+
+    #[test]
     fn bad_arguments_end_with_status_2() {
         let cases: &[&[&str]] = &[
             &["--no-such-option"],
@@ -157,6 +190,7 @@ mod tests {
             &["--disk", "x", "--no-disk"],
             &["--kvm", "--icount"],
             &["--exec", "a", "--exec", "b"],
+            &["--exec", "a", "stress"],
         ];
         for case in cases {
             assert_eq!(parse(case).expect_err(&format!("{case:?}")).exit_code(), 2, "{case:?}");

@@ -31,6 +31,7 @@ pub const GUEST_CRATES: &[GuestCrate] = &[
     GuestCrate { folder: "hurd-glue/shell/server", place: Place::Member("shell") },
     GuestCrate { folder: "hurd-glue/programs", place: Place::Folder("bin") },
     GuestCrate { folder: "tests/guest", place: Place::Folder("test") },
+    GuestCrate { folder: "tests/stress", place: Place::Folder("stress") },
 ];
 
 /// Name by which lines of a backtrace call the kernel.

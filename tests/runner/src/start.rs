@@ -71,6 +71,7 @@ fn machine(options: &Options, guest: &Guest, image: Option<PathBuf>, archive: &P
             (false, true) => Accelerator::CountedEmulation,
             (false, false) => Accelerator::Emulation,
         },
+        replay: None,
         gdb: options.gdb,
     }
 }

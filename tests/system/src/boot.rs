@@ -185,6 +185,7 @@ impl Boot {
                 qmp: PathBuf::new(),
                 command_line: String::new(),
                 accelerator: self.accelerator,
+                replay: None,
                 gdb: false,
             };
             Ok((Session::start(machine)?, log, archive))

@@ -162,7 +162,8 @@ impl Driver {
         let slot = match hardware.disk.submit(&read.extents, runs, clock::now()) {
             Ok(slot) => slot,
             Err(error) => {
-                lock.release(0);
+                // The device was never told the frames.
+                let _ = lock.release(0);
                 return Err(error.into());
             }
         };
@@ -201,16 +202,19 @@ impl Driver {
 /// Ends the lock, then answers the caller.
 fn answer(pending: &mut PendingTable, completion: Completion) {
     let Some(Pending { reply, lock }) = pending.take(completion.slot) else { return };
-    if let Err(refusal) = completion.result {
-        log::warn!("a read failed: {} ({})", refusal.error, refusal.detail);
-    }
+    let mut result = completion.result;
     if completion.frames_safe {
-        lock.release(completion.written);
+        // What was read into frames that are not the caller's any more was not read.
+        let released = lock.release(completion.written);
+        result = result.and_then(|done| released.map(|()| done));
     } else {
         lock.keep();
     }
+    if let Err(refusal) = result {
+        log::warn!("a read failed: {} ({})", refusal.error, refusal.detail);
+    }
     if let Some(reply) = reply {
         // A caller that is gone needs no answer.
-        let _ = reply.send(Outgoing::answer(&completion.result));
+        let _ = reply.send(Outgoing::answer(&result));
     }
 }

@@ -16,11 +16,15 @@ use kernel_runtime::{Capability, Deadline, Handle};
 pub struct PassedLock(Capability);
 
 impl PassedLock {
-    /// The device has let go, having written so many bytes from the start.
-    pub fn release(self, written_bytes: u64) {
+    /// The device has let go, having written so many bytes from the start. Errors: they are not in the range, because the lock
+    /// was over before.
+    pub fn release(self, written_bytes: u64) -> Result<(), Refusal<BlockError>> {
         let release = LockRelease { written_bytes };
-        // Of a lock that expired meanwhile physmem still takes the release; one that is gone needs none.
-        let _ = call(self.0.handle(), &release, &[], Deadline::NEVER);
+        match call(self.0.handle(), &release, &[], Deadline::NEVER) {
+            Ok(released) if released.kept_bytes == written_bytes => Ok(()),
+            Ok(_) => Err(Refusal::with_detail(BlockError::BadLock, u64::from(MemoryError::LockGone.code()))),
+            Err(error) => Err(bad_lock(error)),
+        }
     }
 
     /// The device has not let go and never will: the frames stay in quarantine, and the capability with them.

@@ -14,7 +14,7 @@
 //! A page at the end of the file counts as whole if the request covers all of it, with what lies beyond the end.
 //! Each step is small enough for one lock and one disk request, so that a read costs a constant number of messages a step.
 
-use crate::cache::{CachedRun, FileKey, PageIndex, Reservation};
+use crate::cache::{CachedRun, FileKey, Places, Reservation};
 use crate::map::Backing;
 use crate::{Inode, PAGE_BYTES, Source, Volume, VolumeError};
 use filesystems_api::block::{Extent, Extents, SECTOR_BYTES};
@@ -134,7 +134,7 @@ impl Read {
     pub fn next<S: Source>(
         &self,
         volume: &mut Volume<S>,
-        index: &mut PageIndex,
+        index: &mut impl Places,
         done: u64,
     ) -> Result<Step, VolumeError> {
         let position = self.offset + done;
@@ -160,8 +160,7 @@ impl Read {
         let direct = self.direct && whole > 0;
         let zeros = if whole > 0 { wanted.min(whole) } else { wanted };
         let most = self.disk_pages.clamp(1, STEP_PAGES).min(if direct { zeros } else { wanted });
-        let uncached =
-            (1..most).take_while(|pages| !index.contains(self.key(), page + pages)).count() as u64 + 1;
+        let uncached = index.uncached(self.key(), page, most);
         Ok(match gather(volume, &self.inode, page, uncached, zeros)? {
             Gathered::Zero { pages } => {
                 let (bytes, valid) = extent(pages);

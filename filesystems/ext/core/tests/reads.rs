@@ -4,7 +4,7 @@
 mod support;
 
 use filesystems_api::block::Extents;
-use filesystems_ext_core::cache::{FileKey, PageIndex};
+use filesystems_ext_core::cache::{FileKey, PageIndex, Reservation};
 use filesystems_ext_core::plan::{COPY_PAGES, Read, STEP_PAGES, Step};
 use filesystems_ext_core::{Inode, Resolved, Volume};
 use std::os::unix::fs::FileExt;
@@ -29,6 +29,12 @@ struct Server {
     disk: Memory,
     index: PageIndex,
     cache: Vec<u8>,
+    /// Pages of the cache that were seized.
+    lost: Vec<bool>,
+    /// Seizes pages now and then.
+    thief: Option<Random>,
+    /// Copies that were refused.
+    refused: u32,
     /// How often each kind of step was taken: copy, zero, direct, fill, assemble.
     taken: [u32; 5],
 }
@@ -40,6 +46,9 @@ impl Server {
             disk: image.disk.clone(),
             index: PageIndex::new(places),
             cache: vec![STALE; places as usize * PAGE],
+            lost: vec![false; places as usize],
+            thief: None,
+            refused: 0,
             taken: [0; 5],
         }
     }
@@ -82,12 +91,20 @@ impl Server {
         let mut done = 0;
         loop {
             client.steps += 1;
+            self.steal();
             assert!(client.steps < 4000, "no progress");
             let step = read.next(&mut self.volume, &mut self.index, done).unwrap();
             self.count(&step);
             match step {
                 Step::Done => return (done, client),
                 Step::NoPlace => panic!("no place in the cache"),
+                Step::Copy { run, source_offset, bytes, .. } if self.is_lost(source_offset, bytes) => {
+                    self.refused += 1;
+                    for offset in (0..run.pages).filter(|offset| self.lost[(run.place + offset) as usize]) {
+                        self.index.lose(&run, offset);
+                    }
+                    self.index.release(run);
+                }
                 Step::Copy { run, source_offset, destination_offset, bytes, valid } => {
                     assert!(
                         source_offset / PAGE as u64 == u64::from(run.place) && valid > 0 && valid <= bytes
@@ -122,6 +139,7 @@ impl Server {
                         let length = reservation.pages as usize * PAGE;
                         let place = reservation.place as usize * PAGE;
                         self.cache[place..place + length].copy_from_slice(&range[..length]);
+                        self.make_good(&reservation);
                         self.index.publish(reservation, key, file_page);
                     }
                     client.container[start..start + range.len()].copy_from_slice(&range);
@@ -132,6 +150,7 @@ impl Server {
                     let mut range = vec![0; reservation.pages as usize * PAGE];
                     self.dma(&mut range, &extents, filled);
                     self.cache[place..place + range.len()].copy_from_slice(&range);
+                    self.make_good(&reservation);
                     self.index.publish(reservation, key, file_page);
                 }
                 Step::Assemble { reservation, file_page } => {
@@ -139,10 +158,40 @@ impl Server {
                     let page = &mut self.cache[place..place + PAGE];
                     page.fill(0);
                     self.volume.read(&inode, file_page * PAGE as u64, page).unwrap();
+                    self.make_good(&reservation);
                     self.index.publish(reservation, key, file_page);
                 }
             }
         }
+    }
+
+    /// Somebody takes a page, and somebody wants some back.
+    fn steal(&mut self) {
+        let Some(thief) = &mut self.thief else { return };
+        if thief.below(4) == 0 {
+            let page = thief.below(self.lost.len() as u64) as usize;
+            self.lost[page] = true;
+            self.cache[page * PAGE..][..PAGE].fill(STALE);
+        }
+        if thief.below(16) == 0
+            && let Some(run) = self.index.retire(8)
+        {
+            for page in run.place..run.place + run.pages {
+                self.lost[page as usize] = false;
+                self.cache[page as usize * PAGE..][..PAGE].fill(0);
+            }
+            self.index.retired(run);
+        }
+        self.index.set_growth(thief.below(2) == 0);
+    }
+
+    fn is_lost(&self, offset: u64, bytes: u64) -> bool {
+        let pages = offset as usize / PAGE..(offset + bytes).div_ceil(PAGE as u64) as usize;
+        self.lost[pages].contains(&true)
+    }
+
+    fn make_good(&mut self, reservation: &Reservation) {
+        self.lost[reservation.place as usize..][..reservation.pages as usize].fill(false);
     }
 
     fn count(&mut self, step: &Step) {
@@ -200,9 +249,26 @@ const FILES: [&str; 12] = [
 
 #[test]
 fn random_reads_agree_with_the_files() {
+    random_reads(|server, _| server.index = PageIndex::new(40));
+}
+
+/// Pages of the cache are seized and called back while reads go on: never a wrong byte.
+#[test]
+fn random_reads_agree_with_the_files_while_the_cache_is_taken_away() {
+    let refused = random_reads(|server, seed| {
+        server.index = PageIndex::with_floor(40, 8);
+        server.thief = Some(Random(seed + 99));
+    });
+    assert!(refused > 100, "{refused} copies were refused");
+}
+
+/// Copies that were refused because of seized pages.
+fn random_reads(prepare: impl Fn(&mut Server, u64)) -> u32 {
+    let mut refused = 0;
     for (seed, image) in images().iter().enumerate() {
         let mut random = Random(seed as u64 + 7);
         let mut server = Server::new(image, 40);
+        prepare(&mut server, seed as u64);
         for name in FILES {
             let path = image.tree.join(name);
             let file = std::fs::File::open(&path).unwrap();
@@ -227,7 +293,9 @@ fn random_reads_agree_with_the_files() {
         let [.., assemble] = server.taken;
         assert!(server.taken[..4].iter().all(|&count| count > 20), "{:?}", server.taken);
         assert_eq!(assemble > 20, small_blocks, "{:?} {:?}", image.kind, server.taken);
+        refused += server.refused;
     }
+    refused
 }
 
 #[test]

@@ -131,10 +131,8 @@ impl FileSystem for Worker {
     }
 
     fn file_system(&self) -> Result<FileSystemStatus> {
-        self.with(|state| {
-            let (cached_pages, hits, misses) = state.index.counts();
-            Ok(FileSystemStatus { cached_pages, hits, misses, ..state.volume.status() })
-        })
+        let (cached_pages, hits, misses) = self.mounted()?.cache.index().counts();
+        self.with(|state| Ok(FileSystemStatus { cached_pages, hits, misses, ..state.volume.status() }))
     }
 }
 

@@ -10,7 +10,8 @@
 //!   bounce page        <── metadata, by DMA ────┘
 //! ```
 //! [`WORKERS`] threads answer requests; they are the table of requests in progress. What they share lies behind one
-//! [`gate::Gate`], held while metadata is looked at and never while contents move.
+//! [`gate::Gate`], held while metadata is looked at and never while contents move; but for the [`cache`], which one more thread
+//! takes frames from when the contract is called.
 //!
 //! A disk without a file system is served all the same: every request is refused with the reason.
 #![no_std]
@@ -19,6 +20,7 @@
 
 extern crate alloc;
 
+mod cache;
 mod disk;
 mod files;
 mod gate;
@@ -29,6 +31,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use files::{Server, Worker};
 use filesystems_serve::serve;
+use kernel_runtime::self_paging::{InOrder, Watch};
 use kernel_runtime::startup::Startup;
 use kernel_runtime::{Handle, threads};
 use mount::mount;
@@ -39,8 +42,8 @@ kernel_runtime::program!(main);
 /// [`filesystems_ext_core::plan::STEP_PAGES`] under way, which together the driver can answer for.
 pub const WORKERS: usize = 4;
 
-/// Bytes of stack that a worker touches at its start, so that it takes no memory later. Its stack has
-/// [`threads::STACK_PAGES`].
+/// Bytes of stack that the first worker touches at its start, so that it takes no memory later; those of the others are
+/// resident.
 const STACK_BYTES: usize = 48 << 10;
 
 /// Bytes of heap that requests may use for a moment: taken and given back at the start, for the same reason.
@@ -56,29 +59,24 @@ fn main(startup: Startup<'static>) -> i32 {
     };
     let server: &'static Server = Box::leak(Box::new(Server { mounted: mount(block) }));
     drop(Vec::<u8>::with_capacity(HEAP_BYTES));
+    if let Ok(mounted) = &server.mounted
+        && let Err(error) = Watch::start(InOrder::new().cache(&mounted.cache))
+    {
+        log::error!("calls for frames of the cache are not answered: {error}");
+    }
     for index in 1..WORKERS {
-        let started = threads::spawn(threads::STACK_PAGES, move || work(endpoint, server, index));
+        let started = threads::spawn_resident(threads::STACK_PAGES, move || work(endpoint, server, index));
         if let Err(error) = started {
             log::error!("only {index} of {WORKERS} threads: {error}");
             break;
         }
     }
+    threads::touch_stack::<STACK_BYTES>();
     work(endpoint, server, 0);
     CANNOT_SERVE
 }
 
 fn work(endpoint: Handle, server: &'static Server, index: usize) {
-    touch_stack();
     let error = serve(endpoint, &Worker { server, index });
     log::error!("the endpoint is gone ({error:?})");
-}
-
-/// Has every page of the stack that a request may need be there.
-#[inline(never)]
-fn touch_stack() {
-    let mut room = [0_u8; STACK_BYTES];
-    for page in room.chunks_mut(kernel_abi::FRAME_BYTES as usize) {
-        page[0] = 1;
-    }
-    core::hint::black_box(&mut room);
 }

@@ -1,6 +1,7 @@
 //! Carrying out the steps of a read. Locks, copies and disk requests happen outside the gate; what they rely on is kept
 //! in place by the page index (pages in use) and by locks (the client's range).
 
+use crate::cache::Cache;
 use crate::disk::LOCK_TERM_NS;
 use crate::files::{Worker, volume_refusal};
 use crate::mount::{Mounted, State};
@@ -8,11 +9,12 @@ use containers_api::container::Locked;
 use containers_api::{ContainerRights, LockMode, MemoryError};
 use filesystems_api::block::Extents;
 use filesystems_api::file::{FileError, IoReadContainer, ReadDone};
-use filesystems_ext_core::cache::{FileKey, Reservation};
+use filesystems_ext_core::cache::{CachedRun, FileKey, Places, Reservation};
 use filesystems_ext_core::plan::{Read, STEP_PAGES, Step};
 use filesystems_ext_core::{Inode, PAGE_BYTES};
 use filesystems_serve::{ClientContainer, Result, memory_refusal};
 use kernel_protocol::ErrorCode;
+use kernel_runtime::containers::MemoryCallError;
 
 /// A read in progress.
 struct Reading<'a> {
@@ -27,6 +29,9 @@ struct Reading<'a> {
     /// How often it may still be tried to make do with the places that the cache has memory for.
     memory_attempts: u32,
 }
+
+/// Parts in which pages that were read are copied to the cache at most.
+const COPY_IN_PARTS: usize = 4;
 
 /// Attempts until a read is refused for lack of memory for the cache.
 const MEMORY_ATTEMPTS: u32 = 4;
@@ -79,6 +84,10 @@ impl Worker {
 }
 
 impl Reading<'_> {
+    fn cache(&self) -> &'static Cache {
+        &self.mounted.cache
+    }
+
     fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         work(&mut self.mounted.state.enter(self.worker.index))
     }
@@ -89,18 +98,19 @@ impl Reading<'_> {
         if done >= self.careful_until {
             self.read.disk_pages = STEP_PAGES;
         }
-        let next = self.with(|state| self.read.next(&mut state.volume, &mut state.index, done));
+        let mut cache = self.cache();
+        let next = self.with(|state| self.read.next(&mut state.volume, &mut cache, done));
         match next.map_err(volume_refusal)? {
             Step::Done => return Ok(true),
             Step::NoPlace => return Err(FileError::Busy.into()),
             Step::Copy { run, source_offset, destination_offset, bytes, valid } => {
-                let copied = self.copy(source_offset, destination_offset, bytes, valid);
-                self.with(|state| state.index.release(run));
+                let copied = self.copy_cached(&run, source_offset, destination_offset, bytes, valid);
+                self.cache().index().release(run);
                 copied?;
             }
             Step::Zero { destination_offset, bytes, valid } => {
-                let source = self.mounted.zeros_offset + destination_offset % PAGE_BYTES;
-                self.copy(source, destination_offset, bytes, valid)?;
+                let source = self.cache().zeros_offset + destination_offset % PAGE_BYTES;
+                self.copy(source, destination_offset, bytes, valid).map_err(memory_refusal)?;
             }
             Step::Direct { first_page, pages, extents, valid, file_page } => {
                 self.direct(&Filled { first_page, pages, valid, file_page }, &extents)?;
@@ -114,15 +124,39 @@ impl Reading<'_> {
     }
 
     /// Copies from the cache container to the client.
-    fn copy(&mut self, source: u64, destination: u64, bytes: u64, valid: u64) -> Result<()> {
-        let copied = self
-            .mounted
-            .cache
-            .copy_to(source, &self.client.container, destination, bytes)
-            .map_err(memory_refusal)?;
+    fn copy(
+        &mut self,
+        source: u64,
+        destination: u64,
+        bytes: u64,
+        valid: u64,
+    ) -> core::result::Result<(), MemoryCallError> {
+        let copied = self.cache().container.copy_to(source, &self.client.container, destination, bytes)?;
         self.done.moved_bytes += copied.moved_bytes;
         self.done.bytes += valid;
         Ok(())
+    }
+
+    /// Copies cached pages. Where some of them were seized nothing is done: they are forgotten, and the next step reads them from
+    /// the disk.
+    fn copy_cached(
+        &mut self,
+        run: &CachedRun,
+        source: u64,
+        destination: u64,
+        bytes: u64,
+        valid: u64,
+    ) -> Result<()> {
+        match self.copy(source, destination, bytes, valid) {
+            Err(error) if error.refusal() == Some(MemoryError::Lost) => {
+                // If none of them is lost, a page of the client's is.
+                match self.cache().forget_lost(run).map_err(memory_refusal)? {
+                    0 => Err(memory_refusal(error)),
+                    _ => Ok(()),
+                }
+            }
+            copied => copied.map_err(memory_refusal),
+        }
     }
 
     /// Has the disk write into the client's own frames, and caches what it wrote before the client gets at it again.
@@ -153,7 +187,7 @@ impl Reading<'_> {
     /// while nobody can write to them; that counts only if the container did not change until the lock ended.
     fn publish(&self, filled: &Filled, locked: Locked) -> Result<()> {
         let client = &self.client.container;
-        self.with(|state| state.index.count_misses(filled.pages));
+        self.cache().index().count_misses(filled.pages);
         if !self.client.rights.contains(ContainerRights::COPY_OUT) {
             return client.unlock(locked.lock, filled.valid).map(drop).map_err(memory_refusal);
         }
@@ -167,40 +201,32 @@ impl Reading<'_> {
         let cached = self.copy_in(filled);
         let unlocked = client.unlock(locked.lock, filled.valid);
         let is_current = matches!(unlocked, Ok(after) if after == version);
-        self.with(|state| {
-            for (reservation, page) in cached.into_iter().flatten() {
-                if is_current {
-                    state.index.publish(reservation, self.key, page);
-                } else {
-                    state.index.cancel(reservation);
-                }
+        for (reservation, page) in cached.into_iter().flatten() {
+            if is_current {
+                self.cache().index().publish(reservation, self.key, page);
+            } else {
+                self.cache().index().cancel(reservation);
             }
-        });
+        }
         unlocked.map(drop).map_err(memory_refusal)
     }
 
-    /// Copies the pages to places in the cache, in at most two parts, since places do not always lie one after the
-    /// other. Returns what was copied, with the page of the file.
-    fn copy_in(&self, filled: &Filled) -> [Option<(Reservation, u64)>; 2] {
-        let mut cached = [None, None];
+    /// Copies the pages to places in the cache, in a few parts, since places do not always lie one after the other. Returns what
+    /// was copied, with the page of the file.
+    fn copy_in(&self, filled: &Filled) -> [Option<(Reservation, u64)>; COPY_IN_PARTS] {
+        let mut cached = [const { None }; COPY_IN_PARTS];
         let mut copied = 0;
         for part in &mut cached {
             let left = (filled.pages - copied) as u32;
-            let Some(reservation) =
-                self.with(|state| if left > 0 { state.index.reserve(left) } else { None })
-            else {
-                break;
-            };
+            let reservation = if left > 0 { self.cache().reserve(left) } else { None };
+            let Some(reservation) = reservation else { break };
             let pages = u64::from(reservation.pages);
             let source = (filled.first_page + copied) * PAGE_BYTES;
             let destination = u64::from(reservation.place) * PAGE_BYTES;
-            let result =
-                self.client.container.copy_to(source, &self.mounted.cache, destination, pages * PAGE_BYTES);
+            let cache = &self.cache().container;
+            let result = self.client.container.copy_to(source, cache, destination, pages * PAGE_BYTES);
             if let Err(error) = result {
-                self.with(|state| match error.refusal() {
-                    Some(MemoryError::ContractExhausted) => state.index.exhausted(reservation),
-                    _ => state.index.cancel(reservation),
-                });
+                self.cache().not_filled(reservation, &error);
                 break;
             }
             *part = Some((reservation, filled.file_page + copied));
@@ -217,23 +243,21 @@ impl Reading<'_> {
         filled: u64,
         file_page: u64,
     ) -> Result<()> {
-        let cache = &self.mounted.cache;
+        let cache = &self.cache().container;
         let (first, pages) = (u64::from(reservation.place), u64::from(reservation.pages));
         let locked = match cache.lock(first..first + pages, LockMode::Dma, LOCK_TERM_NS) {
             Ok(locked) => locked,
-            Err(error) => return self.no_memory(reservation, error.refusal()),
+            Err(error) => return self.no_memory(reservation, &error),
         };
         let result = self.mounted.disk.fill(cache, locked.lock, extents);
         let valid = if result.is_ok() { filled } else { 0 };
         let unlocked = cache.unlock(locked.lock, valid);
-        self.with(|state| {
-            if result.is_ok() && unlocked.is_ok() {
-                state.index.count_misses(pages);
-                state.index.publish(reservation, self.key, file_page);
-            } else {
-                state.index.cancel(reservation);
-            }
-        });
+        if result.is_ok() && unlocked.is_ok() {
+            self.cache().index().count_misses(pages);
+            self.cache().index().publish(reservation, self.key, file_page);
+        } else {
+            self.cache().index().cancel(reservation);
+        }
         result.map_err(|error| error.file_refusal())?;
         unlocked.map(drop).map_err(memory_refusal)
     }
@@ -246,37 +270,33 @@ impl Reading<'_> {
             page.fill(0);
             let read =
                 state.volume.read(&self.read.inode, file_page * PAGE_BYTES, page).map_err(volume_refusal)?;
-            let copied = state.assembly.container.copy_to(0, &self.mounted.cache, destination, PAGE_BYTES);
+            let cache = &self.cache().container;
+            let copied = state.assembly.container.copy_to(0, cache, destination, PAGE_BYTES);
             Ok(copied.map(|_| read))
         });
         match read {
             Ok(Ok(bytes)) => {
                 self.done.moved_bytes += bytes as u64;
-                self.with(|state| {
-                    state.index.count_misses(1);
-                    state.index.publish(reservation, self.key, file_page);
-                });
+                self.cache().index().count_misses(1);
+                self.cache().index().publish(reservation, self.key, file_page);
                 Ok(())
             }
-            Ok(Err(error)) => self.no_memory(reservation, error.refusal()),
+            Ok(Err(error)) => self.no_memory(reservation, &error),
             Err(refusal) => {
-                self.with(|state| state.index.cancel(reservation));
+                self.cache().index().cancel(reservation);
                 Err(refusal)
             }
         }
     }
 
     /// The cache could not take the pages. Where memory is short the read goes on with places that have some.
-    fn no_memory(&mut self, reservation: Reservation, error: Option<MemoryError>) -> Result<()> {
-        let is_short = error == Some(MemoryError::ContractExhausted);
-        self.with(|state| match is_short {
-            true => state.index.exhausted(reservation),
-            false => state.index.cancel(reservation),
-        });
-        if is_short && self.memory_attempts > 0 {
+    fn no_memory(&mut self, reservation: Reservation, error: &MemoryCallError) -> Result<()> {
+        self.cache().not_filled(reservation, error);
+        if error.refusal() == Some(MemoryError::ContractExhausted) && self.memory_attempts > 0 {
             self.memory_attempts -= 1;
             return Ok(());
         }
-        Err(if error == Some(MemoryError::PinLimit) { FileError::Busy } else { FileError::NoMemory }.into())
+        let is_pinned_full = error.refusal() == Some(MemoryError::PinLimit);
+        Err(if is_pinned_full { FileError::Busy } else { FileError::NoMemory }.into())
     }
 }

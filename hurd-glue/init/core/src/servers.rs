@@ -1,6 +1,7 @@
 //! The table of servers: name, memory, priority, and every capability that each is given. What a server is not
 //! given here it cannot do.
 
+use containers_api::control::ControlRights;
 use kernel_abi::Rights;
 
 /// Which server, by its place in [`SERVERS`].
@@ -34,8 +35,8 @@ pub enum Grant {
     PciMemory,
     /// The boot archive, to look at and copy from; adds the argument `archive-bytes`.
     Archive,
-    /// Looking at all of physmem's records and ending contracts.
-    Control,
+    /// Looking at all of physmem's records, and what else its rights allow.
+    Control(ControlRights),
     /// Being told physical addresses.
     DmaAuthority,
     /// Pages that the device itself reads and writes at all times. They are init's, since the device goes on when its driver
@@ -92,6 +93,9 @@ const CONSOLE_ALL: u64 = 0b111;
 /// Write and read.
 const CONSOLE_PROGRAM: u64 = 0b011;
 
+/// What a person may do at the shell: end tasks and choose the policy, but not hand out physical addresses.
+const SHELL_CONTROL: ControlRights = ControlRights::END.union(ControlRights::POLICY);
+
 /// Pages of the disk's queue.
 pub const DEVICE_PAGES: u64 = 10;
 
@@ -145,7 +149,7 @@ pub const SERVERS: &[Specification] = &[
         grants: &[
             ("console", Grant::Client(Server::Console, CONSOLE_ALL)),
             ("console-program", Grant::Client(Server::Console, CONSOLE_PROGRAM)),
-            ("control", Grant::Control),
+            ("control", Grant::Control(SHELL_CONTROL)),
         ],
         mounts: &[("/", Server::Ext), ("/.boot", Server::Bootfs)],
     },
@@ -177,7 +181,7 @@ mod tests {
         assert_eq!(holders(|grant| matches!(grant, Grant::DmaAuthority)), [Server::Block]);
         assert_eq!(holders(|grant| matches!(grant, Grant::DevicePages(_))), [Server::Block]);
         assert_eq!(holders(|grant| matches!(grant, Grant::PciMemory)), [Server::Block]);
-        assert_eq!(holders(|grant| matches!(grant, Grant::Control)), [Server::Shell]);
+        assert_eq!(holders(|grant| matches!(grant, Grant::Control(_))), [Server::Shell]);
         assert_eq!(holders(|grant| matches!(grant, Grant::Archive)), [Server::Bootfs]);
         assert_eq!(holders(|grant| matches!(grant, Grant::Ports(..))), [Server::Console, Server::Block]);
         assert_eq!(holders(|grant| matches!(grant, Grant::Client(Server::Block, _))), [Server::Ext]);

@@ -1,5 +1,8 @@
 //! How init's memory is divided: fixed guarantees for the servers, of which none grows by serving, and what is
 //! left for the shell and its programs.
+//!
+//! Every frame that may be guaranteed is: physmem lends what is guaranteed and idle. So the file server has little of its own, and its
+//! cache fills what the shell does not use, until the shell or a program uses it.
 
 use crate::servers::{DEVICE_PAGES, SERVERS, Server};
 
@@ -29,13 +32,18 @@ pub const fn disk_frames(all: &Share) -> u64 {
     if all.guaranteed < ROOMY_FRAMES { 128 } else { 256 }
 }
 
+/// Frames of memory for which the file server has one frame of bookkeeping guaranteed: index and page array of a cache that has
+/// filled all of memory. Neither can be lent.
+const CACHE_BOOKKEEPING_PART: u64 = 64;
+
 /// Guarantee and pin limit of a server; the shell's is what is left.
-const fn fixed(server: Server, disk_frames: u64) -> (u64, u64) {
+fn fixed(server: Server, all: &Share) -> (u64, u64) {
+    let disk_frames = disk_frames(all);
     match server {
         Server::Console => (96, 0),
         // Its guarantee covers its pin limit: an overdue lock moves to it.
         Server::Block => (144 + disk_frames, disk_frames),
-        Server::Ext => (640, 256),
+        Server::Ext => (640 + all.guaranteed / CACHE_BOOKKEEPING_PART, 256),
         Server::Bootfs => (128, 0),
         Server::Shell => (0, 0),
     }
@@ -44,7 +52,7 @@ const fn fixed(server: Server, disk_frames: u64) -> (u64, u64) {
 /// Frames that are guaranteed to the servers, or kept, before the shell gets its own.
 pub fn frames_before_the_shell(all: &Share) -> u64 {
     let disk = disk_frames(all);
-    SERVERS.iter().map(|one| fixed(one.server, disk).0).sum::<u64>() + KEPT_FRAMES + disk
+    SERVERS.iter().map(|one| fixed(one.server, all).0).sum::<u64>() + KEPT_FRAMES + disk
 }
 
 /// A server's share of what init has to give. `None`: the machine is too small for it.
@@ -54,12 +62,12 @@ pub fn share(server: Server, all: &Share) -> Option<Share> {
     if server == Server::Shell {
         // The ended driver's, and the pages that the disk always reads, which init pins for a moment.
         let kept = disk + DEVICE_PAGES;
-        let pins_of_others = fixed(Server::Block, disk).1 + fixed(Server::Ext, disk).1 + kept;
+        let pins_of_others = fixed(Server::Block, all).1 + fixed(Server::Ext, all).1 + kept;
         let pin_limit = all.pin_limit.saturating_sub(pins_of_others).min(left);
         let share = Share { guaranteed: left, extra_limit: all.extra_limit, pin_limit };
         return (left >= SHELL_FRAMES_MIN).then_some(share);
     }
-    let (guaranteed, pin_limit) = fixed(server, disk);
+    let (guaranteed, pin_limit) = fixed(server, all);
     // Only the file cache has a use for idle memory.
     let extra_limit = if server == Server::Ext { all.extra_limit } else { 0 };
     (pin_limit <= all.pin_limit).then_some(Share { guaranteed, extra_limit, pin_limit })
@@ -101,8 +109,21 @@ mod tests {
     #[test]
     fn a_machine_that_is_too_small_is_refused() {
         assert!(shares(0).is_none());
-        let least = frames_before_the_shell(&all(0)) + SHELL_FRAMES_MIN;
+        let suffices = |frames: &u64| *frames >= frames_before_the_shell(&all(*frames)) + SHELL_FRAMES_MIN;
+        let least = (0..ROOMY_FRAMES).find(suffices).unwrap();
         assert!(shares(least - 1).is_none());
         assert!(shares(least).is_some());
+    }
+
+    /// Most of a machine is the shell's, and all of that can be lent to the file cache meanwhile.
+    #[test]
+    fn idle_memory_of_the_shell_can_be_the_caches() {
+        for (mib, percent) in [(64, 85), (256, 95), (1024, 97)] {
+            let frames = mib * 256 * 31 / 32;
+            let (shell, ext) = (share(Server::Shell, &all(frames)), share(Server::Ext, &all(frames)));
+            let (shell, ext) = (shell.unwrap(), ext.unwrap());
+            assert!(shell.guaranteed * 100 >= frames * percent, "{mib} MiB: {shell:?}");
+            assert!(ext.extra_limit >= shell.guaranteed);
+        }
     }
 }

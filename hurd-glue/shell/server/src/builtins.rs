@@ -1,5 +1,6 @@
 //! Commands that the shell itself runs, because they change it or time what it does.
 
+use crate::programs::Share;
 use crate::shell::Shell;
 use alloc::vec::Vec;
 use containers_api::MemoryError;
@@ -11,9 +12,9 @@ use kernel_runtime::ipc::{CallError, call};
 use kernel_runtime::{Deadline, clock};
 
 /// Status of a command that is used wrongly.
-const USAGE: u8 = 2;
+pub const USAGE: u8 = 2;
 /// Status of a command that failed.
-const FAILED: u8 = 1;
+pub const FAILED: u8 = 1;
 /// Highest status that the machine can end with.
 const STATUS_MAX: u8 = 99;
 
@@ -34,12 +35,24 @@ const BUILTINS: &[Builtin] = &[
     Builtin { name: "true", usage: "true", what: "status 0", run: |_, _| 0 },
     Builtin { name: "false", usage: "false", what: "status 1", run: |_, _| 1 },
     Builtin { name: "time", usage: "time COMMAND", what: "says how long a command takes", run: time },
+    Builtin {
+        name: "with",
+        usage: "with FRAMES|all COMMAND",
+        what: "gives a program more memory than usual",
+        run: with,
+    },
     Builtin { name: "history", usage: "history", what: "lists the lines entered so far", run: history },
     Builtin {
         name: "kill",
         usage: "kill PRINCIPAL",
         what: "ends a task of `ps`, with its contract",
         run: kill,
+    },
+    Builtin {
+        name: "policy",
+        usage: "policy [NAME]",
+        what: "whose extra frames go first",
+        run: crate::policy::run,
     },
     Builtin { name: "exit", usage: "exit [STATUS]", what: "ends the shell, and so the machine", run: exit },
     Builtin { name: "poweroff", usage: "poweroff", what: "switches the machine off", run: poweroff },
@@ -64,7 +77,7 @@ pub fn find(name: &[u8]) -> Option<&'static Builtin> {
     BUILTINS.iter().find(|builtin| builtin.name.as_bytes() == name)
 }
 
-fn usage(shell: &mut Shell, name: &str) -> u8 {
+pub(crate) fn usage(shell: &mut Shell, name: &str) -> u8 {
     let usage = find(name.as_bytes()).map_or("", |builtin| builtin.usage);
     shell.complain(b"usage", usage, USAGE)
 }
@@ -80,8 +93,10 @@ fn help(shell: &mut Shell, _: &[&[u8]]) -> u8 {
         let _ = writeln!(out, "  {usage:<30} {what}");
     }
     let _ = out.write_str(
-        "Between commands: `;` `&&` `||` `&` (in the background); quotes, backslash and # as usual.\n\
-         Keys: cursor keys, Ctrl-A E U K W L; Ctrl-C ends a program. Leave with `poweroff`, or Ctrl-A X in QEMU.\n",
+        "Between commands: `;` `&&` `||` `&` (in the background).\n\
+         Quotes, backslash and # as usual.\n\
+         Keys: cursor keys, Ctrl-A E U K W L; Ctrl-C ends a program.\n\
+         Leave with `poweroff`, or Ctrl-A X in QEMU.\n",
     );
     0
 }
@@ -127,6 +142,18 @@ fn time(shell: &mut Shell, arguments: &[&[u8]]) -> u8 {
     let (seconds, rest) = (milliseconds / 1000, milliseconds % 1000);
     let _ = writeln!(shell.out(), "real {seconds}.{rest:03} s, {ticks} ticks");
     status
+}
+
+fn with(shell: &mut Shell, arguments: &[&[u8]]) -> u8 {
+    let [frames, command @ ..] = arguments else {
+        return usage(shell, "with");
+    };
+    let number = || core::str::from_utf8(frames).ok().and_then(|text| text.parse().ok());
+    let share = if *frames == b"all" { Some(Share::All) } else { number().map(Share::Frames) };
+    match share {
+        Some(share) if !command.is_empty() => shell.run_with(command, false, share),
+        _ => usage(shell, "with"),
+    }
 }
 
 fn history(shell: &mut Shell, _: &[&[u8]]) -> u8 {

@@ -11,6 +11,7 @@ extern crate alloc;
 mod builtins;
 mod interactive;
 mod jobs;
+mod policy;
 mod programs;
 mod shell;
 

@@ -2,7 +2,8 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use containers_api::control::ControlShare;
+use containers_api::contract::ContractStatus;
+use containers_api::control::{ControlRights, ControlShare};
 use core::fmt;
 use filesystems_api::file::{FileError, NodeKind};
 use kernel_runtime::containers::{Allowance, contract_status};
@@ -24,6 +25,35 @@ const ARCHIVE: &str = "/.boot/";
 const GUARANTEED: u64 = 512;
 /// Frames of them that may be pinned: that whole window.
 const PIN_LIMIT: u64 = 256;
+/// Frames that the shell keeps when it gives a program all it can.
+const KEPT: u64 = 192;
+
+/// What a program is guaranteed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Share {
+    /// As much as a small program needs.
+    Usual,
+    /// So many frames; half of them may be pinned.
+    Frames(u64),
+    /// All that the shell can do without; half of it may be pinned.
+    All,
+}
+
+impl Share {
+    /// From what is left of the shell's own contract.
+    fn allowance(self, own: &ContractStatus) -> Allowance {
+        let held = own.pages + own.records + own.kernel;
+        let (guaranteed, pin_limit) = match self {
+            Share::Usual => (GUARANTEED, PIN_LIMIT),
+            Share::Frames(frames) => (frames, frames / 2),
+            Share::All => {
+                let frames = own.guaranteed.saturating_sub(held + KEPT);
+                (frames, frames / 2)
+            }
+        };
+        Allowance { guaranteed, extra_limit: own.extra_limit, pin_limit: pin_limit.min(own.pin_limit) }
+    }
+}
 
 /// Status of a command that is not there, as shells have it.
 const NOT_FOUND: u8 = 127;
@@ -99,7 +129,8 @@ pub struct Launcher {
 impl Launcher {
     /// With what init gave the shell for its programs.
     pub fn new(startup: &Startup<'_>) -> Launcher {
-        let share = |control| call_for_capability(control, &ControlShare {}, &[], Deadline::NEVER).ok();
+        let look = ControlShare { rights: ControlRights::empty() };
+        let share = |control| call_for_capability(control, &look, &[], Deadline::NEVER).ok();
         Launcher {
             console: startup.capability("console-program"),
             control: startup.capability("control").and_then(share).map(|(_, capability)| capability),
@@ -128,6 +159,7 @@ impl Launcher {
         names: &Names,
         found: &Found,
         arguments: &[&[u8]],
+        share: Share,
         death: &Notification,
         death_bits: u64,
     ) -> Result<Process, LaunchError> {
@@ -146,11 +178,7 @@ impl Launcher {
             capabilities: &capabilities,
             mounts: &names.mounts().collect::<Vec<_>>(),
             directory: names.directory(),
-            allowance: Allowance {
-                guaranteed: GUARANTEED,
-                extra_limit: own.extra_limit,
-                pin_limit: PIN_LIMIT.min(own.pin_limit),
-            },
+            allowance: share.allowance(&own),
             priority: PRIORITY_PROGRAM,
         };
         let mut source = FileSource::new(&found.node, found.bytes);

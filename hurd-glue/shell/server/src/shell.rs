@@ -2,7 +2,7 @@
 
 use crate::builtins;
 use crate::jobs::Jobs;
-use crate::programs::Launcher;
+use crate::programs::{Launcher, Share};
 use alloc::vec::Vec;
 use core::fmt::{Display, Write};
 use core::time::Duration;
@@ -190,6 +190,11 @@ impl Shell {
 
     /// Runs a builtin or a program.
     pub fn run_words(&mut self, words: &[&[u8]], background: bool) -> u8 {
+        self.run_with(words, background, Share::Usual)
+    }
+
+    /// The same, the program under such a share of the shell's memory.
+    pub fn run_with(&mut self, words: &[&[u8]], background: bool, share: Share) -> u8 {
         let Some((name, arguments)) = words.split_first() else {
             return 0;
         };
@@ -202,7 +207,8 @@ impl Shell {
             Ok(program) => program,
             Err(error) => return self.complain(name, &error, error.status()),
         };
-        let launch = |death: &_, bits| self.launcher.start(&self.names, &program, arguments, death, bits);
+        let launch =
+            |death: &_, bits| self.launcher.start(&self.names, &program, arguments, share, death, bits);
         if background {
             return match self.jobs.start_background(name, launch) {
                 Ok(number) => {

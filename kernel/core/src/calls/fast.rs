@@ -142,7 +142,9 @@ impl<M: Machine> Kernel<M> {
         processor.scheduler.current = to;
         if task != processor.active_task {
             processor.active_task = task;
-            let root = self.machine.object::<Task>(task).root;
+            let object = self.machine.object::<Task>(task);
+            object.last_run = self.switches;
+            let root = object.root;
             self.machine.activate(root);
         }
         self.machine.set_local_base(base);

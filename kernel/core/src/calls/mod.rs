@@ -67,6 +67,7 @@ impl<M: Machine> Kernel<M> {
             Call::TaskKill => self.task_kill(a[0], a[1]),
             Call::TaskDeathNotice => self.task_death_notice(a[0], a[1]),
             Call::TaskStatus => self.task_status(a[0]),
+            Call::TaskRun => self.task_run(a[0]),
             Call::ThreadStart => self.thread_start(arguments),
             Call::ThreadBuffer => self.thread_buffer(a[0], a[1]),
             Call::ThreadBind => self.thread_bind(a[0]),

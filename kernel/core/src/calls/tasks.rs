@@ -6,6 +6,7 @@ use crate::kernel::{Done, Kernel, Outcome};
 use crate::machine::Machine;
 use crate::name::Link;
 use crate::objects::{Task, Thread, ThreadState};
+use crate::processor::ProcessorSet;
 use kernel_abi::capability::Kind;
 use kernel_abi::message::MESSAGE_BUFFER_BYTES;
 use kernel_abi::task::TaskStatus;
@@ -67,6 +68,12 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn task_status(&mut self, task: u64) -> Outcome {
         let task = self.task(task, Rights::INSPECT)?;
         Ok(Done::Value(self.machine.object::<Task>(task).status.encode()))
+    }
+
+    pub(super) fn task_run(&mut self, task: u64) -> Outcome {
+        let task = self.task(task, Rights::INSPECT)?;
+        let is_active = self.processors_with(task) != ProcessorSet::EMPTY;
+        Ok(Done::Value(if is_active { self.switches } else { self.machine.object::<Task>(task).last_run }))
     }
 
     pub(super) fn thread_start(&mut self, arguments: Arguments) -> Outcome {

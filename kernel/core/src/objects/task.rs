@@ -23,6 +23,8 @@ pub struct Task {
     pub stock: u32,
     /// Frames in the stock.
     pub stock_frames: u32,
+    /// The kernel's count of switches when its address space was made active last.
+    pub last_run: u64,
     /// First of its threads.
     pub threads: Link,
     /// Its threads that have not ended.
@@ -53,6 +55,7 @@ impl Object for Task {
         root: 0,
         stock: 0,
         stock_frames: 0,
+        last_run: 0,
         threads: Link::NONE,
         thread_count: 0,
         saved_replies: 0,

@@ -4,7 +4,9 @@ use crate::harness::{ARRAY, FREE_FRAME, MEMORY, MEMORY_PAGES, Process, System, b
 use kernel_abi::KernelError::{InvalidAddress, InvalidArgument};
 use kernel_abi::SystemCall::{PmapProtect, PmapQuery, PmapRemove};
 use kernel_abi::boot::FRAMES;
-use kernel_abi::pmap::{Mapping, Protection, QUERY_DIRTY, QUERY_PAGES, QUERY_PRESENT, QUERY_REFERENCED};
+use kernel_abi::pmap::{
+    Mapping, Protection, QUERY_CLEAR_REFERENCED, QUERY_DIRTY, QUERY_PAGES, QUERY_PRESENT, QUERY_REFERENCED,
+};
 use kernel_abi::{FRAME_BYTES, USER_END};
 use kernel_core::Link;
 use kernel_core::objects::ThreadState;
@@ -130,6 +132,17 @@ fn a_query_tells_what_was_used_and_clears_it_if_asked() {
 }
 
 #[test]
+fn a_query_can_forget_references_and_keep_what_was_written() {
+    let (mut system, process, thread) = system_and_task();
+    system.run(thread);
+    system.kernel.machine.touch(MEMORY, true).expect("mapped");
+    system.kernel.machine.touch(MEMORY + FRAME_BYTES, false).expect("mapped");
+    let (used, written) = (QUERY_PRESENT | QUERY_REFERENCED, QUERY_PRESENT | QUERY_REFERENCED | QUERY_DIRTY);
+    assert_eq!(query(&mut system, process, MEMORY, 2, QUERY_CLEAR_REFERENCED), [written, used]);
+    assert_eq!(query(&mut system, process, MEMORY, 2, 0), [QUERY_PRESENT | QUERY_DIRTY, QUERY_PRESENT]);
+}
+
+#[test]
 fn what_is_cleared_is_noticed_again_in_the_active_space() {
     let mut system = System::new();
     let boss = system.boss_task;
@@ -147,7 +160,7 @@ fn query_arguments_are_checked() {
     for (address, pages, output, clear, error) in [
         (MEMORY, QUERY_PAGES + 1, ARRAY, 0, InvalidArgument),
         (MEMORY, u64::MAX, ARRAY, 0, InvalidArgument),
-        (MEMORY, 1, ARRAY, 2, InvalidArgument),
+        (MEMORY, 1, ARRAY, 3, InvalidArgument),
         (MEMORY + 8, 1, ARRAY, 0, InvalidArgument),
         (USER_END, 1, ARRAY, 0, InvalidAddress),
         (MEMORY, 1, USER_END, 0, InvalidAddress),

@@ -1,6 +1,6 @@
 //! Who runs: priorities, direct handover, slices, yielding.
 
-use crate::harness::{System, info};
+use crate::harness::{Process, System, info};
 use crate::pair::{ENDPOINT, Pair};
 use kernel_abi::SystemCall;
 use kernel_core::Link;
@@ -142,4 +142,35 @@ fn a_woken_equal_waits_and_a_woken_better_one_runs() {
     // A reply wakes the client, which is lower: the server goes on.
     assert_eq!(pair.system.issue(SystemCall::Reply, &[0, info(0, 0)]), Some(server));
     assert_eq!(pair.system.state(pair.client), ThreadState::Ready);
+}
+
+#[test]
+fn it_is_told_which_address_space_ran_last() {
+    let mut system = System::new();
+    let processes = [system.process(), system.process(), system.process()];
+    let run = |system: &mut System, process: Process| system.ok(SystemCall::TaskRun, &[process.handle]);
+    assert_eq!(processes.map(|process| run(&mut system, process)), [0; 3], "none has run");
+    let (_, first) = system.spawn(processes[0], 5);
+    let (_, second) = system.spawn(processes[1], 5);
+    for (order, is_second_later) in [([first, second], true), ([second, first], false)] {
+        order.iter().for_each(|&thread| system.run(thread));
+        let runs = system.as_boss(|system| processes.map(|process| run(system, process)));
+        assert_eq!(runs[1] > runs[0], is_second_later, "{runs:?}");
+        assert!(runs[0] != runs[1] && runs[2] == 0, "{runs:?}");
+    }
+}
+
+#[test]
+fn the_address_space_that_is_active_runs_now() {
+    let mut pair = Pair::new();
+    let (client, server) = (pair.client_task, pair.server_task);
+    let before = pair.system.as_boss(|system| system.ok(SystemCall::TaskRun, &[server.handle]));
+    pair.call(pair.client, &[]);
+    let after = pair.system.as_boss(|system| system.ok(SystemCall::TaskRun, &[server.handle]));
+    assert!(after > before, "the fast path says so too: {before} {after}");
+    let boss = pair.system.boss_task;
+    let runs = pair
+        .system
+        .as_boss(|system| [boss, client].map(|process| system.ok(SystemCall::TaskRun, &[process.handle])));
+    assert!(runs[0] > runs[1], "{runs:?}");
 }

@@ -40,16 +40,17 @@ pub fn pmap_protect(frames: Handle, task: Handle, ranges: &[PageRange]) -> Resul
     batch(SystemCall::PmapProtect, &[frames, task], ranges)
 }
 
-/// Reads, and where `clear` clears, referenced and dirty bits of as many pages as `output` has bytes.
+/// Reads referenced and dirty bits of as many pages as `output` has bytes, and clears them: `clear` is
+/// [`kernel_abi::pmap::QUERY_CLEAR_ALL`] or its like.
 pub fn pmap_query(
     frames: Handle,
     task: Handle,
     address: u64,
     output: &mut [u8],
-    clear: bool,
+    clear: u64,
 ) -> Result<(), KernelError> {
     let (array, pages) = (output.as_mut_ptr() as u64, output.len() as u64);
-    let arguments = [handle(frames), handle(task), address, pages, array, u64::from(clear)];
+    let arguments = [handle(frames), handle(task), address, pages, array, clear];
     plain(SystemCall::PmapQuery, arguments).map(drop)
 }
 

@@ -46,6 +46,11 @@ pub fn task_status(task: Handle) -> Result<TaskStatus, KernelError> {
     TaskStatus::decode(value).ok_or(KernelError::InvalidCall)
 }
 
+/// When a task's address space was active last, as a count that grows; 0: never.
+pub fn task_run(task: Handle) -> Result<u64, KernelError> {
+    plain(SystemCall::TaskRun, [handle(task), 0, 0, 0, 0, 0])
+}
+
 /// Sets where a thread starts and starts it.
 pub fn thread_start(thread: Handle, state: &ThreadState) -> Result<(), KernelError> {
     let [first, second] = state.arguments;

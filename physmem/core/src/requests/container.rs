@@ -6,7 +6,7 @@ use crate::layout::contract;
 use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
 use containers_api::container::{Broken, Changed, Copied, Locked, Request};
-use containers_api::lock::{self as lock_api, RUNS_PER_ANSWER, Run, Runs};
+use containers_api::lock::{self as lock_api, RUNS_PER_ANSWER, Released, Run, Runs};
 use containers_api::{ContainerRights, MemoryError};
 use containers_core::access::Access;
 use containers_core::eviction::{self, Eviction};
@@ -202,11 +202,11 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             }
             lock_api::Request::LockRelease(asked) => {
                 let overdue = self.overdue_contract(badge.name());
-                passing::release(self, badge.name(), asked.written_bytes)?;
+                let kept_bytes = passing::release(self, badge.name(), asked.written_bytes)?;
                 if let Some(contract) = overdue {
                     self.hold_released(contract);
                 }
-                answered(&Empty)
+                answered(&Released { kept_bytes })
             }
         }
     }

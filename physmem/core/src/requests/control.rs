@@ -3,7 +3,7 @@
 //! The lists walk the tree of contracts; a cursor is the name of the record to tell next, as a word.
 
 use super::{Answered, Handed, Incoming, Sent, answered, handing};
-use crate::badge::{Badge, BadgeKind, CONTROL_FULL};
+use crate::badge::{Badge, BadgeKind};
 use crate::database::State;
 use crate::destroy::ending;
 use crate::layout::{CHILDREN, CONTAINERS, SPACES, contract, space};
@@ -11,7 +11,8 @@ use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
 use containers_api::MemoryError;
 use containers_api::control::{
-    ContainerEntry, ContractEntry, Latency, Request, RevocationStatus, SpaceEntry, SystemStatus,
+    ContainerEntry, ContractEntry, ControlRights, Latency, Request, RevocationStatus, SpaceEntry,
+    SystemStatus,
 };
 use containers_core::layout::container;
 use containers_core::list::List;
@@ -19,15 +20,16 @@ use containers_core::record::{Container, Contract, Field, Name, Record, Records,
 use kernel_protocol::Empty;
 
 impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
-    /// The badge of the control capability.
-    pub fn control_badge(full: bool) -> Badge {
-        Badge::new(BadgeKind::Control, if full { CONTROL_FULL } else { 0 }, 0)
+    /// The badge of a control capability.
+    pub fn control_badge(rights: ControlRights) -> Badge {
+        Badge::new(BadgeKind::Control, rights.bits(), 0)
     }
 
     pub(super) fn control_request(&mut self, badge: Badge, incoming: Incoming<'_>) -> Answered {
         let request = Request::decode(incoming.label, incoming.words).map_err(|_| MemoryError::Malformed)?;
-        let require_full = || {
-            if badge.rights() & CONTROL_FULL != 0 { Ok(()) } else { Err(MemoryError::MissingRight) }
+        let require = |right: ControlRights| {
+            let has_it = badge.rights() & right.bits() == right.bits();
+            if has_it { Ok(()) } else { Err(MemoryError::MissingRight) }
         };
         match request {
             Request::SystemStat(_) => answered(&self.system_status()),
@@ -35,7 +37,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             Request::ContainerList(list) => answered(&self.list_container(list.cursor)?),
             Request::SpaceList(list) => answered(&self.list_space(list.cursor)?),
             Request::ContractKill(kill) => {
-                require_full()?;
+                require(ControlRights::END)?;
                 let target = self.find_principal(kill.principal).ok_or(MemoryError::OutOfRange)?;
                 if self.get(target, contract::ENDING) != ending::ALIVE {
                     return Err(MemoryError::Stale.into());
@@ -49,13 +51,16 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 Latency::Seizure => self.latencies.seizure.told(),
             }),
             Request::PolicySet(asked) => {
-                require_full()?;
-                self.policy = asked.policy;
+                require(ControlRights::POLICY)?;
+                self.set_policy(asked.policy);
                 answered(&Empty)
             }
-            Request::ControlShare(_) => handing(&Empty, Handed::Badge(Self::control_badge(false))),
+            Request::ControlShare(asked) => {
+                require(asked.rights)?;
+                handing(&Empty, Handed::Badge(Self::control_badge(asked.rights)))
+            }
             Request::DmaAuthority(asked) => {
-                require_full()?;
+                require(ControlRights::DMA)?;
                 let device = u8::try_from(asked.device).map_err(|_| MemoryError::OutOfRange)?;
                 let answers = match incoming.sent.first() {
                     None => self.root(),
@@ -98,7 +103,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     pub fn revocation_status(&self) -> RevocationStatus {
         let counters = self.counters;
         RevocationStatus {
-            policy: self.policy,
+            policy: self.policy.kind(),
             room: self.room(),
             extra: self.extra,
             claimed: self.claimed,

@@ -171,7 +171,10 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// The moment at which something expires, or is to be done, next.
     pub fn next_deadline(&self) -> Option<u64> {
         let locks = containers_core::lock::next_deadline(self);
-        [locks, self.next_relief, self.next_lapse(), self.next_end()].into_iter().flatten().min()
+        [locks, self.next_relief, self.next_lapse(), self.next_end(), self.next_look()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The living contract that a badge names.

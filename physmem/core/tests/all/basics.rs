@@ -198,3 +198,16 @@ fn containers_and_spaces_end_by_themselves_too() {
     assert_eq!((status.pages, status.kernel), (0, 0));
     assert!(status.records <= 3, "one empty frame of each size may stay");
 }
+
+#[test]
+fn a_copy_of_no_bytes_is_no_range_and_charges_nothing() {
+    let mut world = World::new(128);
+    let contract = world.split(world.root(), 60);
+    let container = world.container(contract, 8);
+    for (source_offset, destination_offset) in [(0, 4096), (100, 5000), (5000, 100), (5000, 9096)] {
+        let nothing = Copy { source_offset, destination_offset, bytes: 0 };
+        assert_eq!(world.refusal(container, &nothing, &[container]), MemoryError::OutOfRange);
+        world.check();
+    }
+    assert_eq!(world.charges(contract).0, 0);
+}

@@ -40,7 +40,10 @@ fn plain(guaranteed: u64, extra: u64, pins: u64) -> Split {
 #[test]
 fn a_contract_that_ends_with_pins_waits_for_the_device() {
     let mut world = World::new(300);
-    let (root, control) = (world.root(), crate::support::world::Machine::control_badge(true).0);
+    let (root, control) = (
+        world.root(),
+        crate::support::world::Machine::control_badge(containers_api::control::ControlRights::all()).0,
+    );
     let before = world.free_frames();
     let driver = world.ask_badge(root, &plain(40, 0, 20), &[]);
     let authority = world.ask_badge(control, &DmaAuthority { device: 0 }, &[driver]);

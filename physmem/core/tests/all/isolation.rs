@@ -6,6 +6,9 @@ use containers_api::container::{Allocate, Copy, Grant, Lock};
 use containers_api::contract::{
     ContainerCreate, ContractDestroy, EndpointCreate, NotificationCreate, SpaceCreate, Split,
 };
+use containers_api::control::{
+    ContractKill, ControlRights, ControlShare, DmaAuthority, PolicyKind, PolicySet, RevocationStat,
+};
 use containers_api::space::{Map, MapProtection, TableGrow, ThreadCreate};
 use containers_api::{ContainerRights, FaultReason, LockMode, MemoryError, Name};
 use physmem_core::database::State;
@@ -366,7 +369,8 @@ fn nonsense_is_refused_and_changes_nothing() {
         random
     };
     let root = world.root();
-    let good = [street.contract, container, space.badge, grant, Machine::control_badge(false).0, root];
+    let control = Machine::control_badge(ControlRights::empty()).0;
+    let good = [street.contract, container, space.badge, grant, control, root];
     for round in 0..60_000u64 {
         let mut badge = good[next() as usize % 5];
         if next() % 4 == 0 {
@@ -396,6 +400,25 @@ fn nonsense_is_refused_and_changes_nothing() {
     }
     world.check();
     assert_eq!(world.read(street.neighbour.2, BASE), 0x77);
+}
+
+#[test]
+fn a_control_capability_does_what_its_rights_say_and_no_more() {
+    let mut world = World::new(600);
+    let all = Machine::control_badge(ControlRights::all()).0;
+    let policy = world.ask_badge(all, &ControlShare { rights: ControlRights::POLICY }, &[]);
+    let set = PolicySet { policy: PolicyKind::Aging };
+    world.ask(policy, &set, &[]);
+    assert_eq!(world.ask(policy, &RevocationStat {}, &[]).policy, PolicyKind::Aging);
+    let kill = ContractKill { principal: 2 };
+    assert_eq!(world.refusal(policy, &kill, &[]), MemoryError::MissingRight);
+    assert_eq!(world.refusal(policy, &DmaAuthority { device: 0 }, &[]), MemoryError::MissingRight);
+    for more in [ControlRights::END, ControlRights::DMA, ControlRights::all()] {
+        assert_eq!(world.refusal(policy, &ControlShare { rights: more }, &[]), MemoryError::MissingRight);
+    }
+    let look = world.ask_badge(policy, &ControlShare { rights: ControlRights::empty() }, &[]);
+    assert_eq!(world.refusal(look, &set, &[]), MemoryError::MissingRight);
+    assert_eq!(world.ask(look, &RevocationStat {}, &[]).policy, PolicyKind::Aging);
 }
 
 /// A life with everything in it; whatever is refused is left out.

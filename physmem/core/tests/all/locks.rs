@@ -3,11 +3,11 @@
 use crate::support::world::Machine;
 use crate::support::{Call, Space, Touch, World};
 use containers_api::container::{
-    Allocate, BreakLocks, Changed, ContainerDestroy, Copy, Deallocate, Lock, LockChange, LockPass, Locked,
-    Resize, Revoke, Seal, Unlock,
+    Allocate, BreakLocks, Changed, ContainerDestroy, Copy, Deallocate, Grant, Lock, LockChange, LockPass,
+    Locked, Resize, Revoke, Seal, Unlock,
 };
 use containers_api::contract::ContractDestroy;
-use containers_api::control::DmaAuthority;
+use containers_api::control::{ControlRights, DmaAuthority};
 use containers_api::lock::{LockRelease, LockRuns, Runs};
 use containers_api::space::MapProtection;
 use containers_api::{ContainerRights, FaultReason, LockMode, MemoryError};
@@ -62,7 +62,11 @@ impl Scene {
     }
 
     fn authority_for(&mut self, device: u64, answers: u64) -> u64 {
-        self.world.ask_badge(Machine::control_badge(true).0, &DmaAuthority { device }, &[answers])
+        self.world.ask_badge(
+            Machine::control_badge(ControlRights::all()).0,
+            &DmaAuthority { device },
+            &[answers],
+        )
     }
 
     fn pass(&mut self, lock: u64, term_ns: u64) -> u64 {
@@ -194,7 +198,8 @@ fn a_device_writes_straight_into_frames_that_nobody_zeroed() {
     assert_eq!(frames.len(), 4);
     scene.world.check();
     scene.device_writes(&frames[..2], 60);
-    scene.world.ask(passed, &LockRelease { written_bytes: PAGE + 100 }, &[]);
+    let released = scene.world.ask(passed, &LockRelease { written_bytes: PAGE + 100 }, &[]);
+    assert_eq!(released.kept_bytes, PAGE + 100);
     scene.world.check();
     let change = LockChange { lock: locked.lock, mode: LockMode::Stable, filled_bytes: PAGE + 100 };
     scene.world.ask(scene.grant, &change, &[]);
@@ -261,7 +266,8 @@ fn an_overdue_device_keeps_its_frames_and_the_owner_gets_others() {
             assert_eq!(scene.world.read(scene.owner_space, BASE), 0, "the owner has other frames");
         }
         assert_eq!(scene.world.stat(driver).pinned, 4, "the driver answers for them");
-        scene.world.ask(passed, &LockRelease { written_bytes: 4 * PAGE }, &[]);
+        let released = scene.world.ask(passed, &LockRelease { written_bytes: 4 * PAGE }, &[]);
+        assert_eq!(released.kept_bytes, 0, "the driver is told that what the device wrote is nowhere");
         assert_eq!(scene.world.system().quarantined, 0, "{end}");
         assert_eq!(scene.world.stat(driver).pinned, 0);
         scene.world.check();
@@ -309,12 +315,12 @@ fn a_device_is_told_frames_only_with_authority_and_within_its_contract() {
         MemoryError::OutOfRange
     );
     assert_eq!(scene.runs(passed, authority).len(), 8);
-    let only_look = Machine::control_badge(false).0;
+    let only_look = Machine::control_badge(ControlRights::empty()).0;
     assert_eq!(
         scene.world.refusal(only_look, &DmaAuthority { device: DEVICE }, &[]),
         MemoryError::MissingRight
     );
-    let all = Machine::control_badge(true).0;
+    let all = Machine::control_badge(ControlRights::all()).0;
     assert_eq!(scene.world.refusal(all, &DmaAuthority { device: 256 }, &[]), MemoryError::OutOfRange);
     scene.world.check();
 }
@@ -524,4 +530,26 @@ fn locks_need_their_rights() {
     scene.world.map_at(scene.server_space, only_map, shared, 1, 1, MapProtection::empty());
     assert_eq!(scene.world.read(scene.server_space, shared), 2);
     scene.world.check();
+}
+
+#[test]
+fn what_is_locked_is_not_cut_off_not_even_by_who_locked_it() {
+    let mut scene = Scene::new();
+    let request = Lock { first_page: 4, pages: 4, mode: LockMode::Fill, term_ns: 100 };
+    let locked = scene.world.ask(scene.container, &request, &[]);
+    assert_eq!(scene.world.refusal(scene.container, &Resize { pages: 5 }, &[]), MemoryError::Locked);
+    scene.world.ask(scene.container, &Resize { pages: 9 }, &[]);
+    let pass = LockPass { lock: locked.lock, mode: LockMode::Dma, term_ns: 50 };
+    scene.world.ask_badge(scene.container, &pass, &[]);
+    scene.world.check();
+}
+
+#[test]
+fn a_grant_without_lock_time_locks_nothing() {
+    let mut scene = Scene::new();
+    let rights = ContainerRights::LOCK | ContainerRights::FILL;
+    let request = Grant { first_page: 0, pages: 8, rights, maximum_lock_ns: 0 };
+    let grant = scene.world.ask_badge(scene.container, &request, &[]);
+    let lock = Lock { first_page: 0, pages: 1, mode: LockMode::Stable, term_ns: 100 };
+    assert_eq!(scene.world.refusal(grant, &lock, &[]), MemoryError::OutOfRange);
 }

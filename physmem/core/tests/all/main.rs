@@ -10,5 +10,7 @@ mod laws;
 mod limits;
 mod locks;
 mod model;
+mod policies;
 mod quarantine;
 mod support;
+mod traces;

@@ -4,7 +4,7 @@ use crate::support::World;
 use crate::support::world::Machine;
 use containers_api::container::{Allocate, Lock, LockPass, Locked};
 use containers_api::contract::ContractDestroy;
-use containers_api::control::DmaAuthority;
+use containers_api::control::{ControlRights, DmaAuthority};
 use containers_api::dma::QuarantineRelease;
 use containers_api::lock::{LockRelease, LockRuns, Runs};
 use containers_api::{LockMode, MemoryError};
@@ -38,7 +38,7 @@ impl Scene {
 
     /// The authority as init makes it: no contract along.
     fn authority(&mut self, device: u64) -> u64 {
-        self.world.ask_badge(Machine::control_badge(true).0, &DmaAuthority { device }, &[])
+        self.world.ask_badge(Machine::control_badge(ControlRights::all()).0, &DmaAuthority { device }, &[])
     }
 
     /// A device gets the frames of some pages: the passed lock, and the frames.
@@ -130,7 +130,7 @@ fn the_old_lock_says_nothing_after_the_release_and_may_release_before_it() {
 fn only_the_authority_of_a_device_releases() {
     let mut scene = Scene::new();
     let driver = scene.driver();
-    for wrong in [scene.container, driver, Machine::control_badge(true).0] {
+    for wrong in [scene.container, driver, Machine::control_badge(ControlRights::all()).0] {
         assert_eq!(scene.world.refusal(wrong, &QuarantineRelease {}, &[]), MemoryError::Malformed);
     }
     let authority = scene.authority(DISK);

@@ -10,9 +10,11 @@ mod disks;
 mod files;
 mod laws;
 mod memory;
+mod paging;
 mod processors;
 mod restart;
 mod shell;
+mod stress;
 
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
@@ -31,9 +33,11 @@ const SCENARIOS: &[(&str, &[Scenario])] = &[
     ("files", files::SCENARIOS),
     ("laws", laws::SCENARIOS),
     ("memory", memory::SCENARIOS),
+    ("paging", paging::SCENARIOS),
     ("processors", processors::SCENARIOS),
     ("restart", restart::SCENARIOS),
     ("shell", shell::SCENARIOS),
+    ("stress", stress::SCENARIOS),
 ];
 
 fn main() -> ExitCode {

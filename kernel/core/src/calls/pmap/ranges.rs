@@ -7,7 +7,10 @@ use crate::machine::Machine;
 use crate::name::Link;
 use crate::objects::Task;
 use crate::page_table::{ACCESSED, DIRTY, LARGE, PRESENT, Place};
-use kernel_abi::pmap::{Protection, QUERY_DIRTY, QUERY_PAGES, QUERY_PRESENT, QUERY_REFERENCED};
+use kernel_abi::pmap::{
+    Protection, QUERY_CLEAR_ALL, QUERY_CLEAR_NOTHING, QUERY_CLEAR_REFERENCED, QUERY_DIRTY, QUERY_PAGES,
+    QUERY_PRESENT, QUERY_REFERENCED,
+};
 use kernel_abi::{FRAME_BYTES, KernelError};
 
 /// Changed entries that a look through one table counts for.
@@ -176,13 +179,13 @@ impl<M: Machine> Kernel<M> {
     pub(in crate::calls) fn pmap_query(&mut self, arguments: Arguments) -> Outcome {
         let Arguments([frames, task, address, pages, output, clear, ..]) = arguments;
         let task = self.pmap_live_task(frames, task)?;
-        if pages > QUERY_PAGES || clear > 1 {
+        let Some(forgotten) = bits_to_clear(clear).filter(|_| pages <= QUERY_PAGES) else {
             return Err(KernelError::InvalidArgument.into());
-        }
+        };
         self.check_pages(address, pages)?;
         self.check_user(output, pages)?;
         let end = address + pages * FRAME_BYTES;
-        if clear == 1 {
+        if forgotten != 0 {
             self.check_whole_pages(task, address, end)?;
         }
         let root = self.machine.object::<Task>(task).root;
@@ -193,13 +196,14 @@ impl<M: Machine> Kernel<M> {
         }
         // Told first, cleared afterwards: if the output is absent nothing is forgotten.
         self.machine.write_user(output, found)?;
-        if clear == 1 {
+        if forgotten != 0 {
+            found.iter_mut().for_each(|bits| *bits &= forgotten);
             self.clear_used(task, address, found);
         }
         Ok(Done::Value(pages))
     }
 
-    /// Clears those referenced and dirty bits that were found.
+    /// Clears those referenced and dirty bits that are named.
     fn clear_used(&mut self, task: Link, address: u64, found: &[u8]) {
         let root = self.machine.object::<Task>(task).root;
         let mut work = Work::NOTHING;
@@ -215,6 +219,16 @@ impl<M: Machine> Kernel<M> {
             work.add_stale(at, 1);
         }
         self.shoot_down(task, &work);
+    }
+}
+
+/// What a query forgets.
+fn bits_to_clear(clear: u64) -> Option<u8> {
+    match clear {
+        QUERY_CLEAR_NOTHING => Some(0),
+        QUERY_CLEAR_ALL => Some(QUERY_REFERENCED | QUERY_DIRTY),
+        QUERY_CLEAR_REFERENCED => Some(QUERY_REFERENCED),
+        _ => None,
     }
 }
 

@@ -81,7 +81,7 @@ pub fn signature(call: SystemCall) -> &'static [Argument] {
         Call::TaskInstall => &[TASK, AnyCapability, Destination, Rights],
         Call::TaskKill => &[TASK, Small],
         Call::TaskDeathNotice => &[TASK, NOTIFICATION],
-        Call::TaskStatus => &[TASK],
+        Call::TaskStatus | Call::TaskRun => &[TASK],
         Call::ThreadStart => &[THREAD, Address, Address, Word, Word, Priority],
         Call::ThreadBuffer => &[Buffer, Destination],
         Call::ThreadLocalBase => &[Address],

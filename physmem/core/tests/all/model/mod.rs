@@ -8,7 +8,7 @@ use crate::support::world::Machine;
 use crate::support::{Call, Space, Touch, World};
 use containers_api::container::*;
 use containers_api::contract::ContractDestroy;
-use containers_api::control::DmaAuthority;
+use containers_api::control::{ControlRights, DmaAuthority};
 use containers_api::lock::{LockRelease, LockRuns};
 use containers_api::space::{Map, MapProtection, SpaceDestroy, Unmap};
 use containers_api::{ContainerRights, FaultReason, LockMode, MemoryError};
@@ -121,8 +121,11 @@ impl Run {
     fn new(seed: u64) -> Run {
         let mut world = World::with_extra(420, 30);
         let driver = world.split(world.root(), 60);
-        let authority =
-            world.ask_badge(Machine::control_badge(true).0, &DmaAuthority { device: 0 }, &[driver]);
+        let authority = world.ask_badge(
+            Machine::control_badge(ControlRights::all()).0,
+            &DmaAuthority { device: 0 },
+            &[driver],
+        );
         let mut run = Run {
             world,
             random: Random(seed),

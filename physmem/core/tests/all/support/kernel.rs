@@ -8,7 +8,7 @@ use kernel_abi::pmap::{
     FrameRange, FrameSpan, Mapping, PageRange, Protection, QUERY_DIRTY, QUERY_PRESENT, QUERY_REFERENCED,
 };
 use kernel_abi::{Handle, KernelError};
-use physmem_core::pmap::{EnterError, NewObject, Pmap, RecordMemory};
+use physmem_core::pmap::{Clear, EnterError, NewObject, Pmap, RecordMemory};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -76,6 +76,7 @@ pub struct Task {
     pub threads: u32,
     pub referenced: BTreeSet<u64>,
     pub dirty: BTreeSet<u64>,
+    pub last_run: u64,
 }
 
 /// The kernel.
@@ -93,6 +94,11 @@ pub struct FakeKernel {
     pub handles: BTreeSet<u32>,
     /// Kernel calls made.
     pub calls: u64,
+    /// Changes between address spaces, and the task whose is active.
+    pub runs: u64,
+    pub active: Handle,
+    /// Pages whose use was asked for.
+    pub queried: u64,
 }
 
 impl FakeKernel {
@@ -106,6 +112,9 @@ impl FakeKernel {
             signals: Vec::new(),
             handles: BTreeSet::new(),
             calls: 0,
+            runs: 0,
+            active: Handle::NULL,
+            queried: 0,
         }
     }
 
@@ -154,8 +163,12 @@ impl FakeKernel {
 
     /// Reads or writes as a thread of the task would; `None` is a page fault.
     pub fn access(&mut self, task: Handle, address: u64, write: Option<u8>) -> Option<u8> {
+        if std::mem::replace(&mut self.active, task) != task {
+            self.runs += 1;
+        }
         let object = self.tasks.get_mut(&task.0).expect("a task");
         assert!(!object.ended);
+        object.last_run = self.runs;
         let page = address / FRAME as u64;
         let &(frame, protection) = object.pages.get(&page)?;
         if write.is_some() && !protection.contains(Protection::WRITE) {
@@ -410,8 +423,9 @@ impl Pmap for FakeKernel {
         self.handles.remove(&handle.0);
     }
 
-    fn query(&mut self, task: Handle, address: u64, output: &mut [u8], clear: bool) {
+    fn query(&mut self, task: Handle, address: u64, output: &mut [u8], clear: Clear) {
         self.calls += 1;
+        self.queried += output.len() as u64;
         let object = self.tasks.get_mut(&task.0).expect("a task");
         for (state, page) in output.iter_mut().zip(address / FRAME as u64..) {
             if !object.pages.contains_key(&page) || object.ended {
@@ -420,11 +434,18 @@ impl Pmap for FakeKernel {
             let bit = |set: &BTreeSet<u64>, bit: u8| if set.contains(&page) { bit } else { 0 };
             *state =
                 QUERY_PRESENT | bit(&object.referenced, QUERY_REFERENCED) | bit(&object.dirty, QUERY_DIRTY);
-            if clear {
+            if clear != Clear::Nothing {
                 object.referenced.remove(&page);
+            }
+            if clear == Clear::All {
                 object.dirty.remove(&page);
             }
         }
+    }
+
+    fn last_run(&mut self, task: Handle) -> u64 {
+        self.calls += 1;
+        self.tasks[&task.0].last_run
     }
 
     fn keep_notification(&mut self, sent: Handle, kept: Handle) -> Result<(), KernelError> {

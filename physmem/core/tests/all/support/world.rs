@@ -289,7 +289,7 @@ impl World {
     }
 
     pub fn system(&mut self) -> control::SystemStatus {
-        self.ask(Machine::control_badge(true).0, &control::SystemStat {}, &[])
+        self.ask(Machine::control_badge(control::ControlRights::empty()).0, &control::SystemStat {}, &[])
     }
 
     pub fn version(&mut self, container: u64) -> u64 {

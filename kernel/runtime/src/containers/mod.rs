@@ -3,13 +3,27 @@
 //! A [`Container`] only lets go of its capability when dropped; an [`OwnContainer`] destroys the container. Calls
 //! go to physmem, which everybody trusts, without a deadline.
 
-use crate::ipc::{Answer, CallError, call, call_for_answer, call_for_capability};
+mod contract;
+mod page_states;
+mod space;
+
+pub use contract::{
+    Allowance, NewSpace, OwnContract, Terms, call_status, contract_status, create_endpoint,
+    create_notification, examine, renew,
+};
+pub use page_states::{PageState, PageStates};
+pub use space::{Space, create_thread_in, map_into};
+
+use crate::ipc::{CallError, call, call_for_capability};
 use crate::layout::CONTRACT;
 use crate::{Capability, Deadline, Handle};
-use containers_api::container::*;
-use containers_api::contract::*;
-use containers_api::space::{Map, MapProtection, SpaceDestroy, ThreadCreate, Unmap};
-use containers_api::{ContainerRights, LockMode, MemoryError, Name, Version};
+use containers_api::container::{
+    Allocate, BreakLocks, Broken, Changed, ContainerDestroy, ContainerStat, ContainerStatus, Copied, Copy,
+    Deallocate, Grant, Lock, LockChange, LockPass, Locked, Move, OPERATION_PAGES_MAX, Resize, Revoke, Seal,
+    SetEviction, Share, Unlock,
+};
+use containers_api::contract::ContainerCreate;
+use containers_api::{ContainerRights, LockMode, MemoryError, Version};
 use core::ops::{Deref, Range};
 use kernel_abi::FRAME_BYTES;
 use kernel_protocol::Request;
@@ -167,6 +181,17 @@ impl Container {
         self.ask(&LockChange { lock, mode, filled_bytes }, &[]).map(version)
     }
 
+    /// Says in which order its extra frames go when they are seized; see [`SetEviction`].
+    pub fn set_eviction(&self, order: &SetEviction) -> Result<Version> {
+        self.ask(order, &[]).map(version)
+    }
+
+    /// How the pages of a range are, one after the other: which have frames, which were used, which are lost. With
+    /// `clear` the bits that tell of use start anew; only the owner may do that.
+    pub fn page_states(&self, range: Range<u64>, clear: bool) -> PageStates<'_> {
+        PageStates::new(self, range, clear)
+    }
+
     /// Passes a lock on: the capability to hand to whoever fills the range.
     pub fn lock_pass(&self, lock: u64, mode: LockMode, term_ns: u64) -> Result<(Version, Capability)> {
         call_for_capability(self.handle(), &LockPass { lock, mode, term_ns }, &[], NEVER)
@@ -228,138 +253,4 @@ impl Drop for OwnContainer {
             let _ = container.ask(&ContainerDestroy {}, &[]);
         }
     }
-}
-
-/// A contract that this task split off: destroyed, with everything held under it, when dropped.
-#[derive(PartialEq, Eq, Debug)]
-pub struct OwnContract(Capability);
-
-/// What a contract allows, in frames.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Allowance {
-    /// Frames that an allocation finds for certain.
-    pub guaranteed: u64,
-    /// Frames beyond them.
-    pub extra_limit: u64,
-    /// Frames pinned at a time.
-    pub pin_limit: u64,
-}
-
-/// A task that was made but not started.
-#[derive(PartialEq, Eq, Debug)]
-pub struct NewSpace {
-    /// The kernel's capability for the task.
-    pub task: Capability,
-    /// physmem's for its address space.
-    pub space: Space,
-}
-
-impl OwnContract {
-    /// Splits a contract.
-    pub fn split(parent: Handle, allowance: &Allowance, name: &str) -> Result<OwnContract> {
-        let &Allowance { guaranteed, extra_limit, pin_limit } = allowance;
-        let request = Split::new(guaranteed, extra_limit, pin_limit, Name::truncated(name));
-        call_for_capability(parent, &request, &[], NEVER).map(|(_, capability)| OwnContract(capability))
-    }
-
-    /// The entry, to be named in calls.
-    pub fn handle(&self) -> Handle {
-        self.0.handle()
-    }
-
-    /// How it stands.
-    pub fn status(&self) -> Result<ContractStatus> {
-        contract_status(self.handle())
-    }
-
-    /// Makes a task with an address space.
-    pub fn create_space(&self, name: &str) -> Result<NewSpace> {
-        let request = SpaceCreate { name: Name::truncated(name) };
-        let Answer { received, .. } = call_for_answer(self.handle(), &request, &[], NEVER)?;
-        if received.handle(0).is_none() || received.handle(1).is_none() {
-            return Err(CallError::Violation);
-        }
-        Ok(NewSpace { task: received.take(0)?, space: Space(received.take(1)?) })
-    }
-}
-
-impl Drop for OwnContract {
-    fn drop(&mut self) {
-        let _ = call(self.handle(), &ContractDestroy {}, &[], NEVER);
-    }
-}
-
-/// How a contract stands.
-pub fn contract_status(contract: Handle) -> Result<ContractStatus> {
-    call(contract, &ContractStat {}, &[], NEVER)
-}
-
-/// What a capability from somebody else is, before it is called or sent along with a call.
-pub fn examine(capability: Handle) -> Result<Examined> {
-    call(CONTRACT, &Examine {}, &[capability], NEVER)
-}
-
-/// An endpoint with all rights, paid for by the task's own contract.
-pub fn create_endpoint() -> Result<Capability> {
-    call_for_capability(CONTRACT, &EndpointCreate {}, &[], NEVER).map(|(_, capability)| capability)
-}
-
-/// A notification with all rights, paid for by the task's own contract.
-pub fn create_notification() -> Result<Capability> {
-    call_for_capability(CONTRACT, &NotificationCreate {}, &[], NEVER).map(|(_, capability)| capability)
-}
-
-/// An address space that this task can arrange.
-#[derive(PartialEq, Eq, Debug)]
-pub struct Space(Capability);
-
-impl Space {
-    /// The entry, to be named in calls.
-    pub fn handle(&self) -> Handle {
-        self.0.handle()
-    }
-
-    /// Maps pages of a container.
-    pub fn map(
-        &self,
-        address: u64,
-        container: &Container,
-        range: Range<u64>,
-        protection: MapProtection,
-    ) -> Result<()> {
-        map_into(self.handle(), address, container, range, protection)
-    }
-
-    /// Removes whatever is mapped.
-    pub fn unmap(&self, address: u64, pages: u64) -> Result<()> {
-        call(self.handle(), &Unmap { address, pages }, &[], NEVER).map(drop)
-    }
-
-    /// Makes a thread: the kernel's capability for it.
-    pub fn create_thread(&self) -> Result<Capability> {
-        create_thread_in(self.handle())
-    }
-
-    /// Ends the task.
-    pub fn destroy(self) -> Result<()> {
-        call(self.handle(), &SpaceDestroy {}, &[], NEVER).map(drop)
-    }
-}
-
-/// Maps pages of a container into a space, entering what is present.
-pub fn map_into(
-    space: Handle,
-    address: u64,
-    container: &Container,
-    range: Range<u64>,
-    protection: MapProtection,
-) -> Result<()> {
-    let pages = range.end - range.start;
-    let request = Map { address, pages, first_page: range.start, protection, populate: true };
-    call(space, &request, &[container.handle()], NEVER).map(drop)
-}
-
-/// Makes a thread in a space.
-pub fn create_thread_in(space: Handle) -> Result<Capability> {
-    call_for_capability(space, &ThreadCreate {}, &[], NEVER).map(|(_, capability)| capability)
 }

@@ -1,0 +1,45 @@
+//! The laws, checked from outside: those that a step touched after the step, all of them by a walk through everything.
+
+mod container;
+mod step;
+mod walk;
+
+pub use step::check_step;
+pub use walk::check_all;
+
+use crate::world::World;
+use containers_core::record::{Container, Contract, Records};
+use containers_core::{Entry, pages};
+use physmem_core::badge::Badge;
+use physmem_core::database::NO_FRAME;
+
+/// The frame of a container's page; none: it is absent, or there is no such container.
+pub fn frame_of(world: &World<'_>, badge: u64, page: u64) -> Option<u32> {
+    let found = world.machine.resolve::<Container>(Badge(badge).name())?;
+    pages::entry(&world.machine, found, page).frame()
+}
+
+/// Frames that were seized from a contract.
+pub fn seized_from(world: &World<'_>, badge: u64) -> u64 {
+    let found = world.machine.resolve::<Contract>(Badge(badge).name());
+    found.map_or(0, |found| world.machine.get(found, physmem_core::layout::contract::SEIZED))
+}
+
+/// Whether a page was seized.
+pub fn is_lost(world: &World<'_>, badge: u64, page: u64) -> bool {
+    let found = world.machine.resolve::<Container>(Badge(badge).name());
+    found.is_some_and(|found| pages::entry(&world.machine, found, page) == Entry::LOST)
+}
+
+/// Records of a list, from its first.
+fn each<T: Copy>(first: Option<T>, next: impl Fn(T) -> Option<T>) -> impl Iterator<Item = T> {
+    std::iter::successors(first, move |&here| next(here))
+}
+
+/// Frames of a ring.
+fn ring<'w>(world: &'w World<'_>, head: u32) -> impl Iterator<Item = u32> + 'w {
+    let first = (head != NO_FRAME).then_some(head);
+    std::iter::successors(first, move |&frame| {
+        Some(world.machine.database().ring_next(frame)).filter(|&next| next != head)
+    })
+}
