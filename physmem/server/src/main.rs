@@ -8,10 +8,9 @@
 mod books;
 mod first_program;
 mod kernel;
-mod serve;
 mod window;
 
-use kernel::KernelCalls;
+use kernel::{FirstPhysmem, KernelCalls, LOGIC_HANDLES, OBJECTS};
 use kernel_abi::boot::{FRAMES, HARDWARE, TASK};
 use kernel_abi::pmap::{Mapping, Protection};
 use kernel_abi::{Handle, Kind};
@@ -19,7 +18,7 @@ use kernel_runtime::{clock, layout, syscall};
 use physmem_core::limits::reserve_frames;
 use physmem_core::machine::managed_frames;
 use physmem_core::{Beginning, Physmem};
-use serve::{LOGIC_HANDLES, OBJECTS, Server};
+use physmem_serve::Server;
 use window::RecordWindow;
 
 kernel_runtime::first_task!(main);
@@ -33,14 +32,14 @@ fn main() -> i32 {
     match bring_up() {
         Ok(server) => {
             let ending = server.run();
-            log::error!("{ending}");
+            log::error!("init {ending}");
         }
         Err(reason) => log::error!("cannot bring the system up: {reason}"),
     }
     exit()
 }
 
-fn bring_up() -> Result<Server, Reason> {
+fn bring_up() -> Result<Server<FirstPhysmem, RecordWindow>, Reason> {
     let info = window::boot_info().ok_or(Reason::BootInfo)?;
     let archive = window::archive(info);
     let books = books::open(info).map_err(Reason::Books)?;
@@ -63,7 +62,7 @@ fn bring_up() -> Result<Server, Reason> {
     physmem.clock_frame = Some(books.clock);
     log::info!("{managed} frames to lend, {guaranteed} guaranteed, {reserve} in reserve");
     let init = first_program::start(&mut physmem, archive, books.archive).map_err(Reason::Init)?;
-    Ok(Server::new(physmem, init))
+    Ok(Server::new(FirstPhysmem, physmem, init))
 }
 
 fn map_clock(frame: u32) -> Result<(), kernel_abi::KernelError> {
