@@ -10,4 +10,5 @@ mod limits;
 mod locks;
 mod model;
 mod quarantine;
+mod stacked;
 mod support;

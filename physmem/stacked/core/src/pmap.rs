@@ -97,6 +97,11 @@ impl<'a, C: Parent> ParentPmap<'a, C> {
         self.banks
     }
 
+    /// Whether a frame was given up for kernel objects of the parent's.
+    pub fn is_given_up(&self, frame: u32) -> bool {
+        self.frames[frame as usize].given_up
+    }
+
     pub(crate) fn space(&self, task: Handle) -> Handle {
         Handle(self.tasks[task.0 as usize].space)
     }

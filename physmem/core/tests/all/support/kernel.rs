@@ -18,6 +18,9 @@ pub const FRAME: usize = 4096;
 /// The one entry of physmem's table that holds a notification that came along.
 pub const NOTIFICATION: Handle = Handle(17);
 
+/// The one entry of physmem's table that holds an endpoint at which its sender may receive.
+pub const RECEIVER: Handle = Handle(18);
+
 /// What frames hold at first, so that a missing zero is seen.
 pub const GARBAGE: u8 = 0xdb;
 
@@ -433,6 +436,10 @@ impl Pmap for FakeKernel {
         }
         assert!(self.handles.insert(kept.0), "the entry is taken");
         Ok(())
+    }
+
+    fn is_receiver(&mut self, sent: Handle) -> bool {
+        sent == RECEIVER
     }
 
     fn signal(&mut self, notification: Handle) {

@@ -1,0 +1,414 @@
+//! Stacked physmems, one and two levels deep, over the simulated kernel: what their children see, what both books say, and
+//! that nothing is lost between them.
+
+mod level;
+mod walk;
+
+use crate::support::World;
+use crate::support::kernel::RECEIVER;
+use containers_api::container::{Allocate, ContainerDestroy, Copy, Deallocate};
+use containers_api::contract::{
+    ContainerCreate, ContractDestroy, ContractStat, EndpointCreate, NotificationCreate, SpaceCreate,
+    SpaceCreateFor, Split,
+};
+use containers_api::space::{Map, MapProtection, Protect, SpaceDestroy, TableGrow, ThreadCreate, Unmap};
+use containers_api::{FaultReason, MemoryError, Name};
+use kernel_abi::Handle;
+use level::{Level, Server};
+use physmem_core::badge::Badge;
+use physmem_core::pmap::{EnterError, Pmap};
+use physmem_core::{FaultAnswer, Handed, Sent};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// Frames of the simulated machine.
+const RAM: usize = 900;
+/// What the first level's contract is guaranteed.
+const GUARANTEE: u64 = 700;
+/// Frames of the first and second level.
+const FRAMES: (u32, u32) = (600, 420);
+
+type First = Level<World>;
+type Second = Level<First>;
+
+fn world() -> (Rc<RefCell<World>>, u64) {
+    let mut world = World::new(RAM);
+    let root = world.root();
+    let contract = world.split(root, GUARANTEE);
+    (Rc::new(RefCell::new(world)), contract)
+}
+
+fn first() -> (First, u64) {
+    let (world, contract) = world();
+    (Level::new(world, contract, FRAMES.0), contract)
+}
+
+fn name(text: &str) -> Name {
+    Name::truncated(text)
+}
+
+/// What a child's access comes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Touch {
+    Byte(u8),
+    Ended(FaultReason),
+}
+
+/// An address space of a level.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Child {
+    space: u64,
+    task: Handle,
+}
+
+impl<S: Server + 'static> Level<S> {
+    fn badge<Q>(&mut self, of: u64, request: &Q, sent: &[u64]) -> u64
+    where
+        Q: kernel_protocol::Request<Error = MemoryError>,
+    {
+        match self.call(of, request, sent).map(|(_, handed)| handed) {
+            Ok(handed) => match handed[..] {
+                [Handed::Badge(Badge(badge))] => badge,
+                ref other => panic!("{other:?}"),
+            },
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+
+    fn ask<Q>(&mut self, of: u64, request: &Q, sent: &[u64]) -> Q::Reply
+    where
+        Q: kernel_protocol::Request<Error = MemoryError>,
+    {
+        self.call(of, request, sent).unwrap_or_else(|error| panic!("{error:?}")).0
+    }
+
+    fn container(&mut self, contract: u64, pages: u64) -> u64 {
+        self.badge(contract, &ContainerCreate { pages }, &[])
+    }
+
+    fn split(&mut self, parent: u64, guaranteed: u64) -> u64 {
+        self.badge(parent, &Split::new(guaranteed, 0, 0, name("child")), &[])
+    }
+
+    fn child(&mut self, contract: u64) -> Child {
+        let (_, handed) = self.call(contract, &SpaceCreate { name: name("task") }, &[]).expect("a space");
+        match handed[..] {
+            [Handed::Handle(task), Handed::Badge(Badge(space))] => Child { space, task },
+            ref other => panic!("{other:?}"),
+        }
+    }
+
+    fn map(&mut self, child: Child, container: u64, address: u64, pages: u64) {
+        let protection = MapProtection::WRITE;
+        let request = Map { address, pages, first_page: 0, protection, populate: false };
+        self.ask(child.space, &request, &[container]);
+    }
+
+    /// Reads or writes as a thread of the child does, with its faults served as the server serves them.
+    fn touch(&mut self, child: Child, address: u64, write: Option<u8>) -> Touch {
+        let task = self.task(child.task);
+        for _ in 0..20 {
+            let mut found = None;
+            self.world(&mut |world| found = world.machine.pmap.access(task, address, write));
+            if let Some(byte) = found {
+                return Touch::Byte(byte);
+            }
+            let access = if write.is_some() { 2 } else { 0 };
+            let mut answer = self.machine.fault(self.now, child.space, address, access);
+            while let FaultAnswer::Resolve(cluster) = answer {
+                answer = match self.machine.pmap.enter(child.task, cluster.items()) {
+                    Ok(()) => FaultAnswer::Retry,
+                    Err(EnterError::NeedTables(tables)) => self
+                        .machine
+                        .fault_needs_tables(child.space, tables)
+                        .unwrap_or(FaultAnswer::Resolve(cluster)),
+                    Err(EnterError::Lost) => FaultAnswer::Raise(FaultReason::Repossessed),
+                    Err(error) => panic!("{error:?}"),
+                };
+            }
+            match answer {
+                FaultAnswer::Raise(reason) => return Touch::Ended(reason),
+                FaultAnswer::Retry => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        panic!("the fault at {address:#x} is never resolved");
+    }
+}
+
+/// One child that does a bit of everything; its contents are looked at.
+fn works<S: Server + 'static>(level: &mut Level<S>, contract: u64) {
+    let child = level.child(contract);
+    let (one, two) = (level.container(contract, 40), level.container(contract, 40));
+    level.map(child, one, 0x10_0000, 40);
+    level.map(child, two, 0x4000_0000, 40);
+    for page in 0..40 {
+        assert_eq!(level.touch(child, 0x10_0000 + page * 4096, None), Touch::Byte(0), "page {page}");
+        level.touch(child, 0x10_0000 + page * 4096, Some(page as u8 + 1));
+    }
+    let bytes = 20 * 4096 + 100;
+    level.ask(one, &Copy { source_offset: 0, destination_offset: 0, bytes }, &[two]);
+    level.touch(child, 0x10_0000, Some(99));
+    for page in 0..20 {
+        let found = level.touch(child, 0x4000_0000 + page * 4096, None);
+        assert_eq!(found, Touch::Byte(page as u8 + 1), "a copy keeps what was there");
+    }
+    assert_eq!(level.touch(child, 0x4000_0000 + 20 * 4096 + 99, None), Touch::Byte(0));
+    level.ask(one, &Deallocate { first_page: 3, pages: 2 }, &[]);
+    assert_eq!(level.touch(child, 0x10_3000, None), Touch::Byte(0), "what was given up reads as zeros");
+    level.ask(
+        child.space,
+        &Protect { address: 0x10_0000, pages: 3, protection: MapProtection::empty() },
+        &[],
+    );
+    assert_eq!(level.touch(child, 0x10_0000, Some(1)), Touch::Ended(FaultReason::Protection));
+    level.ask(child.space, &Unmap { address: 0x10_1000, pages: 1 }, &[]);
+    assert_eq!(level.touch(child, 0x10_1000, None), Touch::Ended(FaultReason::NotMapped));
+    for _ in 0..12 {
+        level.ask(child.space, &ThreadCreate {}, &[]);
+    }
+    level.ask(child.space, &TableGrow {}, &[]);
+    level.ask(contract, &EndpointCreate {}, &[]);
+    level.ask(contract, &NotificationCreate {}, &[]);
+}
+
+#[test]
+fn a_child_of_a_stacked_physmem_has_what_any_child_has() {
+    let (mut level, _) = first();
+    let root = level.root();
+    let contract = level.split(root, 200);
+    works(&mut level, contract);
+    walk::check(&mut level);
+}
+
+#[test]
+fn nothing_is_left_at_the_parent_when_a_stacked_contract_ends() {
+    let free = {
+        let (world, contract) = world();
+        world.borrow_mut().ask(contract, &ContractDestroy {}, &[]);
+        let free = world.borrow().free_frames();
+        free
+    };
+    let (mut level, above) = first();
+    let root = level.root();
+    let charged = |level: &mut First| {
+        let status = level.server.borrow_mut().stat(above);
+        status.pages + status.kernel
+    };
+    let before = charged(&mut level);
+    for _ in 0..5 {
+        let contract = level.split(root, 250);
+        works(&mut level, contract);
+        assert!(charged(&mut level) <= before, "a kernel object costs a page that was given up for it");
+        walk::check(&mut level);
+        level.ask(contract, &ContractDestroy {}, &[]);
+        walk::check(&mut level);
+        assert_eq!(charged(&mut level), before);
+    }
+    let world = level.server.clone();
+    world.borrow_mut().ask(above, &ContractDestroy {}, &[]);
+    world.borrow().check();
+    assert_eq!(world.borrow().free_frames(), free, "all frames are back");
+}
+
+#[test]
+fn two_levels_deep_it_is_the_same() {
+    let (level, above) = first();
+    let level = Rc::new(RefCell::new(level));
+    let contract = {
+        let mut level = level.borrow_mut();
+        let root = level.root();
+        level.split(root, 560)
+    };
+    let mut second: Second = Level::new(level.clone(), contract, FRAMES.1);
+    let root = second.root();
+    for _ in 0..2 {
+        let inner = second.split(root, 250);
+        works(&mut second, inner);
+        walk::check(&mut second);
+        walk::check(&mut level.borrow_mut());
+        second.ask(inner, &ContractDestroy {}, &[]);
+        walk::check(&mut second);
+    }
+    level.borrow_mut().ask(contract, &ContractDestroy {}, &[]);
+    walk::check(&mut level.borrow_mut());
+    let world = level.borrow().server.clone();
+    let status = world.borrow_mut().stat(above);
+    assert_eq!(status.pages, u64::from(FRAMES.0) + 1, "all that was given up is back");
+}
+
+#[test]
+fn a_page_that_the_parent_took_is_lost_and_never_zeros() {
+    let (mut level, _) = first();
+    let root = level.root();
+    let child = level.child(root);
+    let container = level.container(root, 4);
+    level.map(child, container, 0x10_0000, 4);
+    level.touch(child, 0x10_0000, Some(7));
+    level.touch(child, 0x10_1000, Some(8));
+    let frame = walk::frame(&level, container, 0);
+    let bank = level.banks[0];
+    let first_page = u64::from(frame);
+    level.server.borrow_mut().ask(bank, &Deallocate { first_page, pages: 1 }, &[]);
+    assert_eq!(level.touch(child, 0x10_0000, None), Touch::Ended(FaultReason::Repossessed));
+    assert_eq!(level.touch(child, 0x10_1000, None), Touch::Byte(8));
+    level.ask(container, &Deallocate { first_page: 0, pages: 1 }, &[]);
+    level.ask(container, &Allocate { first_page: 0, pages: 1, any_contents: false }, &[]);
+    assert_eq!(level.touch(child, 0x10_0000, None), Touch::Byte(0), "given up, it is good again");
+}
+
+#[test]
+fn a_copy_of_a_lost_page_is_lost_too() {
+    let (mut level, _) = first();
+    let root = level.root();
+    let child = level.child(root);
+    let (one, two) = (level.container(root, 1), level.container(root, 1));
+    level.map(child, one, 0x10_0000, 1);
+    level.map(child, two, 0x20_0000, 1);
+    level.touch(child, 0x10_0000, Some(7));
+    level.ask(one, &Copy { source_offset: 0, destination_offset: 0, bytes: 4096 }, &[two]);
+    let frame = u64::from(walk::frame(&level, one, 0));
+    let bank = level.banks[0];
+    level.server.borrow_mut().ask(bank, &Deallocate { first_page: frame, pages: 1 }, &[]);
+    assert_eq!(level.touch(child, 0x20_0000, Some(1)), Touch::Ended(FaultReason::Repossessed));
+}
+
+#[test]
+fn faults_go_only_to_an_endpoint_at_which_the_maker_receives() {
+    let mut world = World::new(100);
+    let root = world.root();
+    let request = SpaceCreateFor { fault_badge: 5, name: name("task") };
+    let mut words = [0; 16];
+    let used = kernel_protocol::Message::encode(&request, &mut words);
+    let label = <SpaceCreateFor as kernel_protocol::Request>::LABEL;
+    let mut create = |sent: Handle| match world.raw(root, label, &words[..used], &[Sent::Handle(sent)]) {
+        physmem_core::Outcome::Answered(answer) => answer.label,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(create(Handle(17)), kernel_protocol::ErrorCode::code(MemoryError::WrongObject));
+    assert_eq!(create(RECEIVER), 0);
+}
+
+/// A generator of numbers (xorshift64*).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % end
+    }
+}
+
+/// Pages of each container of the random test.
+const PAGES: u64 = 12;
+
+/// A container with what its pages' first bytes must be, and where it is mapped.
+struct Held {
+    container: u64,
+    child: usize,
+    address: u64,
+}
+
+fn random<S: Server + 'static>(
+    level: &mut Level<S>,
+    seed: u64,
+    steps: u32,
+    mut check: impl FnMut(&mut Level<S>),
+) {
+    let mut random = Random(seed);
+    let root = level.root();
+    let contract = level.split(root, 300);
+    let mut children: Vec<Child> = (0..3).map(|_| level.child(contract)).collect();
+    let mut bytes: BTreeMap<(usize, u64), u8> = BTreeMap::new();
+    let mut held: Vec<Held> = (0..6)
+        .map(|index| Held {
+            container: level.container(contract, PAGES),
+            child: index % 3,
+            address: 0x10_0000 + index as u64 * 0x20_0000,
+        })
+        .collect();
+    for one in &held {
+        level.map(children[one.child], one.container, one.address, PAGES);
+    }
+    for step in 0..steps {
+        let which = random.below(held.len() as u64) as usize;
+        let (page, value) = (random.below(PAGES), random.below(255) as u8 + 1);
+        let (container, child) = (held[which].container, children[held[which].child]);
+        let address = held[which].address + page * 4096;
+        match random.below(10) {
+            0..4 => {
+                assert_eq!(level.touch(child, address, Some(value)), Touch::Byte(value), "step {step}");
+                bytes.insert((which, page), value);
+            }
+            4..7 => {
+                let expected = bytes.get(&(which, page)).copied().unwrap_or(0);
+                assert_eq!(level.touch(child, address, None), Touch::Byte(expected), "step {step}");
+            }
+            7 => {
+                let other = (which + 1) % held.len();
+                let count = random.below(PAGES - page) + 1;
+                let offset = page * 4096;
+                let request = Copy { source_offset: offset, destination_offset: offset, bytes: count * 4096 };
+                level.ask(container, &request, &[held[other].container]);
+                for page in page..page + count {
+                    let byte = bytes.get(&(which, page)).copied().unwrap_or(0);
+                    bytes.insert((other, page), byte);
+                }
+            }
+            8 => {
+                level.ask(container, &Deallocate { first_page: page, pages: 1 }, &[]);
+                bytes.remove(&(which, page));
+            }
+            _ if random.below(8) == 0 => {
+                // A child ends, another comes in its place.
+                let ended = held[which].child;
+                level.ask(child.space, &SpaceDestroy {}, &[]);
+                children[ended] = level.child(contract);
+                for one in held.iter().filter(|one| one.child == ended) {
+                    level.map(children[ended], one.container, one.address, PAGES);
+                }
+            }
+            _ => {
+                level.ask(container, &ContainerDestroy {}, &[]);
+                bytes.retain(|&(index, _), _| index != which);
+                held[which].container = level.container(contract, PAGES);
+                level.map(child, held[which].container, held[which].address, PAGES);
+            }
+        }
+        if step % 16 == 0 {
+            check(level);
+        }
+    }
+    level.ask(contract, &ContractDestroy {}, &[]);
+    check(level);
+    assert_eq!(level.ask(root, &ContractStat {}, &[]).handed_on, 0);
+}
+
+#[test]
+fn random_work_one_level_deep() {
+    for seed in 1..6 {
+        let (mut level, _) = first();
+        random(&mut level, seed, 600, walk::check);
+    }
+}
+
+#[test]
+fn random_work_two_levels_deep() {
+    for seed in 11..14 {
+        let (level, _) = first();
+        let level = Rc::new(RefCell::new(level));
+        let contract = {
+            let mut level = level.borrow_mut();
+            let root = level.root();
+            level.split(root, 560)
+        };
+        let mut second: Second = Level::new(level.clone(), contract, FRAMES.1);
+        random(&mut second, seed, 300, |second| {
+            walk::check(second);
+            walk::check(&mut level.borrow_mut());
+        });
+    }
+}
