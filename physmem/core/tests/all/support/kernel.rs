@@ -379,10 +379,7 @@ impl Pmap for FakeKernel {
                 let slots: Vec<_> =
                     self.objects.range((frame, 0)..(frame + 1, 0)).map(|(&at, _)| at).collect();
                 for at in slots {
-                    let handle = self.owners.remove(&at).expect("a task has a handle");
-                    let task = self.tasks.remove(&handle.0).expect("a task");
-                    assert!(task.ended && task.root == 0 && task.stock.is_empty(), "Busy");
-                    assert!(task.capability_tables.is_empty(), "Busy");
+                    assert!(!self.owners.contains_key(&at), "a task is reclaimed that physmem names");
                     self.objects.remove(&at);
                 }
             }
@@ -411,6 +408,11 @@ impl Pmap for FakeKernel {
 
     fn drop_handle(&mut self, handle: Handle) {
         self.handles.remove(&handle.0);
+        if let Some(task) = self.tasks.remove(&handle.0) {
+            assert!(task.ended && task.root == 0 && task.stock.is_empty(), "Busy");
+            assert!(task.capability_tables.is_empty(), "Busy");
+            self.owners.retain(|_, owner| *owner != handle);
+        }
     }
 
     fn query(&mut self, task: Handle, address: u64, output: &mut [u8], clear: bool) {
