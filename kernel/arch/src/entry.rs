@@ -8,7 +8,7 @@
 //!
 //! # User mode and back
 //! On entry the user registers go straight into the context of the current thread, whose address is in GS:0; the kernel
-//! then runs on the processor's one stack, and leaves by loading the context that the Rust side returns. A context made
+//! then runs on the one stack of the processor, and leaves by loading the context that the Rust side returns. A context made
 //! by `syscall` returns by `sysret`; its instruction pointer is below `USER_END`, so it is canonical.
 
 use core::arch::global_asm;
@@ -103,6 +103,7 @@ boot_gdt_pointer:
     .word 15
     .long boot_gdt
     .balign 4096
+    .global boot_root
 boot_root:
     .fill 512, 8, 0
 boot_pointers_low:

@@ -2,21 +2,17 @@
 
 use crate::debug_console::{self, DebugConsole};
 use crate::layout::{DIRECT_MAP, frame_pointer};
-use crate::{apic, clock, processor, user_copy};
+use crate::processor::{self, PerCpu};
+use crate::{apic, clock, paging, requests, user_copy};
 use core::arch::asm;
+use core::sync::atomic::{AtomicU64, Ordering};
 use kernel_abi::FRAME_BYTES;
 use kernel_abi::task::TaskStatus;
 use kernel_core::frame_table::{FrameEntry, FrameKind};
 use kernel_core::objects::Object;
+use kernel_core::processor::ProcessorSet;
 use kernel_core::{Link, Machine, UserFault};
 use x86_64::instructions::port::Port;
-use x86_64::instructions::tlb;
-use x86_64::registers::control::{Cr3, Cr3Flags};
-use x86_64::structures::paging::PhysFrame;
-use x86_64::{PhysAddr, VirtAddr};
-
-/// Pages beyond which the whole of a processor's translations is forgotten instead of each.
-const FLUSH_ALL_PAGES: u64 = 32;
 
 /// Exit code for the emulator: the first task ended.
 const EXIT_FIRST_TASK: u32 = 101;
@@ -25,8 +21,6 @@ const EXIT_FIRST_TASK: u32 = 101;
 pub struct Hardware {
     frames: &'static mut [FrameEntry],
     kernel_root: u32,
-    active_root: u32,
-    local_base: u64,
     interrupt_controllers: [u64; 2],
 }
 
@@ -38,7 +32,7 @@ impl Hardware {
     /// no second machine.
     pub unsafe fn new(frames: &'static mut [FrameEntry], kernel_root: u32) -> Hardware {
         let interrupt_controllers = [0xfec0_0000 / FRAME_BYTES, 0xfee0_0000 / FRAME_BYTES];
-        Hardware { frames, kernel_root, active_root: kernel_root, local_base: 0, interrupt_controllers }
+        Hardware { frames, kernel_root, interrupt_controllers }
     }
 
     fn assert_kind(&self, frame: u32, kind: FrameKind) {
@@ -73,6 +67,13 @@ impl Machine for Hardware {
         // SAFETY: a frame of this kind is RAM that only the kernel and the processor's page walker touch; the walker's
         // writes (accessed and dirty bits) are to entries that the kernel reads anew for each decision.
         unsafe { &mut *frame_pointer(frame) }
+    }
+
+    fn exchange_entry(&mut self, table: u32, index: usize, expected: u64, new: u64) -> Result<(), u64> {
+        let entry: *mut u64 = &raw mut self.table(table)[index];
+        // SAFETY: the entry lies in a page table, is aligned, and nothing holds a reference to it.
+        let entry = unsafe { AtomicU64::from_ptr(entry) };
+        entry.compare_exchange(expected, new, Ordering::AcqRel, Ordering::Acquire).map(drop)
     }
 
     fn format_root(&mut self, frame: u32) {
@@ -129,31 +130,33 @@ impl Machine for Hardware {
 
     fn activate(&mut self, root: u32) {
         let root = if root == 0 { self.kernel_root } else { root };
-        self.active_root = root;
-        let frame = PhysFrame::containing_address(PhysAddr::new(u64::from(root) * FRAME_BYTES));
-        // SAFETY: every top table has the kernel's half, so the kernel goes on where it is.
-        unsafe { Cr3::write(frame, Cr3Flags::empty()) };
+        // SAFETY: every top table has the kernel's half.
+        unsafe { paging::activate(u64::from(root) * FRAME_BYTES) };
     }
 
-    fn active_root(&self) -> u32 {
-        self.active_root
+    fn shoot_down(&mut self, processors: ProcessorSet, _root: u32, address: u64, pages: u64) {
+        let here = PerCpu::own_number();
+        if processors.contains(here) {
+            paging::forget(address, pages);
+        }
+        let others = processors.without(here);
+        if others != ProcessorSet::EMPTY {
+            requests::shoot_down(others, address, pages);
+        }
     }
 
-    fn shoot_down(&mut self, root: u32, address: u64, pages: u64) {
-        if root != self.active_root {
-            return;
-        }
-        if pages > FLUSH_ALL_PAGES {
-            return self.activate(root);
-        }
-        for page in 0..pages {
-            tlb::flush(VirtAddr::new_truncate(address + page * FRAME_BYTES));
-        }
+    fn call_processor(&mut self, processor: usize) {
+        apic::send(processor, apic::CALL_VECTOR);
+    }
+
+    fn stop_processor(&mut self, processor: usize) {
+        requests::stop(processor);
     }
 
     fn set_local_base(&mut self, address: u64) {
-        if address != self.local_base {
-            self.local_base = address;
+        let known = &mut PerCpu::get().local_base;
+        if address != *known {
+            *known = address;
             processor::set_local_base(address);
         }
     }

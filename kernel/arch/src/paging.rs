@@ -4,7 +4,10 @@
 use crate::layout::{DIRECT_MAP, IMAGE_BASE, IO_APIC, LOCAL_APIC, direct, image_physical};
 use core::arch::asm;
 use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering};
 use kernel_abi::FRAME_BYTES;
+use x86_64::VirtAddr;
+use x86_64::instructions::tlb;
 
 const PRESENT: u64 = 1;
 const WRITE: u64 = 1 << 1;
@@ -13,6 +16,12 @@ const LARGE: u64 = 1 << 7;
 const GLOBAL: u64 = 1 << 8;
 const NO_EXECUTE: u64 = 1 << 63;
 const LARGE_BYTES: u64 = 2 << 20;
+
+/// Pages beyond which all of a processor's translations of user memory are forgotten instead of each.
+pub const FORGET_ALL_PAGES: u64 = 32;
+
+/// Physical address of the kernel's own top table.
+static KERNEL_ROOT: AtomicU64 = AtomicU64::new(0);
 
 unsafe extern "C" {
     static image_text_start: u8;
@@ -42,9 +51,45 @@ pub fn build(frames: &mut impl BootFrames, ram: impl Iterator<Item = Range<u64>>
     for (address, physical) in [(LOCAL_APIC, 0xfee0_0000), (IO_APIC, 0xfec0_0000)] {
         map(frames, root, address, physical | WRITE | UNCACHED | GLOBAL | NO_EXECUTE, 1);
     }
-    // SAFETY: the new tables map the running code, its stack and data where they are.
-    unsafe { asm!("mov cr3, {}", in(reg) u64::from(root) * FRAME_BYTES, options(nostack)) };
+    KERNEL_ROOT.store(u64::from(root) * FRAME_BYTES, Ordering::Relaxed);
+    activate_kernel();
     root
+}
+
+/// Physical address of the kernel's own top table.
+pub fn kernel_root_address() -> u64 {
+    KERNEL_ROOT.load(Ordering::Relaxed)
+}
+
+/// Makes the kernel's own tables the active ones of this processor; it forgets what it knows of user memory.
+pub fn activate_kernel() {
+    // SAFETY: these tables map the running code, its stack and data where they are.
+    unsafe { activate(kernel_root_address()) };
+}
+
+/// Makes a top table, by physical address, the active one of this processor; it forgets what it knows of user memory.
+///
+/// # Safety
+/// The table's upper half must be the kernel's.
+pub unsafe fn activate(root: u64) {
+    // SAFETY: the kernel goes on where it is, as the caller promises.
+    unsafe { asm!("mov cr3, {}", in(reg) root, options(nostack, preserves_flags)) };
+}
+
+/// Has this processor forget the translations of a range of user memory.
+pub fn forget(address: u64, pages: u64) {
+    if pages > FORGET_ALL_PAGES {
+        let root: u64;
+        // SAFETY: the same tables once more: everything that is not global is forgotten.
+        unsafe {
+            asm!("mov {}, cr3", out(reg) root, options(nostack, nomem, preserves_flags));
+            activate(root);
+        }
+        return;
+    }
+    for page in 0..pages {
+        tlb::flush(VirtAddr::new_truncate(address + page * FRAME_BYTES));
+    }
 }
 
 fn map_image(frames: &mut impl BootFrames, root: u32) {

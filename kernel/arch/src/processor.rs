@@ -3,8 +3,8 @@
 use crate::traps::{DOUBLE_FAULT_STACK, MACHINE_STACK};
 use core::arch::asm;
 use core::arch::x86_64::__cpuid_count;
+use core::mem::MaybeUninit;
 use core::ptr::addr_of_mut;
-use crossbeam_utils::CachePadded;
 use kernel_core::UserFault;
 use kernel_core::objects::Context;
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags, Efer, EferFlags};
@@ -15,36 +15,40 @@ use x86_64::structures::idt::InterruptDescriptorTable;
 use x86_64::structures::tss::TaskStateSegment;
 use x86_64::{PrivilegeLevel, VirtAddr};
 
-/// Reached through GS, on a cache line of its own. The first three fields are known to the entry code.
-#[repr(C)]
+/// Reached through GS. The first five fields are known to assembly by their places.
+#[repr(C, align(128))]
 pub struct PerCpu {
     context: *mut Context,
     stack_end: u64,
     user_stack: u64,
+    this: *mut PerCpu,
+    number: usize,
+    /// FS base that is set.
+    pub local_base: u64,
     /// Vectors (32 to 63) of interrupts taken while idle, as bits.
     pub pending: u64,
     fault_address: u64,
     fault_code: u64,
 }
 
-static mut CPU: CachePadded<PerCpu> = CachePadded::new(PerCpu {
-    context: core::ptr::null_mut(),
-    stack_end: 0,
-    user_stack: 0,
-    pending: 0,
-    fault_address: 0,
-    fault_code: 0,
-});
+/// Bytes of the stack that a processor runs the kernel on.
+pub const STACK_BYTES: usize = 64 << 10;
 
-const STACK_BYTES: usize = 16 << 10;
+const TRAP_STACK_BYTES: usize = 16 << 10;
 
 #[repr(align(16))]
-struct Stack(#[allow(dead_code, reason = "only its address is used")] [u8; STACK_BYTES]);
+struct Stack(#[allow(dead_code, reason = "only its address is used")] [u8; TRAP_STACK_BYTES]);
 
-static mut DOUBLE_FAULT: Stack = Stack([0; STACK_BYTES]);
-static mut MACHINE: Stack = Stack([0; STACK_BYTES]);
-static mut TSS: TaskStateSegment = TaskStateSegment::new();
-static mut GDT: GlobalDescriptorTable = GlobalDescriptorTable::empty();
+/// Everything that a processor has for itself but its stack.
+pub struct Block {
+    record: PerCpu,
+    tss: TaskStateSegment,
+    gdt: GlobalDescriptorTable,
+    double_fault: Stack,
+    machine: Stack,
+}
+
+static mut BOOT_BLOCK: MaybeUninit<Block> = MaybeUninit::uninit();
 static mut IDT: InterruptDescriptorTable = InterruptDescriptorTable::new();
 
 unsafe extern "C" {
@@ -55,9 +59,31 @@ unsafe extern "C" {
 
 impl PerCpu {
     /// This processor's record.
+    #[inline]
     pub fn get() -> &'static mut PerCpu {
-        // SAFETY: one processor, interrupts off, and no caller keeps the reference across a call that takes it again.
-        unsafe { &mut *addr_of_mut!(CPU) }
+        let this: *mut PerCpu;
+        // SAFETY: GS points to the record while the kernel runs, and its fourth field to itself. Only this processor uses
+        // it, interrupts off, and no caller keeps the reference across a call that takes it again.
+        unsafe {
+            asm!("mov {}, gs:[24]", out(reg) this, options(nostack, preserves_flags, readonly, pure));
+            &mut *this
+        }
+    }
+
+    /// This processor's number.
+    #[inline(always)]
+    pub fn own_number() -> usize {
+        let number;
+        // SAFETY: GS points to the record while the kernel runs; the number is its fifth field and never changes.
+        unsafe {
+            asm!("mov {}, gs:[32]", out(reg) number, options(nostack, preserves_flags, readonly, pure))
+        };
+        number
+    }
+
+    /// The context that user code of this processor runs on, or ran on last.
+    pub fn context(&self) -> *mut Context {
+        self.context
     }
 
     /// The user access that a copy failed on.
@@ -71,39 +97,72 @@ impl PerCpu {
     }
 }
 
-/// Sets up descriptor tables, control registers and the system-call entry.
+/// Sets up the processor that boots: descriptor tables, control registers, the system-call entry.
 pub fn initialise() {
-    load_tables();
+    // SAFETY: called once, before other processors run; nobody uses the statics yet.
+    unsafe {
+        fill_idt(&mut *addr_of_mut!(IDT));
+        initialise_on((*addr_of_mut!(BOOT_BLOCK)).as_mut_ptr(), 0, &raw const kernel_stack_end as u64);
+    }
+}
+
+/// Sets up the processor that this runs on, with a block that becomes its own.
+///
+/// # Safety
+/// The block must be writable for ever and nobody else's; the stack that ends at `stack_end` this processor's.
+pub unsafe fn initialise_on(block: *mut Block, number: usize, stack_end: u64) {
+    // SAFETY: the caller's promises; each part is written before it is used.
+    unsafe {
+        (&raw mut (*block).record).write(PerCpu {
+            context: core::ptr::null_mut(),
+            stack_end,
+            user_stack: 0,
+            this: &raw mut (*block).record,
+            number,
+            local_base: 0,
+            pending: 0,
+            fault_address: 0,
+            fault_code: 0,
+        });
+        load_tables(block, stack_end);
+        GsBase::write(VirtAddr::new(&raw mut (*block).record as u64));
+        KernelGsBase::write(VirtAddr::zero());
+    }
     enable_features();
     set_system_call_entry();
 }
 
-fn load_tables() {
-    // SAFETY: called once at boot on the only processor; the statics are not used by anybody else yet.
+/// Makes the descriptor tables in a block and loads them.
+///
+/// # Safety
+/// As for [`initialise_on`].
+unsafe fn load_tables(block: *mut Block, kernel_stack: u64) {
+    // SAFETY: the caller's promises; the table of interrupts is complete.
     unsafe {
-        let tss = &mut *addr_of_mut!(TSS);
-        tss.privilege_stack_table[0] = VirtAddr::new(&raw const kernel_stack_end as u64);
-        tss.interrupt_stack_table[usize::from(DOUBLE_FAULT_STACK)] = stack_end(addr_of_mut!(DOUBLE_FAULT));
-        tss.interrupt_stack_table[usize::from(MACHINE_STACK)] = stack_end(addr_of_mut!(MACHINE));
-        let gdt = &mut *addr_of_mut!(GDT);
+        let mut tss = TaskStateSegment::new();
+        tss.privilege_stack_table[0] = VirtAddr::new(kernel_stack);
+        tss.interrupt_stack_table[usize::from(DOUBLE_FAULT_STACK)] =
+            stack_end(&raw mut (*block).double_fault);
+        tss.interrupt_stack_table[usize::from(MACHINE_STACK)] = stack_end(&raw mut (*block).machine);
+        (&raw mut (*block).tss).write(tss);
+        let mut gdt = GlobalDescriptorTable::empty();
         gdt.append(Descriptor::kernel_code_segment());
         gdt.append(Descriptor::UserSegment(DescriptorFlags::KERNEL_DATA.bits()));
         gdt.append(Descriptor::user_data_segment());
         gdt.append(Descriptor::user_code_segment());
-        let tss_selector = gdt.append(Descriptor::tss_segment(&*addr_of_mut!(TSS)));
-        (*addr_of_mut!(GDT)).load();
+        let tss: &'static TaskStateSegment = &(*block).tss;
+        let tss_selector = gdt.append(Descriptor::tss_segment(tss));
+        (&raw mut (*block).gdt).write(gdt);
+        let gdt: &'static GlobalDescriptorTable = &(*block).gdt;
+        gdt.load();
         load_segments();
         x86_64::instructions::tables::load_tss(tss_selector);
-        fill_idt(&mut *addr_of_mut!(IDT));
         (*addr_of_mut!(IDT)).load();
-        CPU.stack_end = &raw const kernel_stack_end as u64;
-        GsBase::write(VirtAddr::new(addr_of_mut!(CPU) as u64));
-        KernelGsBase::write(VirtAddr::zero());
     }
 }
 
 fn stack_end(stack: *mut Stack) -> VirtAddr {
-    VirtAddr::new(stack as u64 + STACK_BYTES as u64)
+    VirtAddr::new(stack as u64 + TRAP_STACK_BYTES as u64)
 }
 
 /// Loads the kernel's segments.

@@ -4,8 +4,9 @@
 //! 2. Lay out memory.
 //! 3. Build the final page tables.
 //! 4. Set up processor, interrupt controllers, clock.
-//! 5. Make the first task from the boot archive.
-//! 6. Run.
+//! 5. Start the other processors, which wait for 7.
+//! 6. Make the first task from the boot archive.
+//! 7. Run.
 //!
 //! What cannot be brought up is said in the log, and the emulator ends with [`EXIT_BOOT`].
 #![no_std]
@@ -13,6 +14,7 @@
 
 mod first_task;
 mod memory;
+mod processors;
 mod start_info;
 
 use core::fmt::Write;
@@ -39,10 +41,15 @@ extern "C" fn kernel_main(start_info: u32) -> ! {
     let root = paging::build(&mut memory, info.ram());
     processor::initialise();
     apic::initialise();
+    let processors = processors::start(&mut memory, &info);
     memory.close_kernel(table);
     // SAFETY: the table covers all RAM; `close_kernel` marked as plain only what nothing uses. This is the only machine.
     let mut kernel = Kernel::new(unsafe { Hardware::new(table, root) });
-    log::info!("{} MiB of RAM, {} frames free", info.ram_bytes() >> 20, memory.free_frames());
+    for _ in 1..processors {
+        kernel.add_processor().expect("no more were started");
+    }
+    let (mebibytes, free) = (info.ram_bytes() >> 20, memory.free_frames());
+    log::info!("processors: {processors}; {mebibytes} MiB of RAM, {free} frames free");
     let started = first_task::start(&mut kernel, &mut memory, &info);
     started.unwrap_or_else(|error| refuse(error));
     traps::run(kernel)

@@ -3,12 +3,17 @@
 use crate::BootError;
 use core::ops::Range;
 use kernel_abi::boot::COMMAND_LINE_BYTES;
+use kernel_arch::acpi;
 use kernel_arch::layout::direct;
+use kernel_core::processor::PROCESSORS_MAX;
 
 const MAGIC: u32 = 0x336e_c578;
 
 /// Ranges of RAM that are kept.
 const RANGES: usize = 32;
+
+/// Bytes of physical memory that the boot page tables map.
+const MAPPED: u64 = 1 << 32;
 
 /// Memory type of RAM (ACPI 6.5, table 15.4).
 const RAM: u32 = 1;
@@ -53,6 +58,10 @@ pub struct StartInfo {
     pub command_line: [u8; COMMAND_LINE_BYTES],
     /// Bytes in use of it.
     pub command_line_bytes: usize,
+    /// APIC identifiers of the processors, as far as the kernel uses them.
+    identifiers: [u8; PROCESSORS_MAX],
+    /// Processors that the firmware tells of.
+    pub processor_count: usize,
 }
 
 impl StartInfo {
@@ -75,6 +84,8 @@ impl StartInfo {
             archive: (0, 0),
             command_line: [0; COMMAND_LINE_BYTES],
             command_line_bytes: 0,
+            identifiers: [0; PROCESSORS_MAX],
+            processor_count: 0,
         };
         // SAFETY: pointer and count come from the loader's header.
         let map = unsafe { slice::<MemoryEntry>(header.memory_map, header.memory_map_count) };
@@ -89,7 +100,33 @@ impl StartInfo {
             // SAFETY: the loader's command line ends with a zero byte.
             unsafe { info.read_command_line(header.command_line)? };
         }
+        info.read_processors(header.rsdp);
         Ok(info)
+    }
+
+    /// Reads which processors there are. A machine that does not say boots with the one it has.
+    fn read_processors(&mut self, root: u64) {
+        let memory = |address: u64, bytes: usize| {
+            let end = address.checked_add(bytes as u64)?;
+            // SAFETY: the boot tables map the low 4 GiB; firmware tables do not change.
+            (address != 0 && end <= MAPPED).then(|| unsafe { slice::<u8>(address, bytes as u32) })
+        };
+        let result = acpi::processors(root, memory, |identifier| {
+            if let Some(slot) = self.identifiers.get_mut(self.processor_count) {
+                *slot = identifier;
+            }
+            self.processor_count += 1;
+        });
+        if let Err(error) = result {
+            log::warn!("the firmware does not say which processors there are ({error:?}): one is used");
+            self.processor_count = 0;
+        }
+    }
+
+    /// APIC identifiers of processors, as many as the kernel uses at most.
+    pub fn processors(&self) -> impl Iterator<Item = u32> {
+        let count = self.processor_count.min(PROCESSORS_MAX);
+        self.identifiers[..count].iter().map(|&identifier| u32::from(identifier))
     }
 
     fn read_map(&mut self, map: &[MemoryEntry]) -> Result<(), BootError> {

@@ -1,14 +1,15 @@
 //! A machine in a test process: frames are boxes, user memory is reached by walking the very page tables that the kernel
 //! builds, devices are maps. Simple and slow; every misuse of a frame panics.
 //!
-//! Like the processor it sets accessed and dirty bits and remembers translations: [`HostMachine::check_translations`]
-//! finds what the kernel forgot to shoot down.
+//! Like real processors, each of its own sets accessed and dirty bits and remembers translations until it is told to forget
+//! them or leaves the address space: [`HostMachine::check_translations`] finds what the kernel forgot to shoot down.
 
 use crate::frame_table::{FrameEntry, FrameKind};
 use crate::machine::{Machine, UserFault};
 use crate::name::Link;
 use crate::objects::Object;
 use crate::page_table::{self, ACCESSED, DEVICE, DIRTY, LARGE, PRESENT};
+use crate::processor::{PROCESSORS_MAX, ProcessorSet};
 use core::any::Any;
 use kernel_abi::FRAME_BYTES;
 use kernel_abi::fault::Access;
@@ -21,24 +22,33 @@ use std::vec::Vec;
 /// The bit of an entry that allows writing (Intel SDM vol. 3, 4.5).
 const WRITABLE: u64 = 1 << 1;
 
+/// What is each processor's own.
+#[derive(Clone)]
+struct HostProcessor {
+    root: u32,
+    translations: BTreeMap<u64, u64>,
+    timer: u64,
+    called: bool,
+}
+
 /// See the module.
 pub struct HostMachine {
     entries: Vec<FrameEntry>,
     objects: Vec<Option<Box<dyn Any>>>,
     tables: Vec<Option<Box<[u64; 512]>>>,
     contents: BTreeMap<u32, Box<[u8; 4096]>>,
-    root: u32,
-    translations: BTreeMap<u64, u64>,
+    processors: Vec<HostProcessor>,
+    here: usize,
     /// Present time in nanoseconds.
     pub time: u64,
-    /// Time at which the timer is to fire.
-    pub timer: u64,
     /// Lines that are not masked.
     pub unmasked: BTreeSet<u32>,
     /// What [`Machine::interrupt_pending`] answers next, from the end; then false.
     pub pending: Vec<bool>,
     /// Shootdowns: root, address, pages.
     pub shootdowns: Vec<(u32, u64, u64)>,
+    /// A deliberate bug: processors that never forget a translation when they are told to.
+    pub deaf: ProcessorSet,
     /// Values written to ports.
     pub ports: BTreeMap<u16, u32>,
     /// How the first task ended.
@@ -52,18 +62,19 @@ impl HostMachine {
     pub fn new(frames: u32) -> HostMachine {
         let mut entries = vec![FrameEntry::new(FrameKind::Plain); frames as usize];
         entries[0] = FrameEntry::new(FrameKind::Reserved);
+        let idle = HostProcessor { root: 0, translations: BTreeMap::new(), timer: u64::MAX, called: false };
         HostMachine {
             entries,
             objects: (0..frames).map(|_| None).collect(),
             tables: (0..frames).map(|_| None).collect(),
             contents: BTreeMap::new(),
-            root: 0,
-            translations: BTreeMap::new(),
+            processors: vec![idle; PROCESSORS_MAX],
+            here: 0,
             time: 0,
-            timer: u64::MAX,
             unmasked: BTreeSet::new(),
             pending: Vec::new(),
             shootdowns: Vec::new(),
+            deaf: ProcessorSet::EMPTY,
             ports: BTreeMap::new(),
             ended: None,
             logged: Vec::new(),
@@ -80,6 +91,35 @@ impl HostMachine {
         self.contents.entry(frame).or_insert_with(|| Box::new([0; 4096]))
     }
 
+    /// Time at which the timer of the processor that has entered is to fire.
+    pub fn timer(&self) -> u64 {
+        self.processors[self.here].timer
+    }
+
+    /// The timer of the processor that has entered fires, if it is time. Whether it does.
+    pub fn timer_fires(&mut self) -> bool {
+        let fires = self.processors[self.here].timer <= self.time;
+        if fires {
+            self.processors[self.here].timer = u64::MAX;
+        }
+        fires
+    }
+
+    /// Whether a processor has been called since this was asked last.
+    pub fn take_call(&mut self, processor: usize) -> bool {
+        core::mem::take(&mut self.processors[processor].called)
+    }
+
+    /// Whether a processor has been called and has not come.
+    pub fn is_called(&self, processor: usize) -> bool {
+        self.processors[processor].called
+    }
+
+    /// Top table of the address space that is active on a processor; 0: the kernel's own.
+    pub fn active_root(&self, processor: usize) -> u32 {
+        self.processors[processor].root
+    }
+
     /// An access of user code in the active address space, one byte.
     pub fn touch(&mut self, address: u64, write: bool) -> Result<(), UserFault> {
         self.translate(address, write).map(drop)
@@ -87,10 +127,10 @@ impl HostMachine {
 
     fn translate(&mut self, address: u64, write: bool) -> Result<(u32, usize), UserFault> {
         let denied = Access::WRITE.bits() * u64::from(write);
-        if self.root == 0 {
+        let root = self.processors[self.here].root;
+        if root == 0 {
             return Err(UserFault { address, access: denied });
         }
-        let root = self.root;
         let place = page_table::walk(self, root, address, 1);
         let readable = place.entry & PRESENT != 0;
         if !readable || write && place.entry & WRITABLE == 0 {
@@ -98,7 +138,8 @@ impl HostMachine {
         }
         let entry = place.entry | ACCESSED | if write { DIRTY } else { 0 };
         self.table(place.table)[place.index] = entry;
-        let known = self.translations.entry(address / FRAME_BYTES).or_insert(entry);
+        let translations = &mut self.processors[self.here].translations;
+        let known = translations.entry(address / FRAME_BYTES).or_insert(entry);
         *known = entry | *known & (ACCESSED | DIRTY);
         let beyond = if entry & LARGE != 0 { (address >> 12 & 511) as u32 } else { 0 };
         let frame = page_table::frame_of(entry) + beyond;
@@ -109,18 +150,20 @@ impl HostMachine {
         Ok((frame, (address % FRAME_BYTES) as usize))
     }
 
-    /// Checks that every translation that the processor may still use is one that the page tables give.
+    /// Checks that every translation that a processor may still use is one that the page tables give.
     pub fn check_translations(&mut self) {
-        for (page, known) in self.translations.clone() {
-            let root = self.root;
-            let entry = page_table::walk(self, root, page * FRAME_BYTES, 1).entry;
-            let same =
-                (page_table::frame_of(known), known & LARGE) == (page_table::frame_of(entry), entry & LARGE);
-            let lost = known & !entry & (PRESENT | WRITABLE | ACCESSED | DIRTY);
-            assert!(
-                same && lost == 0,
-                "page {page:#x}: the processor remembers {known:#x}, the tables say {entry:#x}"
-            );
+        for processor in 0..self.processors.len() {
+            let HostProcessor { root, translations, .. } = self.processors[processor].clone();
+            for (page, known) in translations {
+                let entry = page_table::walk(self, root, page * FRAME_BYTES, 1).entry;
+                let same = (page_table::frame_of(known), known & LARGE)
+                    == (page_table::frame_of(entry), entry & LARGE);
+                let lost = known & !entry & (PRESENT | WRITABLE | ACCESSED | DIRTY);
+                assert!(
+                    same && lost == 0,
+                    "page {page:#x}: processor {processor} remembers {known:#x}, the tables say {entry:#x}"
+                );
+            }
         }
     }
 }
@@ -132,6 +175,10 @@ impl Machine for HostMachine {
         let slots = self.objects[link.frame() as usize].as_mut().expect("the frame was formatted");
         let slots = slots.downcast_mut::<Vec<T>>().expect("the frame was formatted for this kind");
         &mut slots[link.slot() as usize]
+    }
+
+    fn entered(&mut self, processor: usize) {
+        self.here = processor;
     }
 
     fn format<T: Object>(&mut self, frame: u32) {
@@ -146,6 +193,15 @@ impl Machine for HostMachine {
         let kind = self.entries[frame as usize].kind();
         assert_eq!(kind, FrameKind::PageTable, "frame {frame:#x} is no page table");
         self.tables[frame as usize].get_or_insert_with(|| Box::new([0; 512]))
+    }
+
+    fn exchange_entry(&mut self, table: u32, index: usize, expected: u64, new: u64) -> Result<(), u64> {
+        let entry = &mut self.table(table)[index];
+        if *entry != expected {
+            return Err(*entry);
+        }
+        *entry = new;
+        Ok(())
     }
 
     fn format_root(&mut self, _frame: u32) {}
@@ -203,20 +259,31 @@ impl Machine for HostMachine {
     }
 
     fn activate(&mut self, root: u32) {
-        self.root = root;
-        self.translations.clear();
+        let processor = &mut self.processors[self.here];
+        processor.root = root;
+        processor.translations.clear();
     }
 
-    fn active_root(&self) -> u32 {
-        self.root
-    }
-
-    fn shoot_down(&mut self, root: u32, address: u64, pages: u64) {
+    fn shoot_down(&mut self, processors: ProcessorSet, root: u32, address: u64, pages: u64) {
         self.shootdowns.push((root, address, pages));
-        if root == self.root {
+        for number in processors.iter().filter(|&number| !self.deaf.contains(number)) {
+            let processor = &mut self.processors[number];
+            assert_eq!(processor.root, root, "processor {number} is in another address space");
             let first = address / FRAME_BYTES;
-            self.translations.retain(|&page, _| page < first || page - first >= pages);
+            processor.translations.retain(|&page, _| page < first || page - first >= pages);
         }
+    }
+
+    fn call_processor(&mut self, processor: usize) {
+        assert_ne!(processor, self.here, "a processor calls itself");
+        self.processors[processor].called = true;
+    }
+
+    fn stop_processor(&mut self, processor: usize) {
+        assert_ne!(processor, self.here, "a processor stops itself");
+        let HostProcessor { root, translations, called, .. } = &mut self.processors[processor];
+        translations.clear();
+        (*root, *called) = (0, true);
     }
 
     fn set_local_base(&mut self, _address: u64) {}
@@ -226,7 +293,7 @@ impl Machine for HostMachine {
     }
 
     fn set_timer(&mut self, time: u64) {
-        self.timer = time;
+        self.processors[self.here].timer = time;
     }
 
     fn interrupt_pending(&mut self) -> bool {

@@ -3,21 +3,14 @@
 use crate::frame_table::FrameKind;
 use crate::machine::{Machine, UserFault};
 use crate::name::{Link, ObjectName};
-use crate::objects::{Capability, Context, Object, Task, Thread, ThreadState};
-use crate::processor::Processor;
-use crate::scheduler::SLICE_NS;
+use crate::objects::{Capability, Context, Object, Task, Thread};
+use crate::processor::{Counters, PROCESSORS_MAX, Processor};
 use crate::timer::TimerWheel;
 use kernel_abi::capability::{CAPABILITIES_PER_FRAME, CAPABILITY_FRAMES_PER_TASK};
 use kernel_abi::{Handle, KernelError, Kind, Rights, SystemCall, USER_END};
 
 /// Interrupt lines (of the first I/O APIC).
 pub const INTERRUPT_LINES: usize = 24;
-
-/// Return addresses of user code that a description gives at most.
-const BACKTRACE_DEPTH: usize = 32;
-
-/// Steps that the timing wheel takes in one kernel entry, so that an entry stays bounded; the rest follow at once in the next.
-const TIMER_STEPS_PER_ENTRY: u32 = 64;
 
 /// Who is told of an interrupt.
 #[derive(Clone, Copy)]
@@ -30,8 +23,15 @@ pub(crate) struct InterruptLine {
 pub struct Kernel<M> {
     /// The machine below.
     pub machine: M,
-    /// What belongs to the processor that has entered the kernel.
-    pub(crate) processor: Processor,
+    /// What belongs to each processor; those from `processor_count` on do not take part.
+    pub(crate) processors: [Processor; PROCESSORS_MAX],
+    pub(crate) processor_count: usize,
+    /// The processor that has entered the kernel.
+    pub(crate) here: usize,
+    /// Priorities at which threads wait in run queues, of all processors together.
+    pub(crate) waiting: u32,
+    /// The processor whose timer covers the wheel's next event, if any does.
+    pub(crate) timekeeper: usize,
     pub(crate) timers: TimerWheel,
     pub(crate) interrupts: [InterruptLine; INTERRUPT_LINES],
     /// The task whose end is the end of the system.
@@ -72,25 +72,58 @@ pub(crate) enum Done {
 pub(crate) type Outcome = Result<Done, Stop>;
 
 impl<M: Machine> Kernel<M> {
-    /// A kernel without objects. Device memory for them, and for everything else, is the machine's.
+    /// A kernel without objects, for one processor. Device memory for them, and for everything else, is the machine's.
     pub fn new(machine: M) -> Kernel<M> {
         Kernel {
             machine,
-            processor: Processor::IDLE,
+            processors: [const { Processor::IDLE }; PROCESSORS_MAX],
+            processor_count: 1,
+            here: 0,
+            waiting: 0,
+            timekeeper: 0,
             timers: TimerWheel::EMPTY,
             interrupts: [InterruptLine { notification: ObjectName::NONE, bits: 0 }; INTERRUPT_LINES],
             first_task: ObjectName::NONE,
         }
     }
 
-    /// The thread that runs.
-    pub fn current(&self) -> Link {
-        self.processor.scheduler.current
+    /// Has one more processor take part, which idles. `None`: there are [`PROCESSORS_MAX`]. Its number.
+    pub fn add_processor(&mut self) -> Option<usize> {
+        let number = self.processor_count;
+        if number == PROCESSORS_MAX {
+            return None;
+        }
+        self.processor_count += 1;
+        Some(number)
     }
 
-    /// Takes a system call of the current thread; its registers are in its context.
+    /// What a processor has done for others. `None`: there is no such processor.
+    pub fn counters(&self, processor: usize) -> Option<Counters> {
+        self.processors[..self.processor_count].get(processor).map(|processor| processor.counters)
+    }
+
+    /// A processor has entered the kernel: everything up to the next call of this is about it.
+    #[inline]
+    pub fn enter(&mut self, processor: usize) {
+        self.here = processor;
+        self.machine.entered(processor);
+    }
+
+    /// The thread that runs on the processor that has entered. None: it idled, or its thread was stopped by another one;
+    /// then there is nothing to do but to leave.
+    #[inline]
+    pub fn current(&self) -> Link {
+        // The remainder changes nothing, but spares the fast path a check.
+        self.processors[self.here % PROCESSORS_MAX].scheduler.current
+    }
+
+    /// Takes a system call of the current thread; its registers are in its context. Nothing, if another processor has stopped
+    /// the thread on its way in.
     pub fn system_call(&mut self) {
-        let current = self.processor.scheduler.current;
+        let current = self.current();
+        if current.is_none() {
+            return;
+        }
         let outcome = match SystemCall::from_number(self.context(current).rax) {
             Some(call) => self.dispatch(call),
             None => Err(KernelError::InvalidCall.into()),
@@ -120,102 +153,6 @@ impl<M: Machine> Kernel<M> {
         let InterruptLine { notification, bits } = self.interrupts[line as usize];
         if let Ok(link) = self.live(notification, FrameKind::Notification) {
             self.signal(link, bits);
-        }
-    }
-
-    /// Takes the timer's interrupt.
-    pub fn timer_interrupt(&mut self) {
-        self.processor.armed_until = u64::MAX;
-        let current = self.processor.scheduler.current;
-        if current.is_none() || self.machine.now() < self.processor.slice_end {
-            return;
-        }
-        let priority = self.machine.object::<Thread>(current).priority;
-        if self.processor.scheduler.has_rival(priority) {
-            self.processor.slice_end = u64::MAX;
-            self.processor.yields = true;
-        }
-    }
-
-    /// Lets the current thread fall behind its equals.
-    pub(crate) fn yield_now(&mut self) {
-        self.processor.yields = true;
-    }
-
-    /// Ends a kernel entry: fires what is due, chooses the thread that runs next and makes its address space active.
-    /// `None`: wait for an interrupt.
-    pub fn leave(&mut self) -> Option<Link> {
-        self.fire_timers();
-        loop {
-            let current = self.processor.scheduler.current;
-            let runnable =
-                current.is_some() && self.machine.object::<Thread>(current).state == ThreadState::Ready;
-            let yields = core::mem::replace(&mut self.processor.yields, false);
-            let next = self.processor.scheduler.choose(&mut self.machine, runnable, yields);
-            self.processor.scheduler.current = next;
-            if next.is_none() {
-                self.arm_timer(None);
-                return None;
-            }
-            if self.switch_to(next) {
-                let priority = self.machine.object::<Thread>(next).priority;
-                self.arm_timer(Some(priority));
-                return Some(next);
-            }
-        }
-    }
-
-    /// Makes a thread's address space active and finishes what it waited for. False: it cannot run now after all.
-    fn switch_to(&mut self, link: Link) -> bool {
-        let task = self.machine.object::<Thread>(link).task.link;
-        if task != self.processor.active_task {
-            let root = self.machine.object::<Task>(task).root;
-            self.machine.activate(root);
-            self.processor.active_task = task;
-        }
-        let thread = self.machine.object::<Thread>(link);
-        let (unfinished, base) = (thread.unfinished, thread.context.fs_base);
-        self.machine.set_local_base(base);
-        !unfinished || self.finish_waiting(link)
-    }
-
-    fn fire_timers(&mut self) {
-        // Reading the clock is not free: only when something can be due.
-        if self.timers.next_event() == u64::MAX {
-            return;
-        }
-        let now = self.machine.now();
-        if now < self.timers.next_event() {
-            return;
-        }
-        let mut steps = TIMER_STEPS_PER_ENTRY;
-        while let Some(link) = self.timers.expire(&mut self.machine, now, &mut steps) {
-            self.expired(link);
-        }
-    }
-
-    /// Has the timer fire for the next deadline, or for the end of a slice where an equal waits. Arming again only ever
-    /// brings the interrupt forward: one that comes for nothing does no harm.
-    fn arm_timer(&mut self, running: Option<u8>) {
-        let mut wanted = self.timers.next_event();
-        if running.is_some_and(|priority| self.processor.scheduler.has_rival(priority)) {
-            // A slice goes on when a better thread has run in between, or those who never let it end would starve equals.
-            if self.processor.slice_end == u64::MAX {
-                self.processor.slice_end = self.machine.now().saturating_add(SLICE_NS);
-            }
-            wanted = wanted.min(self.processor.slice_end);
-        }
-        if wanted < self.processor.armed_until {
-            self.processor.armed_until = wanted;
-            self.machine.set_timer(wanted);
-        }
-    }
-
-    /// Makes a blocked thread run again.
-    pub(crate) fn make_ready(&mut self, link: Link) {
-        self.machine.object::<Thread>(link).state = ThreadState::Ready;
-        if link != self.processor.scheduler.current {
-            self.processor.scheduler.wake(&mut self.machine, link);
         }
     }
 
@@ -251,7 +188,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Task of the current thread.
     pub(crate) fn current_task(&mut self) -> Link {
-        self.machine.object::<Thread>(self.processor.scheduler.current).task.link
+        self.machine.object::<Thread>(self.current()).task.link
     }
 
     /// The place of an entry in a task's capability table.
@@ -332,32 +269,5 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn frame_number(&mut self, value: u64) -> Result<u32, KernelError> {
         let frame = u32::try_from(value).map_err(|_| KernelError::InvalidArgument)?;
         if self.machine.frame(frame).is_none() { Err(KernelError::InvalidArgument) } else { Ok(frame) }
-    }
-
-    /// Writes what the kernel is doing, for a person: of user code the return addresses too, as far as its frame pointers
-    /// lead.
-    pub fn describe(&mut self, out: &mut impl core::fmt::Write) {
-        let current = self.processor.scheduler.current;
-        if current.is_none() {
-            let _ = writeln!(out, "kernel: idle");
-            return;
-        }
-        let thread = self.machine.object::<Thread>(current);
-        let (link, context) = (thread.task.link, thread.context);
-        let bytes = self.machine.object::<Task>(link).name;
-        let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
-        let name = core::str::from_utf8(&bytes[..end]).unwrap_or("?");
-        let _ = writeln!(out, "kernel: thread {current:?} of task {link:?} ({name}) runs");
-        let _ = writeln!(out, "backtrace: {name} {:#x} fault", context.rip);
-        let mut base = context.rbp;
-        for _ in 0..BACKTRACE_DEPTH {
-            let mut words = [0; 2];
-            let readable = base.is_multiple_of(8) && self.check_user(base, 16).is_ok();
-            if !readable || self.machine.read_user_words(base, &mut words).is_err() || words[1] == 0 {
-                return;
-            }
-            let _ = writeln!(out, "backtrace: {name} {:#x}", words[1]);
-            base = words[0];
-        }
     }
 }

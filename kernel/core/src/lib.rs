@@ -2,7 +2,7 @@
 //! and the decoding of system calls. It runs unchanged on the host under tests.
 //!
 //! [`Kernel`] is the whole state and all operations; it reaches hardware and the memory of kernel objects only
-//! through [`Machine`]. One entry at a time, interrupts off: there is no lock in here.
+//! through [`Machine`]. One processor has entered at a time, interrupts off: there is no lock in here.
 //!
 //! Invariants: every operation checks all its arguments before it changes anything; an object is named by frame, slot
 //! and both generations ([`ObjectName`]) or by an intrusive link that both ends cut; nothing is allocated; every loop
@@ -17,6 +17,8 @@ extern crate std;
 
 pub mod bootstrap;
 mod calls;
+mod describe;
+mod dispatch;
 pub mod frame_table;
 #[cfg(any(test, feature = "host"))]
 pub mod host;
@@ -27,7 +29,7 @@ mod machine;
 mod name;
 pub mod objects;
 pub mod page_table;
-mod processor;
+pub mod processor;
 mod queue;
 mod scheduler;
 mod timer;

@@ -1,8 +1,12 @@
 //! What the kernel needs from the machine. `kernel/arch` implements it on x86_64, [`crate::host`] in a test process.
+//!
+//! What is one's own to each processor (active address space, timer, FS base) is meant of the one that has entered the
+//! kernel.
 
 use crate::frame_table::FrameEntry;
 use crate::name::Link;
 use crate::objects::Object;
+use crate::processor::ProcessorSet;
 use kernel_abi::task::TaskStatus;
 
 /// A user address could not be read or written: the access that a page fault must resolve first.
@@ -19,6 +23,9 @@ pub trait Machine {
     /// The object at a place whose frame has been formatted for `T`.
     fn object<T: Object>(&mut self, link: Link) -> &mut T;
 
+    /// Told at each entry: which processor has entered. A machine that can tell by itself need not listen.
+    fn entered(&mut self, _processor: usize) {}
+
     /// Fills a frame, whatever was in it, with empty objects.
     fn format<T: Object>(&mut self, frame: u32);
 
@@ -27,6 +34,10 @@ pub trait Machine {
 
     /// A page table (a frame of kind `PageTable`).
     fn table(&mut self, frame: u32) -> &mut [u64; 512];
+
+    /// Sets an entry of a page table that processors may be using, unless it has another value than `expected` by now:
+    /// then that is the error. Other processors set accessed and dirty bits at any moment.
+    fn exchange_entry(&mut self, table: u32, index: usize, expected: u64, new: u64) -> Result<(), u64>;
 
     /// Makes a zeroed frame a top page table, with the kernel's half in place.
     fn format_root(&mut self, frame: u32);
@@ -52,11 +63,16 @@ pub trait Machine {
     /// Makes an address space the active one. 0: the kernel's own, without user memory.
     fn activate(&mut self, root: u32);
 
-    /// Root of the active address space.
-    fn active_root(&self) -> u32;
+    /// Has processors, the entered one maybe among them, forget translations of `pages` pages of an address space. When it
+    /// returns none of them uses one any more. They answer while they run user code, idle, or wait for the kernel.
+    fn shoot_down(&mut self, processors: ProcessorSet, root: u32, address: u64, pages: u64);
 
-    /// Forgets cached translations of `pages` pages of an address space on every processor, before it returns.
-    fn shoot_down(&mut self, root: u32, address: u64, pages: u64);
+    /// Has another processor come into the kernel soon, to look at its queues.
+    fn call_processor(&mut self, processor: usize);
+
+    /// Has another processor stop what it does in user mode. When it returns that one is on its way into the kernel with the
+    /// kernel's own address space active, all registers of its thread saved.
+    fn stop_processor(&mut self, processor: usize);
 
     /// Sets the FS base for the thread that runs next.
     fn set_local_base(&mut self, address: u64);

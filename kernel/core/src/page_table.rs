@@ -93,3 +93,16 @@ pub fn walk(machine: &mut impl Machine, root: u32, address: u64, level: u32) -> 
         at -= 1;
     }
 }
+
+/// Changes a present entry that processors may be using, and loses none of the accessed and dirty bits that they set meanwhile.
+/// Returns what it was and what it is.
+pub fn update(machine: &mut impl Machine, place: Place, change: impl Fn(u64) -> u64) -> (u64, u64) {
+    let mut entry = place.entry;
+    loop {
+        let new = change(entry);
+        match machine.exchange_entry(place.table, place.index, entry, new) {
+            Ok(()) => return (entry, new),
+            Err(present) => entry = present,
+        }
+    }
+}

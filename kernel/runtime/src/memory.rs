@@ -15,6 +15,7 @@ use crate::sync::Mutex;
 use containers_api::MemoryError;
 use containers_api::space::{Map, MapProtection, Unmap};
 use core::ops::Range;
+use core::sync::atomic::AtomicU64;
 use kernel_abi::FRAME_BYTES;
 use kernel_protocol::Refusal;
 
@@ -70,6 +71,17 @@ impl Mapping {
     /// Where it lies.
     pub fn addresses(&self) -> Range<u64> {
         self.address..self.address + self.pages * FRAME_BYTES
+    }
+
+    /// The words, for several threads or holders of the container to use at the same time.
+    ///
+    /// # Panics
+    /// If the mapping is not writable: a processor may write to look at an atomic word.
+    pub fn as_words(&self) -> &[AtomicU64] {
+        assert!(self.writable, "atomic words of a mapping that is not writable");
+        // SAFETY: the range is mapped, writable, and stays so as long as `self` lives; any bits are a value. Others who
+        // have the container change words as atomically as a processor does.
+        unsafe { core::slice::from_raw_parts(self.address as *const AtomicU64, self.bytes() / 8) }
     }
 
     /// The bytes.

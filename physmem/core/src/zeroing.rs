@@ -92,6 +92,12 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         frame.expect("what is charged finds a frame")
     }
 
+    /// Whether [`Physmem::idle`] would do anything.
+    pub fn wants_idle(&self) -> bool {
+        self.database.count(State::FreeZero) < u64::from(ZERO_STOCK)
+            && self.database.count(State::FreeDirty) != 0
+    }
+
     /// Zeroes some free frames in advance. To be called when there is nothing else to do; whether anything was done.
     pub fn idle(&mut self) -> bool {
         let missing = u64::from(ZERO_STOCK).saturating_sub(self.database.count(State::FreeZero));

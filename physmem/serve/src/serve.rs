@@ -21,6 +21,8 @@ pub const ANSWER_HANDLES: u32 = SCRATCH_HANDLES as u32 + MESSAGE_CAPABILITIES as
 const TIMER: u64 = 1;
 /// Bit of physmem's notification: the first program has ended.
 pub const FIRST_ENDED: u64 = 2;
+/// Bit of physmem's notification: a processor idles.
+pub const IDLE: u64 = 4;
 
 /// What the loop needs beyond the logic.
 pub trait Platform {
@@ -40,6 +42,8 @@ pub trait Platform {
     }
     /// Lets go of what was kept.
     fn drop_sent(&mut self) {}
+    /// Has [`IDLE`] set when a processor has nothing else to do.
+    fn want_idle(&mut self) {}
     /// Other bits of the notification than the loop's own are set.
     fn notified(&mut self, bits: u64) {
         let _ = bits;
@@ -117,6 +121,8 @@ pub struct Server<P: Platform, M> {
     used_minted: u32,
     /// When the timer fires.
     armed: Option<u64>,
+    /// It has asked to be told when a processor idles, and has not been told.
+    wants_idle: bool,
     /// Messages served since a step of work was done.
     messages_since_work: u32,
 }
@@ -135,6 +141,7 @@ impl<P: Platform, M: RecordMemory> Server<P, M> {
             used_minted: 0,
             armed: None,
             messages_since_work: 0,
+            wants_idle: false,
         }
     }
 
@@ -145,6 +152,11 @@ impl<P: Platform, M: RecordMemory> Server<P, M> {
             match next {
                 Ok(incoming) => {
                     self.drop_used();
+                    // Asked first, at the highest priority: told when there is nothing else to do.
+                    if !self.wants_idle && self.physmem.wants_idle() {
+                        self.wants_idle = true;
+                        self.platform.want_idle();
+                    }
                     next = self.serve(incoming);
                 }
                 Err(Ending::Endpoint(KernelError::TimedOut)) => {
@@ -190,9 +202,18 @@ impl<P: Platform, M: RecordMemory> Server<P, M> {
             if bits & FIRST_ENDED != 0 {
                 return Err(Ending::First(syscall::task_status(self.first).ok()));
             }
+            if bits & IDLE != 0 {
+                self.physmem.idle();
+                self.wants_idle = self.physmem.wants_idle();
+                if self.wants_idle {
+                    self.platform.want_idle();
+                }
+            }
             self.platform.notified(bits);
             // What a deadline has brought goes first: a step of it, and the rest between messages.
-            self.work();
+            if bits & !IDLE != 0 {
+                self.work();
+            }
             return Ok(self.receive()?);
         }
         Ok(match incoming.fault() {

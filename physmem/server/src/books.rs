@@ -2,8 +2,9 @@
 //!
 //! physmem takes, from the first range of free frames that is large enough: the frame database, page tables for the
 //! database and for the window on record frames (all that it can ever need), the table of those who wait for frames, the
-//! pressure page, and the rest of its capability table.
+//! pressure page, the rest of its capability table, and its second thread.
 
+use crate::idle;
 use crate::window::{self, DATABASE, WAITS};
 use kernel_abi::boot::{BOOT_RANGES, BootInfo, BootRange, FRAMES, RangeUse, TASK};
 use kernel_abi::capability::CAPABILITIES_PER_FRAME;
@@ -53,6 +54,8 @@ pub struct Books {
     pub archive: (u32, u64),
     /// The clock page.
     pub clock: u32,
+    /// Frames for the thread that knows when a processor idles.
+    pub idle: idle::OwnFrames,
     /// The pressure page, plain and mapped nowhere.
     pub pressure: u32,
     /// A place for each handle.
@@ -71,6 +74,7 @@ pub fn open(info: &BootInfo) -> Result<Books, BookError> {
     }
     let ram: u64 = ranges.iter().map(|range| u64::from(range.frames)).sum();
     let mut own = OwnFrames::choose(ranges, frames, ram)?;
+    let idle = [own.take(), own.take()];
     let taken = own.take_all(frames, ram)?;
     let (taken, pressure) = taken;
     let mut database = FrameDatabase::new(window::database(frames as usize));
@@ -100,6 +104,7 @@ pub fn open(info: &BootInfo) -> Result<Books, BookError> {
         database,
         archive: books.0.ok_or(BookError::Damaged)?,
         clock: books.1.ok_or(BookError::Damaged)?,
+        idle,
         pressure,
         waits: window::waits(handles_end.0 as usize),
         handles_end,
@@ -138,7 +143,8 @@ impl OwnFrames {
             + tables_for(wait_frames(ram))
             + wait_frames(ram)
             + 1
-            + table_frames(ram);
+            + table_frames(ram)
+            + idle::OWN_FRAMES as u64;
         let fits =
             |range: &&BootRange| range.used_as == RangeUse::Free as u32 && u64::from(range.frames) > needed;
         let range = ranges.iter().find(fits).ok_or(BookError::TooLittleMemory)?;

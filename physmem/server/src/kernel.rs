@@ -1,5 +1,6 @@
 //! The kernel as physmem's logic wants it: each operation is carried through, however often the kernel is called away.
 
+use crate::idle;
 use containers_api::FaultReason;
 use kernel_abi::boot::{ENDPOINT, FRAMES, NOTIFICATION};
 use kernel_abi::pmap::{BATCH_ITEMS, FrameRange, FrameSpan, Mapping, PageRange};
@@ -14,8 +15,10 @@ use physmem_serve::{Platform, Unresolved};
 
 /// Where capabilities stand until they are handed out.
 pub const OBJECTS: Handle = Handle(16);
+/// What [`crate::idle`] uses.
+pub const IDLE_HANDLES: Handle = OBJECTS.offset(ANSWER_HANDLES);
 /// First handle for the logic to use.
-pub const LOGIC_HANDLES: Handle = OBJECTS.offset(ANSWER_HANDLES);
+pub const LOGIC_HANDLES: Handle = IDLE_HANDLES.offset(idle::HANDLES);
 
 /// Code that a task is given which physmem ends.
 const ENDED_BY_PHYSMEM: u32 = 137;
@@ -182,6 +185,10 @@ impl Platform for FirstPhysmem {
 
     fn objects(&self) -> Handle {
         OBJECTS
+    }
+
+    fn want_idle(&mut self) {
+        idle::want();
     }
 
     fn resolve<M: RecordMemory>(

@@ -7,6 +7,7 @@
 
 mod books;
 mod first_program;
+mod idle;
 mod kernel;
 mod window;
 
@@ -19,6 +20,7 @@ use physmem_core::limits::reserve_frames;
 use physmem_core::machine::managed_frames;
 use physmem_core::{Beginning, Physmem};
 use physmem_serve::Server;
+use physmem_serve::serve::IDLE;
 use window::RecordWindow;
 
 kernel_runtime::first_task!(main);
@@ -61,6 +63,7 @@ fn bring_up() -> Result<Server<FirstPhysmem, RecordWindow>, Reason> {
     let mut physmem = Physmem::new(KernelCalls, RecordWindow, books.database, beginning);
     physmem.clock_frame = Some(books.clock);
     log::info!("{managed} frames to lend, {guaranteed} guaranteed, {reserve} in reserve");
+    idle::start(books.idle, IDLE).map_err(Reason::Idle)?;
     let init = first_program::start(&mut physmem, archive, books.archive).map_err(Reason::Init)?;
     Ok(Server::new(FirstPhysmem, physmem, init))
 }
@@ -77,6 +80,7 @@ enum Reason {
     BootInfo,
     Books(books::BookError),
     Clock(kernel_abi::KernelError),
+    Idle(kernel_abi::KernelError),
     TooLittleMemory,
     Init(first_program::StartError),
 }
@@ -87,6 +91,7 @@ impl core::fmt::Display for Reason {
             Reason::BootInfo => formatter.write_str("the kernel's boot information is of another version"),
             Reason::Books(error) => write!(formatter, "no books of the frames: {error}"),
             Reason::Clock(error) => write!(formatter, "the clock page cannot be mapped: {error:?}"),
+            Reason::Idle(error) => write!(formatter, "there is no thread for idle time: {error:?}"),
             Reason::TooLittleMemory => formatter.write_str("the machine has too little memory"),
             Reason::Init(error) => error.fmt(formatter),
         }

@@ -20,6 +20,8 @@ pub struct Machine {
     pub archive: PathBuf,
     /// Bytes of memory.
     pub memory_bytes: u64,
+    /// Processors.
+    pub cpus: u32,
     /// The disk, if there is one.
     pub disk: Option<Disk>,
     /// What the serial port is joined to.
@@ -68,7 +70,7 @@ pub enum Serial {
 /// How QEMU runs instructions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Accelerator {
-    /// Software emulation.
+    /// Software emulation, a thread of the host for each processor.
     Emulation,
     /// Software emulation in which the clock counts instructions, so that runs repeat.
     CountedEmulation,
@@ -93,6 +95,7 @@ impl Machine {
         for (option, value) in self.accelerator.options() {
             add(option, value.into());
         }
+        add("-smp", self.cpus.to_string().into());
         add("-m", format!("{}K", self.memory_bytes >> 10).into());
         add("-kernel", self.kernel.clone().into());
         add("-initrd", self.archive.clone().into());
@@ -124,7 +127,7 @@ impl Machine {
 impl Accelerator {
     fn options(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Accelerator::Emulation => &[("-accel", "tcg"), ("-cpu", "max,la57=off")],
+            Accelerator::Emulation => &[("-accel", "tcg,thread=multi"), ("-cpu", "max,la57=off")],
             Accelerator::CountedEmulation => {
                 &[("-accel", "tcg"), ("-cpu", "max,la57=off"), ("-icount", "shift=0,sleep=off")]
             }
@@ -183,6 +186,7 @@ mod tests {
             kernel: "/k".into(),
             archive: "/a".into(),
             memory_bytes: 64 << 20,
+            cpus: 3,
             disk: Some(Disk::new("/my, \"odd\" disk.img")),
             serial: Serial::Pipes,
             log: "/l,og".into(),
@@ -205,7 +209,7 @@ mod tests {
     #[test]
     fn software_emulation_is_the_default_and_kvm_and_counting_are_choices() {
         let mut machine = machine();
-        assert_eq!(values(&machine, "-accel"), ["tcg"]);
+        assert_eq!(values(&machine, "-accel"), ["tcg,thread=multi"]);
         assert_eq!(values(&machine, "-icount"), [""; 0]);
         machine.accelerator = Accelerator::CountedEmulation;
         assert_eq!(
@@ -222,6 +226,7 @@ mod tests {
     #[test]
     fn memory_is_exact_and_commas_are_escaped() {
         assert_eq!(values(&machine(), "-m"), ["65536K"]);
+        assert_eq!(values(&machine(), "-smp"), ["3"]);
         assert!(values(&machine(), "-chardev").contains(&"file,id=log,path=/l,,og".to_owned()));
     }
 

@@ -10,6 +10,12 @@ pub const MEMORY_MIN: u64 = 16 << 20;
 /// Most memory that the guest is offered.
 pub const MEMORY_MAX: u64 = 64 << 30;
 
+/// Most processors that the guest is offered: as many as the kernel uses.
+pub const CPUS_MAX: i64 = 16;
+
+/// Processors of the guest if `--cpus` does not say otherwise and instructions are not counted.
+pub const CPUS: u32 = 2;
+
 /// Seconds that `--exec` may take if `--timeout` does not say otherwise.
 pub const TIMEOUT_SECONDS: u64 = 120;
 
@@ -38,6 +44,10 @@ pub struct Options {
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = memory_size)]
     pub memory: u64,
 
+    /// Processors of the guest [default: 2; under --icount always 1]
+    #[arg(long, value_name = "NUMBER", conflicts_with = "icount", value_parser = clap::value_parser!(u32).range(1..=CPUS_MAX))]
+    pub cpus: Option<u32>,
+
     /// Wait for a debugger before the first instruction, and print how to start it
     #[arg(long)]
     pub gdb: bool,
@@ -60,6 +70,12 @@ pub struct Options {
 }
 
 impl Options {
+    /// Processors of the guest. Under `--icount` QEMU would run them in turns, and who waits for another would wait for its
+    /// turn to end: one.
+    pub fn processors(&self) -> u32 {
+        self.cpus.unwrap_or(if self.icount { 1 } else { CPUS })
+    }
+
     /// How long the guest may run; `None` is for ever.
     pub fn time_limit(&self) -> Option<Duration> {
         match (&self.exec, self.timeout) {
@@ -106,7 +122,7 @@ mod tests {
         let options = parse(&[]).unwrap();
         assert_eq!(options.memory, 256 << 20);
         assert_eq!((options.exec.as_deref(), options.disk.as_deref(), options.no_disk), (None, None, false));
-        assert_eq!(options.time_limit(), None);
+        assert_eq!((options.time_limit(), options.processors()), (None, CPUS));
         assert!(!options.gdb && !options.icount && !options.kvm && !options.verbose);
     }
 
@@ -116,7 +132,8 @@ mod tests {
             parse(&["--exec", "ls /; ps", "--disk", "a,b.img", "--memory", "64M", "--icount"]).unwrap();
         assert_eq!(options.exec.as_deref(), Some("ls /; ps"));
         assert_eq!(options.disk, Some(PathBuf::from("a,b.img")));
-        assert_eq!(options.memory, 64 << 20);
+        assert_eq!((options.memory, options.processors()), (64 << 20, 1));
+        assert_eq!(parse(&["--cpus", "4"]).unwrap().processors(), 4);
         assert_eq!(options.time_limit(), Some(Duration::from_secs(TIMEOUT_SECONDS)));
         let options =
             parse(&["--exec", "ps", "--timeout", "7", "--gdb", "--kvm", "--verbose", "--no-disk"]).unwrap();
@@ -132,6 +149,9 @@ mod tests {
             &["stray"],
             &["--memory", "lots"],
             &["--memory"],
+            &["--cpus", "0"],
+            &["--cpus", "2", "--icount"],
+            &["--cpus", "17"],
             &["--timeout", "0", "--exec", "ls"],
             &["--timeout", "5"],
             &["--disk", "x", "--no-disk"],

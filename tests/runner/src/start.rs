@@ -60,6 +60,7 @@ fn machine(options: &Options, guest: &Guest, image: Option<PathBuf>, archive: &P
         kernel: guest.kernel.clone(),
         archive: archive.to_owned(),
         memory_bytes: options.memory,
+        cpus: options.processors(),
         disk: image.map(Disk::new),
         serial: if options.exec.is_some() { Serial::Pipes } else { Serial::Terminal },
         log: log.path().to_owned(),

@@ -17,9 +17,10 @@ use tests_runner::start::{ArchiveFile, EXEC_MEMBER, drive};
 /// Time that a scenario may take if it does not say otherwise.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A boot to be. Without further words: 128 MiB, no disk, software emulation.
+/// A boot to be. Without further words: 128 MiB, one processor, no disk, software emulation.
 pub struct Boot {
     memory_bytes: u64,
+    cpus: u32,
     disk: Option<Disk>,
     archive: Archive,
     archive_bytes: Option<Vec<u8>>,
@@ -49,6 +50,7 @@ impl Boot {
         let world = world::prepare().unwrap_or_else(|failure| panic!("{failure}"));
         Boot {
             memory_bytes: 128 << 20,
+            cpus: 1,
             disk: None,
             archive: world.guest.archive.clone(),
             archive_bytes: None,
@@ -60,6 +62,12 @@ impl Boot {
     /// With so much memory, as in `64M`.
     pub fn memory(mut self, size: &str) -> Boot {
         self.memory_bytes = memory_size(size).unwrap_or_else(|complaint| panic!("{size}: {complaint}"));
+        self
+    }
+
+    /// With so many processors.
+    pub fn cpus(mut self, cpus: u32) -> Boot {
+        self.cpus = cpus;
         self
     }
 
@@ -126,7 +134,9 @@ impl Boot {
     #[track_caller]
     pub fn exec(self, commands: &str) -> Outcome {
         let look = books::PROGRAM;
-        self.exec_alone(&format!("{look}\n{commands}\n{look} $?\n")).keep_books()
+        // With several processors the shell does not wait for the file server to come up, unless it asks something of it.
+        let first = if self.cpus > 1 && self.disk.is_some() { "cd /\n" } else { "" };
+        self.exec_alone(&format!("{first}{look}\n{commands}\n{look} $?\n")).keep_books()
     }
 
     /// The same without the books, for commands that end the shell and for archives without the program for it.
@@ -168,6 +178,7 @@ impl Boot {
                 kernel: world.guest.kernel.clone(),
                 archive: archive.path().to_owned(),
                 memory_bytes: self.memory_bytes,
+                cpus: self.cpus,
                 disk: self.disk.clone(),
                 serial: Serial::Pipes,
                 log: log.path().to_owned(),

@@ -10,7 +10,7 @@ use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::name::{Link, ObjectName};
 use crate::objects::{Capability, Context, Endpoint, Notification, ReplyName, Task, Thread, ThreadState};
-use crate::processor::Processor;
+use crate::processor::PROCESSORS_MAX;
 use kernel_abi::capability::{CAPABILITIES_PER_FRAME, CAPABILITY_FRAMES_PER_TASK, Kind};
 use kernel_abi::message::{MessageInfo, REGISTER_WORDS};
 use kernel_abi::{Rights, SystemCall};
@@ -23,7 +23,7 @@ impl<M: Machine> Kernel<M> {
     /// nothing has changed, the general code must take it.
     #[inline]
     pub fn fast_system_call(&mut self) -> Option<Link> {
-        let current = self.processor.scheduler.current;
+        let current = self.current();
         let context = &self.machine.object::<Thread>(current).context;
         let (call, handle, info, deadline) = (context.rax, context.rdi, context.rsi, context.rbx);
         let in_registers = info & !REGISTER_MESSAGE == 0 && (info & 0xf) as usize <= REGISTER_WORDS;
@@ -75,7 +75,7 @@ impl<M: Machine> Kernel<M> {
             return None;
         }
         let mut receivers = self.machine.object::<Endpoint>(endpoint).receivers;
-        if !self.machine.object::<Endpoint>(endpoint).senders.is_empty() {
+        if !self.machine.object::<Endpoint>(endpoint).has_no_senders() {
             return None;
         }
         receivers.push(&mut self.machine, current);
@@ -90,6 +90,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The endpoint that a handle of the current thread names with these rights, and the badge.
+    #[inline(always)]
     fn fast_endpoint(&mut self, current: Link, handle: u64, rights: Rights) -> Option<(Link, u64)> {
         let task = self.machine.object::<Thread>(current).task.link;
         let (index, slot) =
@@ -114,26 +115,35 @@ impl<M: Machine> Kernel<M> {
         Some((name.link, badge))
     }
 
-    /// Whether the processor may go from the current thread, which is about to wait, straight to another one.
+    /// Whether the processor may go from the current thread, which is about to wait, straight to another one: nobody
+    /// better waits anywhere, and an equal that waits here will have its turn in time.
+    #[inline(always)]
     fn fast_can_run(&mut self, other: Link) -> bool {
         let thread = self.machine.object::<Thread>(other);
         let is_plain = !thread.timer.is_set() && thread.window_filled == 0 && !thread.unfinished;
         let priority = thread.priority;
-        let Processor { scheduler, .. } = &self.processor;
-        is_plain
-            && scheduler.allows_handoff(priority)
-            && (!scheduler.has_rival(priority) || self.processor.slice_is_timed())
+        is_plain && (self.waiting >> priority == 0 || self.equals_can_wait(priority))
     }
 
+    /// Whether those who wait are no better than a priority, and where they are its equals here, their turn is timed.
+    #[cold]
+    fn equals_can_wait(&self, priority: u8) -> bool {
+        let processor = &self.processors[self.here];
+        self.waiting >> priority == 1
+            && (!processor.scheduler.has_rival(priority) || processor.slice_is_timed())
+    }
+
+    #[inline(always)]
     fn fast_switch(&mut self, to: Link) -> Option<Link> {
         let thread = self.machine.object::<Thread>(to);
-        thread.state = ThreadState::Ready;
+        (thread.state, thread.home) = (ThreadState::Ready, self.here as u8);
         let (task, base) = (thread.task.link, thread.context.fs_base);
-        self.processor.scheduler.current = to;
-        if task != self.processor.active_task {
+        let processor = &mut self.processors[self.here % PROCESSORS_MAX];
+        processor.scheduler.current = to;
+        if task != processor.active_task {
+            processor.active_task = task;
             let root = self.machine.object::<Task>(task).root;
             self.machine.activate(root);
-            self.processor.active_task = task;
         }
         self.machine.set_local_base(base);
         Some(to)

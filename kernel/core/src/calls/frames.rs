@@ -80,7 +80,7 @@ impl<M: Machine> Kernel<M> {
         &mut self,
         Arguments([endpoint, frames, array, count, ..]): Arguments,
     ) -> Outcome {
-        let current = self.processor.scheduler.current;
+        let current = self.current();
         let deadline = self.context(current).rbx;
         let (endpoint, _) = self.endpoint(endpoint, Rights::RECEIVE)?;
         self.capability_for(frames, Kind::Frames, Rights::empty())?;

@@ -21,7 +21,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     pub(super) fn call(&mut self) -> Outcome {
-        let current = self.processor.scheduler.current;
+        let current = self.current();
         let context = self.context(current);
         let (handle, info, deadline) = (context.rdi, MessageInfo(context.rsi), context.rbx);
         let (endpoint, capability) = self.endpoint(handle, Rights::SEND)?;
@@ -47,9 +47,10 @@ impl<M: Machine> Kernel<M> {
             self.deliver(sender, receiver, endpoint);
             self.make_ready(receiver);
         } else {
-            let mut senders = self.machine.object::<Endpoint>(endpoint).senders;
-            senders.push(&mut self.machine, sender);
-            self.machine.object::<Endpoint>(endpoint).senders = senders;
+            let is_fault = self.machine.object::<Thread>(sender).is_fault;
+            let mut queue = *self.machine.object::<Endpoint>(endpoint).queue_for(is_fault);
+            queue.push(&mut self.machine, sender);
+            *self.machine.object::<Endpoint>(endpoint).queue_for(is_fault) = queue;
             let thread = self.machine.object::<Thread>(sender);
             (thread.state, thread.waits_for) = (ThreadState::Sending, endpoint);
         }
@@ -71,16 +72,16 @@ impl<M: Machine> Kernel<M> {
     }
 
     pub(super) fn receive(&mut self) -> Outcome {
-        let context = self.context(self.processor.scheduler.current);
+        let context = self.context(self.current());
         let (handle, deadline) = (context.rdi, context.rbx);
         let (endpoint, _) = self.endpoint(handle, Rights::RECEIVE)?;
-        self.drop_current_reply(self.processor.scheduler.current);
-        self.clear_window(self.processor.scheduler.current);
+        self.drop_current_reply(self.current());
+        self.clear_window(self.current());
         self.wait_for_message(endpoint, deadline)
     }
 
     pub(super) fn reply_receive(&mut self) -> Outcome {
-        let current = self.processor.scheduler.current;
+        let current = self.current();
         let context = self.context(current);
         let (handle, info, deadline) = (context.rdi, MessageInfo(context.rsi), context.rbx);
         let (endpoint, _) = self.endpoint(handle, Rights::RECEIVE)?;
@@ -94,7 +95,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     pub(super) fn reply(&mut self, handle: u64) -> Outcome {
-        let current = self.processor.scheduler.current;
+        let current = self.current();
         let info = MessageInfo(self.context(current).rsi);
         let task = self.current_task();
         let (reply, place) = if handle == u64::from(Handle::NULL.0) {
@@ -121,7 +122,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     pub(super) fn save_reply(&mut self, destination: u64) -> Outcome {
-        let current = self.processor.scheduler.current;
+        let current = self.current();
         let reply = self.machine.object::<Thread>(current).reply;
         if reply.caller.is_none() {
             return Err(KernelError::NoReply.into());
@@ -189,7 +190,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Takes the next message for the current thread, or has it wait. What waits already is taken even after the deadline.
     pub(super) fn wait_for_message(&mut self, endpoint: Link, deadline: u64) -> Outcome {
-        let current = self.processor.scheduler.current;
+        let current = self.current();
         let bound = self.machine.object::<Thread>(current).bound;
         if let Ok(link) = self.live(bound, FrameKind::Notification) {
             let bits = core::mem::take(&mut self.machine.object::<Notification>(link).bits);
@@ -198,10 +199,11 @@ impl<M: Machine> Kernel<M> {
                 return Ok(Done::Handled);
             }
         }
-        let mut senders = self.machine.object::<Endpoint>(endpoint).senders;
-        let sender = senders.pop(&mut self.machine);
-        if sender.is_some() {
-            self.machine.object::<Endpoint>(endpoint).senders = senders;
+        if !self.machine.object::<Endpoint>(endpoint).has_no_senders() {
+            let mut queue = *self.machine.object::<Endpoint>(endpoint).next_queue();
+            let sender = queue.pop(&mut self.machine);
+            let is_fault = self.machine.object::<Thread>(sender).is_fault;
+            *self.machine.object::<Endpoint>(endpoint).queue_for(is_fault) = queue;
             self.deliver(sender, current, endpoint);
             return Ok(Done::Handled);
         }
@@ -228,12 +230,12 @@ impl<M: Machine> Kernel<M> {
     /// Takes a thread out of the queue it waits in.
     pub(crate) fn leave_queue(&mut self, link: Link) {
         let thread = self.machine.object::<Thread>(link);
-        let (state, place) = (thread.state, thread.waits_for);
+        let (state, place, is_fault) = (thread.state, thread.waits_for, thread.is_fault);
         match state {
             ThreadState::Sending | ThreadState::Receiving => {
                 let mut endpoint = *self.machine.object::<Endpoint>(place);
                 let queue = if state == ThreadState::Sending {
-                    &mut endpoint.senders
+                    endpoint.queue_for(is_fault)
                 } else {
                     &mut endpoint.receivers
                 };
@@ -241,7 +243,7 @@ impl<M: Machine> Kernel<M> {
                 *self.machine.object::<Endpoint>(place) = endpoint;
             }
             ThreadState::Waiting => self.machine.object::<Notification>(place).waiter = Link::NONE,
-            ThreadState::Ready => self.processor.scheduler.remove(&mut self.machine, link),
+            ThreadState::Ready => self.take_off(link),
             _ => {}
         }
         self.machine.object::<Thread>(link).waits_for = Link::NONE;

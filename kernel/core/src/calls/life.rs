@@ -14,14 +14,20 @@ use kernel_abi::task::TaskStatus;
 pub const PAGER_GONE: u32 = u32::MAX;
 
 impl<M: Machine> Kernel<M> {
-    /// The current thread met a page fault in user mode.
+    /// The current thread met a page fault in user mode, unless it was stopped on its way in.
     pub fn page_fault(&mut self, address: u64, access: u64) {
-        self.raise_fault(self.processor.scheduler.current, UserFault { address, access });
+        let current = self.current();
+        if current.is_some() {
+            self.raise_fault(current, UserFault { address, access });
+        }
     }
 
     /// The current thread met another exception: it ends.
     pub fn exception(&mut self, vector: u32) {
-        self.end_thread(self.processor.scheduler.current, TaskStatus::Exception(vector));
+        let current = self.current();
+        if current.is_some() {
+            self.end_thread(current, TaskStatus::Exception(vector));
+        }
     }
 
     /// Sends a thread's page fault to its pager.

@@ -24,7 +24,7 @@ pub(crate) struct Arguments(pub(crate) [u64; 10]);
 
 impl<M: Machine> Kernel<M> {
     pub(crate) fn arguments(&mut self) -> Arguments {
-        let context = self.context(self.processor.scheduler.current);
+        let context = self.context(self.current());
         let [a, b, c, d, e, f, g, h] = context.words();
         Arguments([context.rdi, context.rsi, a, b, c, d, e, f, g, h])
     }
@@ -94,6 +94,7 @@ impl<M: Machine> Kernel<M> {
             Call::InterruptBind => self.interrupt_bind(a[0], a[1]),
             Call::InterruptAcknowledge => self.interrupt_acknowledge(a[0]),
             Call::LogWrite => self.log_write(a[0], a[1], a[2]),
+            Call::ProcessorCount => self.processor_count_call(a[0], a[1], a[2]),
         }
     }
 }

@@ -57,7 +57,7 @@ impl<M: Machine> Kernel<M> {
 
     pub(super) fn wait(&mut self, handle: u64) -> Outcome {
         let (link, _) = self.notification(handle, Rights::RECEIVE)?;
-        let current = self.processor.scheduler.current;
+        let current = self.current();
         let deadline = self.context(current).rbx;
         let notification = self.machine.object::<Notification>(link);
         if notification.waiter.is_some() {
@@ -92,7 +92,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     pub(super) fn thread_bind(&mut self, handle: u64) -> Outcome {
-        let current = self.processor.scheduler.current;
+        let current = self.current();
         let target = if handle == u64::from(Handle::NULL.0) {
             None
         } else {

@@ -18,7 +18,7 @@ impl<M: Machine> Kernel<M> {
         self.capability_for(frames, Kind::Frames, Rights::empty())?;
         let frame = self.frame_number(frame)?;
         match self.machine.frame(frame).map(|entry| entry.kind()) {
-            Some(FrameKind::Thread) if frame == self.processor.scheduler.current.frame() => {
+            Some(FrameKind::Thread) if frame == self.current().frame() => {
                 return Err(KernelError::Busy.into());
             }
             Some(FrameKind::Thread) => self.reclaim_slots::<Thread>(frame, Self::cut_thread)?,
@@ -93,6 +93,8 @@ impl<M: Machine> Kernel<M> {
             let endpoint = *self.machine.object::<Endpoint>(link);
             let (thread, error) = if !endpoint.senders.is_empty() {
                 (endpoint.senders.first(), KernelError::PeerDied)
+            } else if !endpoint.faulters.is_empty() {
+                (endpoint.faulters.first(), KernelError::PeerDied)
             } else if !endpoint.receivers.is_empty() {
                 (endpoint.receivers.first(), KernelError::Stale)
             } else {

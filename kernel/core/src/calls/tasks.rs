@@ -73,7 +73,7 @@ impl<M: Machine> Kernel<M> {
         let Arguments([thread, instruction, stack, first, second, priority, ..]) = arguments;
         let capability = self.capability_for(thread, Kind::Thread, Rights::CONFIGURE)?;
         let link = self.live(capability.name, FrameKind::Thread)?;
-        let own = self.machine.object::<Thread>(self.processor.scheduler.current).priority;
+        let own = self.machine.object::<Thread>(self.current()).priority;
         let priority = u8::try_from(priority).map_err(|_| KernelError::InvalidArgument)?;
         if priority > own {
             return Err(KernelError::PriorityTooHigh.into());
@@ -108,7 +108,7 @@ impl<M: Machine> Kernel<M> {
         if window > kernel_abi::capability::CAPABILITIES_PER_TASK {
             return Err(KernelError::InvalidHandle.into());
         }
-        let current = self.processor.scheduler.current;
+        let current = self.current();
         self.clear_window(current);
         let thread = self.machine.object::<Thread>(current);
         (thread.buffer, thread.window) = (address, window);
@@ -117,12 +117,12 @@ impl<M: Machine> Kernel<M> {
 
     pub(super) fn thread_local_base(&mut self, address: u64) -> Outcome {
         self.check_user(address, 0)?;
-        self.context(self.processor.scheduler.current).fs_base = address;
+        self.context(self.current()).fs_base = address;
         Ok(Done::Value(0))
     }
 
     pub(super) fn thread_exit(&mut self, code: u64) -> Outcome {
-        self.end_thread(self.processor.scheduler.current, TaskStatus::Exited(code as u32));
+        self.end_thread(self.current(), TaskStatus::Exited(code as u32));
         Ok(Done::Handled)
     }
 }

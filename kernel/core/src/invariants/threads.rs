@@ -6,7 +6,6 @@ use crate::machine::Machine;
 use crate::name::{Link, ObjectName};
 use crate::objects::{Endpoint, Notification, Task, Thread, ThreadState};
 use crate::queue::Queue;
-use crate::scheduler::PRIORITIES;
 use crate::timer::{LEVELS, SLOTS};
 use std::collections::BTreeSet;
 
@@ -42,47 +41,97 @@ impl Kernel<HostMachine> {
     }
 
     fn check_run_queues(&mut self) -> BTreeSet<Link> {
-        assert!(self.processor.scheduler.handoff.is_none(), "a thread that was woken is forgotten");
-        let mut queued = BTreeSet::new();
-        for priority in 0..PRIORITIES {
-            let queue = self.processor.scheduler.queues[priority];
-            let members = self.check_queue(&queue, |link, thread| {
-                assert_eq!(usize::from(thread.priority), priority, "priority of thread {link:?}");
-                assert!(
-                    thread.queued && thread.state == ThreadState::Ready,
-                    "thread {link:?} in a run queue"
-                );
-            });
-            let occupied = self.processor.scheduler.occupied >> priority & 1 == 1;
-            assert_eq!(occupied, !members.is_empty(), "note of run queue {priority}");
+        let (mut queued, mut waiting) = (BTreeSet::new(), 0);
+        for processor in 0..self.processor_count {
+            let members = self.check_queues_of(processor);
+            assert!(queued.is_disjoint(&members), "a thread is in the queues of two processors");
             queued.extend(members);
+            waiting |= self.processors[processor].scheduler.occupied;
         }
-        let current = self.processor.scheduler.current;
-        assert!(!queued.contains(&current), "the current thread is in a run queue");
-        let best = 31 - self.processor.scheduler.occupied.leading_zeros() as i32;
-        if current.is_some() {
-            let thread = *self.machine.object::<Thread>(current);
-            assert_eq!(thread.state, ThreadState::Ready, "state of the current thread");
-            assert!(i32::from(thread.priority) >= best, "a better thread than the current one waits");
-            assert_eq!(self.processor.active_task, thread.task.link, "active task");
-            let root = self.machine.object::<Task>(thread.task.link).root;
-            assert_eq!(self.machine.active_root(), root, "active address space");
-        } else {
-            assert_eq!(best, -1, "idle while a thread could run");
+        assert_eq!(self.waiting, waiting, "note of all run queues");
+        let mut running = BTreeSet::new();
+        for processor in 0..self.processor_count {
+            let current = self.processors[processor].scheduler.current;
+            assert!(
+                !queued.contains(&current),
+                "the thread that processor {processor} runs is in a run queue"
+            );
+            assert!(current.is_none() || running.insert(current), "thread {current:?} runs twice");
+            self.check_processor(processor, current, &queued);
         }
         queued
+    }
+
+    fn check_queues_of(&mut self, processor: usize) -> BTreeSet<Link> {
+        let scheduler = &self.processors[processor].scheduler;
+        let (queues, handoff, occupied) = (scheduler.queues, scheduler.handoff, scheduler.occupied);
+        assert!(handoff.is_none(), "a thread that was woken is forgotten");
+        let mut queued = BTreeSet::new();
+        for (priority, queue) in queues.iter().enumerate() {
+            let members = self.check_queue(queue, |link, thread| {
+                assert_eq!(usize::from(thread.priority), priority, "priority of thread {link:?}");
+                assert_eq!(usize::from(thread.home), processor, "home of thread {link:?}");
+                let ready = thread.queued && thread.state == ThreadState::Ready;
+                assert!(ready, "thread {link:?} in a run queue");
+            });
+            assert_eq!(occupied >> priority & 1 == 1, !members.is_empty(), "note of run queue {priority}");
+            queued.extend(members);
+        }
+        queued
+    }
+
+    /// One processor: what it runs is what it has active, and nothing better waits unless somebody is on the way to it.
+    fn check_processor(&mut self, processor: usize, current: Link, queued: &BTreeSet<Link>) {
+        let (task, called) = (self.processors[processor].active_task, self.processors[processor].called);
+        let active = self.machine.active_root(processor);
+        let rank = if current.is_none() {
+            assert_eq!((task, active), (Link::NONE, 0), "processor {processor} idles in an address space");
+            -1
+        } else {
+            let thread = *self.machine.object::<Thread>(current);
+            assert_eq!(
+                thread.state,
+                ThreadState::Ready,
+                "state of the thread that processor {processor} runs"
+            );
+            assert_eq!(
+                usize::from(thread.home),
+                processor,
+                "home of the thread that processor {processor} runs"
+            );
+            assert_eq!(task, thread.task.link, "active task of processor {processor}");
+            let root = self.machine.object::<Task>(task).root;
+            assert_eq!(active, root, "active address space of processor {processor}");
+            i32::from(thread.priority)
+        };
+        assert!(
+            !called || self.machine.is_called(processor),
+            "processor {processor} waits for a call that was not made"
+        );
+        let better =
+            queued.iter().filter(|&&link| self.machine.object::<Thread>(link).priority as i32 > rank);
+        let (better, count) = (better.count(), self.processor_count);
+        let coming = self.processors[..count].iter().filter(|processor| processor.called).count();
+        let is_settled = called || better <= coming;
+        assert!(
+            is_settled,
+            "processor {processor} runs at {rank}, {better} better threads wait, {coming} come"
+        );
     }
 
     fn check_endpoints(&mut self) -> BTreeSet<Link> {
         let mut waiting = BTreeSet::new();
         for (place, endpoint) in self.all::<Endpoint>() {
-            let both = !endpoint.senders.is_empty() && !endpoint.receivers.is_empty();
+            let both = !endpoint.has_no_senders() && !endpoint.receivers.is_empty();
             assert!(!both, "callers and receivers wait for each other at {place:?}");
-            for (queue, state) in
-                [(endpoint.senders, ThreadState::Sending), (endpoint.receivers, ThreadState::Receiving)]
-            {
+            for (queue, state, is_fault) in [
+                (endpoint.senders, ThreadState::Sending, false),
+                (endpoint.faulters, ThreadState::Sending, true),
+                (endpoint.receivers, ThreadState::Receiving, false),
+            ] {
                 let members = self.check_queue(&queue, |link, thread| {
                     assert_eq!((thread.state, thread.waits_for), (state, place), "thread {link:?}");
+                    assert_eq!(thread.is_fault, is_fault, "thread {link:?}");
                 });
                 waiting.extend(members);
             }
@@ -126,7 +175,7 @@ impl Kernel<HostMachine> {
         assert_eq!(thread.queued, queued.contains(&link), "thread {link:?} and its run queue");
         match thread.state {
             Ready => assert!(
-                thread.queued || link == self.processor.scheduler.current,
+                thread.queued || self.processors.iter().any(|processor| processor.scheduler.current == link),
                 "thread {link:?} is forgotten"
             ),
             Sending | Receiving => assert!(waiting.contains(&link), "thread {link:?} waits in no queue"),
@@ -197,5 +246,7 @@ impl Kernel<HostMachine> {
         let latest_look =
             earliest.map_or(u64::MAX, |tick| (tick.max(self.timers.tick)) << crate::timer::TICK_SHIFT);
         assert!(self.timers.next_event() <= latest_look, "a deadline would be missed");
+        let armed = self.processors[self.timekeeper].armed_until;
+        assert!(armed <= self.timers.next_event(), "no processor's timer comes in time for a deadline");
     }
 }

@@ -7,7 +7,7 @@ mod task;
 mod thread;
 
 pub use capability::Capability;
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, FAULTS_PER_CALL};
 pub use notification::Notification;
 pub use task::Task;
 pub use thread::{Context, ReplyName, Thread, ThreadState};

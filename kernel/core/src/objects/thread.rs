@@ -107,8 +107,10 @@ pub struct Thread {
     pub priority: u8,
     /// The message that it sends is a page fault. If it is ready all the same, its pager is gone and it ends.
     pub is_fault: bool,
-    /// It stands in a run queue.
+    /// It stands in the run queue of its home.
     pub queued: bool,
+    /// The processor that it runs on, or ran on last, or in whose queue it stands.
+    pub home: u8,
     /// Its task.
     pub task: ObjectName,
     /// Next thread of the task.
@@ -188,6 +190,7 @@ impl Object for Thread {
         priority: 0,
         is_fault: false,
         queued: false,
+        home: 0,
         task: ObjectName::NONE,
         task_next: Link::NONE,
         task_previous: Link::NONE,

@@ -52,7 +52,15 @@ pub struct System {
 impl System {
     /// The first task runs, with memory, a message buffer and a window, and its wake-up line bound.
     pub fn new() -> System {
+        System::with_processors(1)
+    }
+
+    /// The same on a machine with more processors, which idle; the boss runs on the first.
+    pub fn with_processors(processors: usize) -> System {
         let mut kernel = Kernel::new(HostMachine::new(FRAMES));
+        for number in 1..processors {
+            assert_eq!(kernel.add_processor(), Some(number));
+        }
         let frames = FirstFrames { task: 1, thread: 2, endpoint: 3, notification: 4, table: 5, root: 6 };
         let (task, boss) = kernel.create_first_task(frames);
         for frame in 7..15 {
@@ -88,6 +96,21 @@ impl System {
         self.next_handle += 1;
         assert!(self.next_handle < 120, "the harness has given out all handles");
         self.next_handle
+    }
+
+    /// From here on everything is about another processor. What runs there.
+    pub fn on(&mut self, processor: usize) -> Link {
+        self.kernel.enter(processor);
+        self.current()
+    }
+
+    /// The processor takes the interrupt by which it was called, if it was. What runs there then.
+    pub fn answer_call(&mut self, processor: usize) -> Link {
+        self.on(processor);
+        if self.kernel.machine.take_call(processor) {
+            self.leave();
+        }
+        self.current()
     }
 
     /// The thread that runs.
@@ -248,9 +271,14 @@ impl System {
 
     /// A task with a table of capabilities and memory, whose faults go to the boss with its handle as badge.
     pub fn process(&mut self) -> Process {
+        self.process_with_pager(boot::ENDPOINT.0.into())
+    }
+
+    /// The same, whose faults go to another endpoint.
+    pub fn process_with_pager(&mut self, endpoint: u64) -> Process {
         let root = self.frame();
         let badge = self.next_handle + 1;
-        let (handle, frame) = self.object(SystemCall::TaskCreate, &[root, boot::ENDPOINT.0.into(), badge]);
+        let (handle, frame) = self.object(SystemCall::TaskCreate, &[root, endpoint, badge]);
         let link = Link::new(frame, 0);
         let frames = u64::from(boot::FRAMES.0);
         let table = self.frame();
@@ -305,8 +333,7 @@ impl System {
     /// Lets time pass, as the timer would notice.
     pub fn pass(&mut self, nanoseconds: u64) -> Option<Link> {
         self.kernel.machine.time += nanoseconds;
-        if self.kernel.machine.timer <= self.kernel.machine.time {
-            self.kernel.machine.timer = u64::MAX;
+        if self.kernel.machine.timer_fires() {
             self.kernel.timer_interrupt();
         }
         self.leave()

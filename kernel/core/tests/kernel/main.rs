@@ -18,6 +18,7 @@ mod objects;
 pub(crate) mod pair;
 mod pmap;
 mod preemption;
+mod processors;
 mod ranges;
 mod reclaim;
 mod scheduling;

@@ -181,7 +181,7 @@ fn a_timer_wakes_who_waits_from_an_idle_machine() {
     pair.system.issue(SystemCall::Wait, &[NOTIFICATION]);
     pair.system.issue(SystemCall::ThreadExit, &[0]);
     assert_eq!(pair.system.current(), kernel_core::Link::NONE);
-    assert!(pair.system.kernel.machine.timer >= 1 << 20 && pair.system.kernel.machine.timer < 1 << 21);
+    assert!(pair.system.kernel.machine.timer() >= 1 << 20 && pair.system.kernel.machine.timer() < 1 << 21);
     assert_eq!(pair.system.pass(1 << 21), Some(pair.client));
     assert_eq!(pair.system.registers(pair.client).rdx, 3);
 }

@@ -40,7 +40,7 @@ fn yield_lets_equals_run_and_nobody_lower() {
 #[test]
 fn the_slice_ends_where_an_equal_waits() {
     let (mut system, threads) = threads(&[7, 7, 5]);
-    assert!(system.kernel.machine.timer <= SLICE);
+    assert!(system.kernel.machine.timer() <= SLICE);
     assert_eq!(system.pass(1_000_000), Some(threads[0]), "not yet");
     assert_eq!(system.pass(SLICE), Some(threads[1]));
     assert_eq!(system.pass(SLICE), Some(threads[0]));
@@ -49,7 +49,7 @@ fn the_slice_ends_where_an_equal_waits() {
 #[test]
 fn without_an_equal_no_timer_runs() {
     let (mut system, threads) = threads(&[7, 5]);
-    assert_eq!(system.kernel.machine.timer, u64::MAX);
+    assert_eq!(system.kernel.machine.timer(), u64::MAX);
     assert_eq!(system.pass(10 * SLICE), Some(threads[0]));
 }
 

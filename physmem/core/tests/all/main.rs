@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod basics;
+mod corners;
 mod isolation;
 mod ladder;
 mod ladder_random;

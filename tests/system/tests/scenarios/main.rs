@@ -10,6 +10,7 @@ mod disks;
 mod files;
 mod laws;
 mod memory;
+mod processors;
 mod restart;
 mod shell;
 
@@ -30,6 +31,7 @@ const SCENARIOS: &[(&str, &[Scenario])] = &[
     ("files", files::SCENARIOS),
     ("laws", laws::SCENARIOS),
     ("memory", memory::SCENARIOS),
+    ("processors", processors::SCENARIOS),
     ("restart", restart::SCENARIOS),
     ("shell", shell::SCENARIOS),
 ];

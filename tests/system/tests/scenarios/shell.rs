@@ -223,6 +223,9 @@ fn a_system_that_waits() {
     let outcome = Boot::new().limit(Duration::from_secs(3)).run();
     let explanation = outcome.explanation();
     let (_, backtrace) = explanation.split_once("backtrace:\n").unwrap_or_else(|| panic!("{explanation}"));
-    assert!(backtrace.contains("(kernel/arch/") && explanation.contains("kernel: idle"), "{explanation}");
+    assert!(
+        backtrace.contains("(kernel/arch/") && explanation.contains("processor 0 idles"),
+        "{explanation}"
+    );
     outcome.ends(&Ending::TimedOut { answered: true });
 }

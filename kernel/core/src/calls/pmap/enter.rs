@@ -198,22 +198,23 @@ impl<M: Machine> Kernel<M> {
             _ => self.make_place(task, address, level),
         };
         let place = place.expect("tables and places were checked");
-        let (old, used) = (place.entry & !(ACCESSED | DIRTY), place.entry & (ACCESSED | DIRTY));
-        let mut entry = page_table::page_entry(u64::from(frame), protection);
+        let old = place.entry & !(ACCESSED | DIRTY);
+        let entry = page_table::page_entry(u64::from(frame), protection);
         if old == entry {
+            return Ok(());
+        }
+        if old & PRESENT != 0 {
+            work.add_stale(address, span);
+        }
+        work.add_change(span);
+        if old & PRESENT != 0 && old & DEVICE == 0 && page_table::frame_of(old) == frame {
+            // Only the protection changes: that the page was written stays known until it is asked for.
+            page_table::update(&mut self.machine, place, |old| entry | old & (ACCESSED | DIRTY));
             return Ok(());
         }
         self.check_maps(frame, span as u32)?;
         (frame..frame + span as u32).for_each(|frame| self.frame_entry(frame).add_mapping());
-        if old & PRESENT != 0 {
-            work.add_stale(address, span);
-            if page_table::frame_of(old) == frame && old & DEVICE == 0 {
-                // Only the protection changes: that the page was written stays known until it is asked for.
-                entry |= used;
-            }
-        }
         self.replace(place, entry);
-        work.add_change(span);
         Ok(())
     }
 

@@ -141,11 +141,17 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// Has every processor that may remember it forget what became invalid, at once: one request a processor and batch.
     fn shoot_down(&mut self, task: Link, work: &Work) {
-        if work.stale_end != 0 {
-            let root = self.machine.object::<Task>(task).root;
-            let pages = (work.stale_end - work.stale_start) / FRAME_BYTES;
-            self.machine.shoot_down(root, work.stale_start, pages);
+        if work.stale_end == 0 {
+            return;
         }
+        let root = self.machine.object::<Task>(task).root;
+        let pages = (work.stale_end - work.stale_start) / FRAME_BYTES;
+        let processors = self.processors_with(task);
+        let counters = &mut self.processors[self.here].counters;
+        counters.shootdowns += 1;
+        counters.shootdowns_sent += u64::from(processors.without(self.here).count());
+        self.machine.shoot_down(processors, root, work.stale_start, pages);
     }
 }

@@ -144,9 +144,14 @@ impl<M: Machine> Kernel<M> {
                 Change::Protect(protection) => page_table::with_protection(entry, protection),
             };
             if new != entry {
+                let place = Place { index, entry, ..*first };
                 match change {
-                    Change::Remove => self.replace(Place { index, entry, ..*first }, 0),
-                    Change::Protect(_) => self.machine.table(first.table)[index] = new,
+                    Change::Remove => self.replace(place, 0),
+                    Change::Protect(protection) => {
+                        page_table::update(&mut self.machine, place, |entry| {
+                            page_table::with_protection(entry, protection)
+                        });
+                    }
                 }
                 work.add_stale(address + beyond * span * FRAME_BYTES, span);
                 work.add_change(span);
@@ -206,7 +211,7 @@ impl<M: Machine> Kernel<M> {
             }
             let at = address + page as u64 * FRAME_BYTES;
             let place = page_table::walk(&mut self.machine, root, at, 1);
-            self.machine.table(place.table)[place.index] = place.entry & !used;
+            page_table::update(&mut self.machine, place, |entry| entry & !used);
             work.add_stale(at, 1);
         }
         self.shoot_down(task, &work);

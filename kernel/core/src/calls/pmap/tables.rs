@@ -110,9 +110,9 @@ impl<M: Machine> Kernel<M> {
             return Ok(None);
         }
         let root = object.root;
-        if self.processor.active_task == task {
-            self.machine.activate(0);
-            self.processor.active_task = Link::NONE;
+        // Its threads were stopped on every other processor when it ended.
+        if self.processors[self.here].active_task == task {
+            self.drop_address_space();
         }
         let (mut parent, mut table, mut level) = (None, root, 4);
         while level > 1 {

@@ -20,10 +20,13 @@ const STEPS_PER_CHECK: u64 = 150;
 const BOSS_CALLS: u32 = 4;
 /// Steps that a failure prints.
 const REMEMBERED: usize = 24;
+/// Processors of the machine are 1 to this many, by the seed.
+const PROCESSORS: u64 = 4;
 
 pub struct Run {
     seed: u64,
     random: Random,
+    processors: usize,
     system: System,
     recent: VecDeque<String>,
     boss_calls: u32,
@@ -41,8 +44,10 @@ impl Drop for Run {
 
 impl Run {
     pub fn new(seed: u64) -> Run {
-        let (system, recent) = (System::new(), VecDeque::new());
-        let mut run = Run { seed, random: Random::new(seed), system, recent, boss_calls: 0, restarts: 0 };
+        let processors = 1 + (seed % PROCESSORS) as usize;
+        let (system, recent) = (System::with_processors(processors), VecDeque::new());
+        let random = Random::new(seed);
+        let mut run = Run { seed, random, processors, system, recent, boss_calls: 0, restarts: 0 };
         run.populate();
         run
     }
@@ -72,7 +77,7 @@ impl Run {
                 // The boss has nobody to answer its own faults, and others may have learned to end it: begin anew.
                 self.restarts += 1;
                 assert!(self.restarts < 1000, "the boss does not last");
-                self.system = System::new();
+                self.system = System::with_processors(self.processors);
                 self.populate();
             }
             self.system.kernel.machine.shootdowns.clear();
@@ -95,7 +100,15 @@ impl Run {
 
     /// One step. True: it was a system call.
     fn step(&mut self) -> bool {
-        let current = self.system.current();
+        let processor = self.random.below(self.processors as u64) as usize;
+        let current = self.system.on(processor);
+        // An interrupt of another processor comes soon, not at once.
+        if self.system.kernel.machine.is_called(processor) && (current.is_none() || self.random.once_in(2)) {
+            self.note(format!("processor {processor} is called"));
+            self.system.kernel.machine.take_call(processor);
+            self.system.kernel.leave();
+            return false;
+        }
         if current.is_none() {
             self.idle();
             return false;
@@ -128,7 +141,7 @@ impl Run {
     fn idle(&mut self) {
         self.note("idle".into());
         let machine = &mut self.system.kernel.machine;
-        machine.time = machine.time.max(machine.timer.min(machine.time + (1 << 40)));
+        machine.time = machine.time.max(machine.timer().min(machine.time + (1 << 40)));
         self.system.kernel.timer_interrupt();
         self.system.kernel.leave();
         if self.system.current().is_none() {
@@ -300,11 +313,13 @@ impl Run {
     /// Takes everything apart: whatever happened, all frames but the first task's come back.
     fn clean_up(mut self) {
         self.note("cleaning up".into());
-        for _ in 0..100_000 {
-            if self.system.current() == self.system.boss {
+        for step in 0..100_000 {
+            if self.system.on(step % self.processors) == self.system.boss {
                 break;
             }
-            if self.system.current().is_none() {
+            if self.system.kernel.machine.take_call(step % self.processors) {
+                self.system.kernel.leave();
+            } else if self.system.current().is_none() {
                 self.idle();
             } else {
                 self.system.kernel.machine.time += 1 << 16;

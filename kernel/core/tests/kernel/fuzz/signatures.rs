@@ -104,5 +104,6 @@ pub fn signature(call: SystemCall) -> &'static [Argument] {
         Call::InterruptBind => &[Capability(Kind::Interrupt), NOTIFICATION],
         Call::InterruptAcknowledge => &[Capability(Kind::Interrupt)],
         Call::LogWrite => &[Capability(Kind::Log), Address, Count],
+        Call::ProcessorCount => &[Capability(Kind::Log), Small, Small],
     }
 }
