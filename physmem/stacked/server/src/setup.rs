@@ -140,6 +140,7 @@ pub fn physmem() -> Result<(Serving, Logic), Error> {
     }
     let managed = managed_frames(&database);
     let reserve = reserve_frames(managed);
+    log::info!("{used} of {} frames used, {managed} to lend, {} aside", status.guaranteed, plan.aside);
     let beginning = Beginning {
         reserve,
         guaranteed: managed - reserve,

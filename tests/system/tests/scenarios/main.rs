@@ -13,6 +13,7 @@ mod memory;
 mod processors;
 mod restart;
 mod shell;
+mod stacking;
 
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ const SCENARIOS: &[(&str, &[Scenario])] = &[
     ("processors", processors::SCENARIOS),
     ("restart", restart::SCENARIOS),
     ("shell", shell::SCENARIOS),
+    ("stacking", stacking::SCENARIOS),
 ];
 
 fn main() -> ExitCode {
