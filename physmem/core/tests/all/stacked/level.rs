@@ -12,7 +12,7 @@ use kernel_protocol::{ErrorCode, Message, Refusal, Request};
 use physmem_core::badge::Badge;
 use physmem_core::database::{FrameDatabase, FrameEntry, NOBODY, State};
 use physmem_core::machine::managed_frames;
-use physmem_core::pmap::{Pmap, RecordMemory};
+use physmem_core::pmap::RecordMemory;
 use physmem_core::{Answer, Beginning, FrameWait, Handed, Incoming, Outcome, Physmem, Sent};
 use physmem_stacked_core::bank::Banks;
 use physmem_stacked_core::parent::Refused;
