@@ -211,6 +211,27 @@ fn nothing_is_left_at_the_parent_when_a_stacked_contract_ends() {
     assert_eq!(world.borrow().free_frames(), free, "all frames are back");
 }
 
+/// More than half of all frames are written to, so that the next contract gets some of them.
+#[test]
+fn no_byte_of_one_stacked_contract_is_seen_by_another() {
+    const MANY: u64 = 400;
+    let (mut level, _) = first();
+    let root = level.root();
+    for round in 0..3 {
+        let contract = level.split(root, 500);
+        let child = level.child(contract);
+        let container = level.container(contract, MANY);
+        level.map(child, container, 0x10_0000, MANY);
+        for page in 0..MANY {
+            let address = 0x10_0000 + page * 4096 + 77;
+            assert_eq!(level.touch(child, address, None), Touch::Byte(0), "round {round}, page {page}");
+            level.touch(child, address, Some(0x5e));
+        }
+        level.ask(contract, &ContractDestroy {}, &[]);
+    }
+    walk::check(&mut level);
+}
+
 #[test]
 fn two_levels_deep_it_is_the_same() {
     let (level, above) = first();
