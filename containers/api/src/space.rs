@@ -3,7 +3,7 @@
 use crate::MemoryError;
 use crate::container::Changed;
 use bitflags::bitflags;
-use kernel_protocol::{Bytes, Empty, message, protocol, word_flags};
+use kernel_protocol::{Bytes, Empty, message, protocol, word_enum, word_flags};
 
 bitflags! {
     /// What user code may do with a mapping, beyond reading.
@@ -33,6 +33,26 @@ message! {
     pub struct TablesReturned {
         /// Frames that the contract is no longer charged for.
         tables: u64,
+    }
+}
+
+word_enum! {
+    /// Which of the bits that tell of use are cleared.
+    pub enum UseClear {
+        /// None.
+        Nothing = 0,
+        /// That a page was referenced; that it was written stays known.
+        Referenced = 1,
+        /// Both.
+        All = 2,
+    }
+}
+
+message! {
+    /// When an address space was active last.
+    pub struct LastRun {
+        /// A number that grows with each switch between address spaces; 0: never.
+        number: u64,
     }
 }
 
@@ -138,9 +158,12 @@ protocol! {
         address: u64,
         /// Number of pages, at most [`USE_PAGES_MAX`].
         pages: u64,
-        /// Clear the bits that tell of use.
-        clear: bool,
+        /// Which bits are cleared.
+        clear: UseClear,
     } => PageUse;
+
+    /// When the address space was active last.
+    31 RunQuery {} => LastRun;
 
     /// As [`ThreadCreate`], where no further frame is needed for it. Errors: `ContractExhausted` (one is).
     30 ThreadReuse {} => Empty;

@@ -6,9 +6,11 @@
 
 use crate::layout::{mapping, space};
 use crate::machine::Physmem;
-use crate::pmap::{EnterError, Pmap, RecordMemory};
+use crate::pmap::{Clear, EnterError, Pmap, RecordMemory};
 use crate::space::AddressRange;
-use containers_api::space::{ENTER_PAGES_MAX, Enter, MapProtection, PageUse, USE_PAGES_MAX, UseQuery};
+use containers_api::space::{
+    ENTER_PAGES_MAX, Enter, LastRun, MapProtection, PageUse, USE_PAGES_MAX, UseClear, UseQuery,
+};
 use containers_api::{ContainerRights, MemoryError};
 use containers_core::access::changed;
 use containers_core::frames::Span;
@@ -98,8 +100,20 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         let mut bits = [0; USE_PAGES_MAX as usize];
         let bits = &mut bits[..range.pages as usize];
         if !self.get(this, space::ENDED) {
-            self.pmap.query(Handle(self.get(this, space::TASK)), range.start, bits, asked.clear);
+            let clear = match asked.clear {
+                UseClear::Nothing => Clear::Nothing,
+                UseClear::Referenced => Clear::Referenced,
+                UseClear::All => Clear::All,
+            };
+            self.pmap.query(Handle(self.get(this, space::TASK)), range.start, bits, clear);
         }
         Ok(PageUse { pages: Bytes::new(bits).ok_or(MemoryError::Limit)? })
+    }
+
+    /// When a space was active last.
+    pub(crate) fn last_active(&mut self, this: Name<Space>) -> LastRun {
+        let ended = self.get(this, space::ENDED);
+        let number = if ended { 0 } else { self.pmap.last_run(Handle(self.get(this, space::TASK))) };
+        LastRun { number }
     }
 }

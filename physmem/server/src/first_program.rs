@@ -5,7 +5,7 @@
 
 use crate::kernel::{KernelCalls, OBJECTS};
 use crate::window::{self, RecordWindow};
-use containers_api::container::{Allocate, ContainerStat, Copy};
+use containers_api::container::{Allocate, Copy};
 use containers_api::control::ControlRights;
 use containers_api::space::MapProtection;
 use containers_api::{ContainerRights, MemoryError};

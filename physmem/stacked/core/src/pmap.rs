@@ -10,13 +10,13 @@ use crate::parent::{Parent, Refused};
 use containers_api::MemoryError;
 use containers_api::container::{Allocate, Copy, Deallocate};
 use containers_api::space::{
-    ENTER_PAGES_MAX, Enter, MapClock, MapDevice, MapProtection, Protect, SpaceDestroy, USE_PAGES_MAX, Unmap,
-    UseQuery,
+    ENTER_PAGES_MAX, Enter, MapClock, MapDevice, MapProtection, Protect, RunQuery, SpaceDestroy,
+    USE_PAGES_MAX, Unmap, UseClear, UseQuery,
 };
 use kernel_abi::pmap::{FrameRange, FrameSpan, Mapping, PageRange, Protection};
 use kernel_abi::{FRAME_BYTES, Handle, KernelError, USER_END};
 use physmem_core::handles::Handles;
-use physmem_core::pmap::{EnterError, NewObject, Pmap};
+use physmem_core::pmap::{Clear, EnterError, NewObject, Pmap};
 
 /// What is known of a frame beyond what the logic knows. All zero: nothing.
 #[derive(Clone, Copy, Default, Debug)]
@@ -321,10 +321,15 @@ impl<C: Parent> Pmap for ParentPmap<'_, C> {
         self.parent.drop_handle(handle);
     }
 
-    fn query(&mut self, task: Handle, address: u64, output: &mut [u8], clear: bool) {
+    fn query(&mut self, task: Handle, address: u64, output: &mut [u8], clear: Clear) {
         if self.has_ended(task) {
             return;
         }
+        let clear = match clear {
+            Clear::Nothing => UseClear::Nothing,
+            Clear::Referenced => UseClear::Referenced,
+            Clear::All => UseClear::All,
+        };
         let space = self.space(task);
         for (piece, part) in output.chunks_mut(USE_PAGES_MAX as usize).enumerate() {
             let address = address + piece as u64 * USE_PAGES_MAX * FRAME_BYTES;
@@ -333,6 +338,14 @@ impl<C: Parent> Pmap for ParentPmap<'_, C> {
                 part.iter_mut().zip(found.pages.as_slice()).for_each(|(to, from)| *to = *from);
             }
         }
+    }
+
+    fn last_run(&mut self, task: Handle) -> u64 {
+        if self.has_ended(task) {
+            return 0;
+        }
+        let space = self.space(task);
+        self.parent.ask(space, &RunQuery {}, &[]).map_or(0, |found| found.number)
     }
 
     fn keep_notification(&mut self, sent: Handle, kept: Handle) -> Result<(), KernelError> {

@@ -13,7 +13,7 @@ use containers_api::contract::{
 };
 use containers_api::space::{
     ENTER_PAGES_MAX, Enter, Map, MapProtection, Protect, STOCK_TABLES_MAX, Stock, TableGrow, ThreadCreate,
-    USE_PAGES_MAX, Unmap, Unstock, UseQuery,
+    USE_PAGES_MAX, Unmap, Unstock, UseClear, UseQuery,
 };
 use containers_api::{FaultReason, MemoryError, Name};
 use kernel_abi::Handle;
@@ -334,7 +334,7 @@ fn requests_for_a_stacked_physmem_are_bounded() {
         "a page without a frame"
     );
     world.check();
-    let query = |pages| UseQuery { address: 0x10_0000, pages, clear: false };
+    let query = |pages| UseQuery { address: 0x10_0000, pages, clear: UseClear::Nothing };
     assert_eq!(world.refusal(space.badge, &query(USE_PAGES_MAX + 1), &[]), MemoryError::Limit);
     assert_eq!(
         world.ask(space.badge, &query(USE_PAGES_MAX), &[]).pages.as_slice().len(),
