@@ -190,6 +190,15 @@ protocol! {
 
     /// The call in progress.
     15 CallStat {} => CallStatus;
+
+    /// Makes a task with an address space whose page faults come to the endpoint sent along (RECEIVE), as messages with
+    /// this badge: for a physmem that is itself a client. Out: as [`SpaceCreate`]. Errors: the same, `WrongObject`.
+    80 SpaceCreateFor {
+        /// Badge of its faults.
+        fault_badge: u64,
+        /// For people.
+        name: Name,
+    } => Empty;
 }
 
 impl Split {

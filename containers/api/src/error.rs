@@ -55,6 +55,8 @@ error_codes! {
         UnderPressure = 24, System, "the frames are needed elsewhere";
         /// A swap limit was asked for, and there is no default pager.
         NoPager = 25, System, "there is no default pager";
+        /// The address space's stock lacks page tables (detail: how many).
+        NeedTables = 26, Caller, "page tables are missing";
         /// The peer does not keep to the protocol.
         Protocol = 21, Peer, "the peer does not keep to the protocol";
     }

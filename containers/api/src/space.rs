@@ -3,7 +3,7 @@
 use crate::MemoryError;
 use crate::container::Changed;
 use bitflags::bitflags;
-use kernel_protocol::{Empty, message, protocol, word_flags};
+use kernel_protocol::{Bytes, Empty, message, protocol, word_enum, word_flags};
 
 bitflags! {
     /// What user code may do with a mapping, beyond reading.
@@ -25,6 +25,45 @@ message! {
         first: u32,
         /// Number of new handles.
         handles: u32,
+    }
+}
+
+message! {
+    /// Page tables given back.
+    pub struct TablesReturned {
+        /// Frames that the contract is no longer charged for.
+        tables: u64,
+    }
+}
+
+word_enum! {
+    /// Which of the bits that tell of use are cleared.
+    pub enum UseClear {
+        /// None.
+        Nothing = 0,
+        /// That a page was referenced; that it was written stays known.
+        Referenced = 1,
+        /// Both.
+        All = 2,
+    }
+}
+
+message! {
+    /// When an address space was active last.
+    pub struct LastRun {
+        /// A number that grows with each switch between address spaces; 0: never.
+        number: u64,
+    }
+}
+
+/// Pages that one [`PageUse`] describes.
+pub const USE_PAGES_MAX: u64 = 384;
+
+message! {
+    /// How pages were used through this address space.
+    pub struct PageUse {
+        /// A byte a page: bits of [`kernel_abi::pmap`]'s query.
+        pages: Bytes<{ USE_PAGES_MAX as usize }>,
     }
 }
 
@@ -89,4 +128,49 @@ protocol! {
 
     /// Ends the task; its page tables, threads and records go back to the contract.
     23 SpaceDestroy {} => Empty;
+
+    /// The requests from here on are for a physmem that is itself a client and keeps its own books of this address space:
+    /// what the kernel's page-table calls are for the first one. Maps a range of the container sent along (MAP; WRITE for
+    /// writable) over whatever is mapped there, and enters all of it at once, with page tables of the stock. Every page must
+    /// have a frame. Errors: `NeedTables` (detail: how many; nothing was changed), `Lost` (a page was seized or is
+    /// absent), `Stale` (the task has ended), and as [`Map`].
+    26 Enter {
+        /// Page-aligned address.
+        address: u64,
+        /// Number of pages, at most [`ENTER_PAGES_MAX`].
+        pages: u64,
+        /// First page of the container.
+        first_page: u64,
+        /// What is allowed.
+        protection: MapProtection,
+    } => Empty;
+
+    /// Adds page tables to the stock. Errors: `ContractExhausted`, `Stale` (the task has ended), `OutOfRange` (none, or more
+    /// than [`STOCK_TABLES_MAX`]).
+    27 Stock { /** How many. */ tables: u64 } => Empty;
+
+    /// Takes page tables back that are in no use, some at a time.
+    28 Unstock {} => TablesReturned;
+
+    /// How pages were used through this address space. Errors: `OutOfRange`, `Limit`.
+    29 UseQuery {
+        /// Page-aligned address.
+        address: u64,
+        /// Number of pages, at most [`USE_PAGES_MAX`].
+        pages: u64,
+        /// Which bits are cleared.
+        clear: UseClear,
+    } => PageUse;
+
+    /// When the address space was active last.
+    31 RunQuery {} => LastRun;
+
+    /// As [`ThreadCreate`], where no further frame is needed for it. Errors: `ContractExhausted` (one is).
+    30 ThreadReuse {} => Empty;
 }
+
+/// Pages that one [`Enter`] maps at most.
+pub const ENTER_PAGES_MAX: u64 = 16;
+
+/// Page tables that one [`Stock`] adds at most.
+pub const STOCK_TABLES_MAX: u64 = 32;

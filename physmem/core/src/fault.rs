@@ -101,6 +101,13 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         answer
     }
 
+    /// The task with a fault badge.
+    pub fn task_of(&self, badge: u64) -> Option<Handle> {
+        let badge = Badge(badge);
+        let found = (badge.kind() == Some(BadgeKind::Space)).then(|| self.resolve::<Space>(badge.name()));
+        found.flatten().map(|space| Handle(self.get(space, space::TASK)))
+    }
+
     /// Where a fault is to be raised for want of frames that the guarantee covers, its thread waits for them.
     fn wait_instead(&mut self, answer: FaultAnswer) -> FaultAnswer {
         match (answer, self.shortage.take()) {

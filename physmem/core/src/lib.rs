@@ -40,6 +40,7 @@ pub mod requests;
 mod seizure;
 mod slab;
 pub mod space;
+mod stacking;
 mod waiting;
 mod waits;
 mod zeroing;

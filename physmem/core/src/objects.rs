@@ -141,11 +141,13 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         }
     }
 
-    /// Makes a task with an address space. Errors: `ContractExhausted`, `NoRecord`, `Limit`.
+    /// Makes a task with an address space, whose faults come to physmem or, with their badge, to somebody else's endpoint.
+    /// Errors: `ContractExhausted`, `NoRecord`, `Limit`.
     pub(crate) fn make_space(
         &mut self,
         payer: Name<Contract>,
         name: &str,
+        faults: Option<(Handle, u64)>,
     ) -> Result<Name<Space>, MemoryError> {
         if self.get(payer, contract::SPACE_COUNT) >= SPACES_PER_CONTRACT {
             return Err(MemoryError::Limit);
@@ -161,7 +163,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         self.set(made, space::CONTRACT, payer);
         self.set(made, space::TASK, handle.0);
         self.set_name(made, space::NAME, space::NAME_REST, name);
-        if let Err(error) = self.make_task(payer, made, handle) {
+        if let Err(error) = self.make_task(payer, made, handle, faults) {
             self.handles.give(handle);
             self.delete(payer, made);
             return Err(error);
@@ -179,6 +181,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         payer: Name<Contract>,
         this: Name<Space>,
         task: Handle,
+        faults: Option<(Handle, u64)>,
     ) -> Result<(), MemoryError> {
         let root = self.new_object_frame(payer, this, space::TABLE_RING, ObjectKind::PageTable)?;
         self.set(this, space::TABLE_COUNT, 1);
@@ -190,9 +193,11 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                     return Err(error);
                 }
             };
-        let fault_badge = Badge::new(BadgeKind::Space, 0, this.word()).0;
+        let fault_badge = faults.map_or(Badge::new(BadgeKind::Space, 0, this.word()).0, |(_, badge)| badge);
+        let fault_endpoint = faults.map(|(endpoint, _)| endpoint);
         let name = [self.get(this, space::NAME), self.get(this, space::NAME_REST)];
-        match self.make_shared(payer, Shared::Task, NewObject::Task { root, fault_badge, name }, task) {
+        let object = NewObject::Task { root, fault_endpoint, fault_badge, name };
+        match self.make_shared(payer, Shared::Task, object, task) {
             Ok(frame) => self.set(this, space::TASK_FRAME, frame),
             Err(error) => {
                 self.return_object_frame(payer, this, space::CAPABILITY_RING, table);
@@ -225,18 +230,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
 
     /// Makes a thread, with a capability at `destination`. Errors: `ContractExhausted`, `Limit`, `Stale`.
     pub(crate) fn make_thread(&mut self, this: Name<Space>, destination: Handle) -> Result<(), MemoryError> {
-        let head = self.get(this, space::THREAD_RING);
-        let mut frame = head;
-        while frame != NO_FRAME {
-            for slot in 0..THREADS_PER_FRAME {
-                if self.try_thread(this, frame, slot, destination)? {
-                    return Ok(());
-                }
-            }
-            frame = self.database.ring_next(frame);
-            if frame == head {
-                break;
-            }
+        if self.reuse_thread(this, destination)? {
+            return Ok(());
         }
         let payer = self.get(this, space::CONTRACT);
         let fresh = self.new_object_frame(payer, this, space::THREAD_RING, ObjectKind::Thread)?;
@@ -247,6 +242,28 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 Err(result.err().unwrap_or(MemoryError::Internal))
             }
         }
+    }
+
+    /// Makes a thread in a frame that the space has; whether there was room. Errors: `Limit`, `Stale`.
+    pub(crate) fn reuse_thread(
+        &mut self,
+        this: Name<Space>,
+        destination: Handle,
+    ) -> Result<bool, MemoryError> {
+        let head = self.get(this, space::THREAD_RING);
+        let mut frame = head;
+        while frame != NO_FRAME {
+            for slot in 0..THREADS_PER_FRAME {
+                if self.try_thread(this, frame, slot, destination)? {
+                    return Ok(true);
+                }
+            }
+            frame = self.database.ring_next(frame);
+            if frame == head {
+                break;
+            }
+        }
+        Ok(false)
     }
 
     /// Whether a slot could be used for a thread.

@@ -1,5 +1,8 @@
 //! What physmem needs of the kernel, as a trait: mappings, frames' contents, kernel objects, late answers.
 //!
+//! For the first physmem that is the kernel. For one that is itself a client it is another physmem: frames are pages of
+//! containers that it holds there, see the crate `physmem-stacked`.
+//!
 //! An implementation carries each operation through to its end (a preempted call is taken up again). Where this
 //! crate has checked what the kernel checks too, there is no error to return.
 
@@ -11,6 +14,8 @@ use kernel_abi::{Handle, KernelError};
 pub enum EnterError {
     /// So many page-table frames are missing. Nothing was entered.
     NeedTables(u64),
+    /// Contents are gone: whoever lent the frame to this physmem has taken it. Some of the pages may have been entered.
+    Lost,
     /// Something else.
     Refused(KernelError),
 }
@@ -37,6 +42,8 @@ pub enum NewObject {
     Task {
         /// Frame for the top page table.
         root: u32,
+        /// Whose faults it raises: an entry with the right to receive there; none: physmem's own endpoint.
+        fault_endpoint: Option<Handle>,
         /// Badge of its faults.
         fault_badge: u64,
         /// For people: up to 16 bytes, filled with zeros.
@@ -98,6 +105,8 @@ pub trait Pmap {
     /// Copies a notification's capability, as far as it can be signalled, to an empty entry of physmem's table. Errors: it is
     /// none.
     fn keep_notification(&mut self, sent: Handle, kept: Handle) -> Result<(), KernelError>;
+    /// Whether an entry names an endpoint at which its sender may receive.
+    fn is_receiver(&mut self, sent: Handle) -> bool;
     /// Signals a notification. The task that would hear it may be gone.
     fn signal(&mut self, notification: Handle);
     /// Answers a call that was saved at `reply`, which is empty afterwards. The caller may be gone.

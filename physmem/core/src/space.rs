@@ -149,6 +149,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                         break Err(error);
                     }
                 }
+                Err(EnterError::Lost) => break Err(MemoryError::Lost),
                 Err(EnterError::Refused(KernelError::WrongState)) => break Err(MemoryError::Stale),
                 Err(EnterError::Refused(KernelError::MapCountFull)) => break Err(MemoryError::Limit),
                 Err(EnterError::Refused(KernelError::InvalidArgument)) => break Err(MemoryError::OutOfRange),
@@ -214,14 +215,17 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         let task = Handle(self.get(space, space::TASK));
         match self.pmap.stock(task, &frames[..tables as usize]) {
             Ok(()) => Ok(()),
-            Err(KernelError::WrongState) => {
+            Err(error) => {
                 for &frame in &frames[..tables as usize] {
                     self.drop_table(space, frame);
+                }
+                if error != KernelError::WrongState {
+                    // Only whoever lends to this physmem can refuse: it has no frames for it.
+                    return Err(MemoryError::ContractExhausted);
                 }
                 self.take_tables(space);
                 Err(MemoryError::Stale)
             }
-            Err(error) => panic!("the kernel refused page tables: {error:?}"),
         }
     }
 

@@ -3,29 +3,28 @@
 //! Its image comes from the boot archive by logical copies; physmem maps nothing of it. What init is given beyond what
 //! every program has: `control`, `hardware`, `archive` with `archive-bytes=N`.
 
-use crate::kernel::KernelCalls;
-use crate::serve::{INIT_ENDED, OBJECTS, mint};
+use crate::kernel::{KernelCalls, OBJECTS};
 use crate::window::{self, RecordWindow};
-use containers_api::container::{Allocate, ContainerStat, Copy};
-use containers_api::contract::{ContainerCreate, SpaceCreate};
+use containers_api::container::{Allocate, Copy};
 use containers_api::control::ControlRights;
-use containers_api::space::{Map, MapProtection, ThreadCreate};
-use containers_api::{ContainerRights, MemoryError, Name};
+use containers_api::space::MapProtection;
+use containers_api::{ContainerRights, MemoryError};
 use containers_core::pages;
 use containers_core::record::{Container, Name as RecordName};
 use elf::ElfBytes;
 use elf::abi::{EM_X86_64, ET_EXEC, PF_W, PF_X, PT_LOAD};
 use elf::endian::LittleEndian;
 use elf::segment::ProgramHeader;
-use kernel_abi::boot::{HARDWARE, LOG, NOTIFICATION};
+use kernel_abi::boot::{ENDPOINT, HARDWARE, LOG, NOTIFICATION};
 use kernel_abi::{FRAME_BYTES, Handle, KernelError};
-use kernel_protocol::{ErrorCode, Malformed, Message, Request};
 use kernel_runtime::layout;
 use kernel_runtime::startup::{StartupFrom, TooLong};
 use kernel_runtime::syscall::{self, ThreadState};
 use kernel_runtime::{Capability, Rights};
 use physmem_core::badge::Badge;
-use physmem_core::{Handed, Incoming, Outcome, Physmem, Sent};
+use physmem_core::{Physmem, Sent};
+use physmem_serve::Client;
+use physmem_serve::serve::{FIRST_ENDED, mint};
 
 /// Archive member that is started.
 const INIT: &str = "init";
@@ -60,7 +59,6 @@ start_errors!(
     KernelError => StartError::Kernel,
     TooLong => |_| StartError::Image,
     elf::ParseError => |_| StartError::Image,
-    Malformed => |_| StartError::Memory(MemoryError::Protocol),
 );
 
 impl core::fmt::Display for StartError {
@@ -77,9 +75,9 @@ impl core::fmt::Display for StartError {
 
 type Logic = Physmem<'static, KernelCalls, RecordWindow>;
 
-/// A client of physmem inside physmem.
-struct Client<'a> {
-    physmem: &'a mut Logic,
+/// Loads from the archive.
+struct Loader<'a> {
+    client: Client<'a, KernelCalls, RecordWindow>,
     archive: Badge,
 }
 
@@ -89,21 +87,22 @@ pub fn start(physmem: &mut Logic, archive: &'static [u8], frames: (u32, u64)) ->
     let root = physmem.root();
     let adopted = physmem.adopt(root, frames.0, frames.1)?;
     let all = ContainerRights::all();
-    let mut client = Client { physmem, archive: Logic::container_badge(adopted, all) };
+    let client = Client { physmem, objects: OBJECTS };
+    let mut loader = Loader { client, archive: Logic::container_badge(adopted, all) };
     let contract = Logic::contract_badge(root);
-    let (task, space) = client.create_space(contract)?;
+    let (task, space) = loader.client.create_space(contract, INIT)?;
     let file = ElfBytes::<LittleEndian>::minimal_parse(image)?;
     if file.ehdr.e_type != ET_EXEC || file.ehdr.e_machine != EM_X86_64 {
         return Err(StartError::Image);
     }
     for segment in file.segments().ok_or(StartError::Image)? {
         if segment.p_type == PT_LOAD {
-            client.load(contract, space, offset, image.len() as u64, &segment)?;
+            loader.load(contract, space, offset, image.len() as u64, &segment)?;
         }
     }
     let pages = layout::FIRST_STACK_BYTES / FRAME_BYTES;
-    let (stack, _) = client.create_container(contract, pages)?;
-    client.map(
+    let (stack, _) = loader.client.create_container(contract, pages)?;
+    loader.client.map(
         space,
         stack,
         layout::FIRST_STACK_END - layout::FIRST_STACK_BYTES,
@@ -112,12 +111,11 @@ pub fn start(physmem: &mut Logic, archive: &'static [u8], frames: (u32, u64)) ->
     )?;
     let rights = ContainerRights::MAP | ContainerRights::COPY_OUT;
     let readable = Logic::container_badge(adopted, rights);
-    let bytes = client.startup_block(contract, space, archive.len())?;
-    let (_, [thread, _]) = client.ask(space, &ThreadCreate {}, &[])?;
-    let thread = handle_of(thread)?;
+    let bytes = loader.startup_block(contract, space, archive.len())?;
+    let thread = loader.client.create_thread(space)?;
     install(task, thread, space, contract, readable)?;
     let notice = OBJECTS.offset(1);
-    syscall::capability_mint(NOTIFICATION, notice, Rights::SEND, INIT_ENDED)?;
+    syscall::capability_mint(NOTIFICATION, notice, Rights::SEND, FIRST_ENDED)?;
     syscall::task_death_notice(task, notice)?;
     syscall::capability_drop(notice)?;
     let state = ThreadState {
@@ -140,65 +138,7 @@ fn find(archive: &'static [u8]) -> Result<(u64, &'static [u8]), StartError> {
     Ok((data.as_ptr().addr() as u64 - archive.as_ptr().addr() as u64, data))
 }
 
-fn handle_of(handed: Option<Handed>) -> Result<Handle, MemoryError> {
-    match handed {
-        Some(Handed::Handle(handle)) => Ok(handle),
-        _ => Err(MemoryError::Protocol),
-    }
-}
-
-fn badge_of(handed: Option<Handed>) -> Result<Badge, MemoryError> {
-    match handed {
-        Some(Handed::Badge(badge)) => Ok(badge),
-        _ => Err(MemoryError::Protocol),
-    }
-}
-
-impl Client<'_> {
-    /// Makes a request; the reply and up to two capabilities.
-    fn ask<R: Request>(
-        &mut self,
-        of: Badge,
-        request: &R,
-        sent: &[Sent],
-    ) -> Result<(R::Reply, [Option<Handed>; 2]), StartError> {
-        let mut words = [0; kernel_protocol::MESSAGE_WORDS];
-        let used = request.encode(&mut words);
-        let incoming = Incoming { badge: of.0, label: R::LABEL, words: &words[..used], sent };
-        let Outcome::Answered(answer) = self.physmem.request(0, incoming, OBJECTS) else {
-            return Err(MemoryError::Protocol.into());
-        };
-        if answer.label != 0 {
-            return Err(MemoryError::from_code(answer.label).into());
-        }
-        let mut handed = answer.handed();
-        Ok((R::Reply::decode(answer.words())?, [handed.next(), handed.next()]))
-    }
-
-    fn create_space(&mut self, contract: Badge) -> Result<(Handle, Badge), StartError> {
-        let (_, [task, space]) = self.ask(contract, &SpaceCreate { name: Name::truncated(INIT) }, &[])?;
-        Ok((handle_of(task)?, badge_of(space)?))
-    }
-
-    fn create_container(&mut self, contract: Badge, pages: u64) -> Result<(Badge, u64), StartError> {
-        let (_, [container, _]) = self.ask(contract, &ContainerCreate { pages }, &[])?;
-        let container = badge_of(container)?;
-        let (status, _) = self.ask(container, &ContainerStat {}, &[])?;
-        Ok((container, status.version))
-    }
-
-    fn map(
-        &mut self,
-        space: Badge,
-        container: Badge,
-        address: u64,
-        pages: u64,
-        protection: MapProtection,
-    ) -> Result<(), StartError> {
-        let request = Map { address, pages, first_page: 0, protection, populate: false };
-        self.ask(space, &request, &[Sent::Badge(container.0)]).map(drop)
-    }
-
+impl Loader<'_> {
     /// A container with a segment's contents, mapped.
     fn load(
         &mut self,
@@ -214,17 +154,17 @@ impl Client<'_> {
             return Err(StartError::Image);
         }
         let pages = segment.p_memsz.div_ceil(FRAME_BYTES);
-        let (container, _) = self.create_container(contract, pages)?;
+        let (container, _) = self.client.create_container(contract, pages)?;
         if segment.p_filesz != 0 {
             let source_offset = image_offset + segment.p_offset;
             let copy = Copy { source_offset, destination_offset: 0, bytes: segment.p_filesz };
             let archive = self.archive;
-            self.ask(archive, &copy, &[Sent::Badge(container.0)])?;
+            self.client.ask(archive, &copy, &[Sent::Badge(container.0)])?;
         }
         let mut protection = MapProtection::empty();
         protection.set(MapProtection::WRITE, segment.p_flags & PF_W != 0);
         protection.set(MapProtection::EXECUTE, segment.p_flags & PF_X != 0);
-        self.map(space, container, segment.p_vaddr, pages, protection)
+        Ok(self.client.map(space, container, segment.p_vaddr, pages, protection)?)
     }
 
     /// The startup block, written and mapped; its bytes.
@@ -249,12 +189,12 @@ impl Client<'_> {
         };
         let mut block = [0; layout::STARTUP_BLOCK_BYTES];
         let bytes = startup.encode(&mut block)?;
-        let (container, _) = self.create_container(contract, 1)?;
-        self.ask(container, &Allocate { first_page: 0, pages: 1, any_contents: false }, &[])?;
+        let (container, _) = self.client.create_container(contract, 1)?;
+        self.client.ask(container, &Allocate { first_page: 0, pages: 1, any_contents: false }, &[])?;
         let record = RecordName::<Container>::claimed(container.name());
-        let frame = pages::entry(self.physmem, record, 0).frame().ok_or(MemoryError::Internal)?;
+        let frame = pages::entry(self.client.physmem, record, 0).frame().ok_or(MemoryError::Internal)?;
         window::write_frame(frame, bytes)?;
-        self.map(space, container, layout::STARTUP_BLOCK, 1, MapProtection::empty())?;
+        self.client.map(space, container, layout::STARTUP_BLOCK, 1, MapProtection::empty())?;
         Ok(bytes.len() as u64)
     }
 }
@@ -286,7 +226,7 @@ fn install(
     ];
     for (entry, badge) in minted {
         let capability = Capability::from_handle(OBJECTS.offset(1));
-        mint(capability.handle(), badge)?;
+        mint(ENDPOINT, capability.handle(), badge)?;
         syscall::task_install(task, capability.handle(), entry, message)?;
         syscall::capability_drop(capability.into_handle())?;
     }

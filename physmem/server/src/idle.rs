@@ -7,7 +7,7 @@
 //! The server does the step at its own priority, for up to [`physmem_core::limits::ZERO_STOCK_STEP`] frames: that much a
 //! request can come late.
 
-use crate::serve::IDLE_HANDLES;
+use crate::kernel::IDLE_HANDLES;
 use kernel_abi::boot::{FRAMES, NOTIFICATION, TASK};
 use kernel_abi::{Handle, KernelError, Rights};
 use kernel_runtime::syscall::{self, ThreadState};

@@ -1,14 +1,27 @@
 //! The kernel as physmem's logic wants it: each operation is carried through, however often the kernel is called away.
 
-use kernel_abi::boot::{ENDPOINT, FRAMES};
+use crate::idle;
+use containers_api::FaultReason;
+use kernel_abi::boot::{ENDPOINT, FRAMES, NOTIFICATION};
 use kernel_abi::pmap::{
     BATCH_ITEMS, FrameRange, FrameSpan, Mapping, PageRange, QUERY_CLEAR_ALL, QUERY_CLEAR_NOTHING,
     QUERY_CLEAR_REFERENCED,
 };
 use kernel_abi::{Handle, KernelError, Kind, Rights};
-use kernel_runtime::server::{self, Outgoing};
+use kernel_runtime::Deadline;
+use kernel_runtime::server::{self, Incoming, Outgoing};
 use kernel_runtime::syscall::{self, NewTask, Stopped};
-use physmem_core::pmap::{Clear, EnterError, NewObject, Pmap};
+use physmem_core::Physmem;
+use physmem_core::pmap::{Clear, EnterError, NewObject, Pmap, RecordMemory};
+use physmem_serve::serve::ANSWER_HANDLES;
+use physmem_serve::{Platform, Unresolved};
+
+/// Where capabilities stand until they are handed out.
+pub const OBJECTS: Handle = Handle(16);
+/// What [`crate::idle`] uses.
+pub const IDLE_HANDLES: Handle = OBJECTS.offset(ANSWER_HANDLES);
+/// First handle for the logic to use.
+pub const LOGIC_HANDLES: Handle = IDLE_HANDLES.offset(idle::HANDLES);
 
 /// Code that a task is given which physmem ends.
 const ENDED_BY_PHYSMEM: u32 = 137;
@@ -100,9 +113,9 @@ impl Pmap for KernelCalls {
             NewObject::Endpoint => syscall::endpoint_create(FRAMES, frame, slot, destination),
             NewObject::Notification => syscall::notification_create(FRAMES, frame, slot, destination),
             NewObject::Thread { task } => syscall::thread_create(FRAMES, frame, slot, destination, task),
-            NewObject::Task { root, fault_badge, name } => {
-                let task =
-                    NewTask { frame, slot, destination, root, fault_endpoint: ENDPOINT, fault_badge, name };
+            NewObject::Task { root, fault_endpoint, fault_badge, name } => {
+                let fault_endpoint = fault_endpoint.unwrap_or(ENDPOINT);
+                let task = NewTask { frame, slot, destination, root, fault_endpoint, fault_badge, name };
                 syscall::task_create(FRAMES, &task)
             }
         }
@@ -150,6 +163,12 @@ impl Pmap for KernelCalls {
         syscall::capability_copy(sent, kept, Rights::SEND)
     }
 
+    fn is_receiver(&mut self, sent: Handle) -> bool {
+        syscall::capability_identify(sent).is_ok_and(|identity| {
+            identity.kind == Kind::Endpoint && identity.rights.contains(Rights::SEND | Rights::RECEIVE)
+        })
+    }
+
     fn signal(&mut self, notification: Handle) {
         // Who would hear it may be gone.
         let _ = syscall::signal(notification);
@@ -160,5 +179,45 @@ impl Pmap for KernelCalls {
             // The caller is gone; its entry must be empty all the same.
             self.drop_handle(reply);
         }
+    }
+}
+
+/// The first physmem's entries and calls.
+pub struct FirstPhysmem;
+
+impl Platform for FirstPhysmem {
+    type Pmap = KernelCalls;
+
+    fn endpoint(&self) -> Handle {
+        ENDPOINT
+    }
+
+    fn notification(&self) -> Handle {
+        NOTIFICATION
+    }
+
+    fn objects(&self) -> Handle {
+        OBJECTS
+    }
+
+    fn want_idle(&mut self) {
+        idle::want();
+    }
+
+    fn resolve<M: RecordMemory>(
+        &mut self,
+        _: &mut Physmem<'static, KernelCalls, M>,
+        _: u64,
+        items: &[Mapping],
+        patience: Deadline,
+    ) -> Result<Incoming, Unresolved> {
+        server::resolve_receive(ENDPOINT, FRAMES, items, patience).map_err(|stopped| match stopped.error {
+            KernelError::TimedOut => Unresolved::TimedOut,
+            KernelError::Preempted => Unresolved::Preempted(stopped.value),
+            KernelError::NeedTables => Unresolved::NeedTables(stopped.value),
+            KernelError::MapCountFull => Unresolved::Raise(FaultReason::MapCountFull),
+            // The kernel refuses a mapping that the logic allows: the thread cannot have it.
+            _ => Unresolved::Raise(FaultReason::NotMapped),
+        })
     }
 }

@@ -9,10 +9,9 @@ mod books;
 mod first_program;
 mod idle;
 mod kernel;
-mod serve;
 mod window;
 
-use kernel::KernelCalls;
+use kernel::{FirstPhysmem, KernelCalls, LOGIC_HANDLES, OBJECTS};
 use kernel_abi::boot::{FRAMES, HARDWARE, TASK};
 use kernel_abi::pmap::{Mapping, Protection};
 use kernel_abi::{Handle, Kind};
@@ -20,7 +19,8 @@ use kernel_runtime::{clock, layout, syscall};
 use physmem_core::limits::reserve_frames;
 use physmem_core::machine::managed_frames;
 use physmem_core::{Beginning, Physmem};
-use serve::{IDLE, LOGIC_HANDLES, OBJECTS, Server};
+use physmem_serve::Server;
+use physmem_serve::serve::IDLE;
 use window::RecordWindow;
 
 kernel_runtime::first_task!(main);
@@ -34,14 +34,14 @@ fn main() -> i32 {
     match bring_up() {
         Ok(server) => {
             let ending = server.run();
-            log::error!("{ending}");
+            log::error!("init {ending}");
         }
         Err(reason) => log::error!("cannot bring the system up: {reason}"),
     }
     exit()
 }
 
-fn bring_up() -> Result<Server, Reason> {
+fn bring_up() -> Result<Server<FirstPhysmem, RecordWindow>, Reason> {
     let info = window::boot_info().ok_or(Reason::BootInfo)?;
     let archive = window::archive(info);
     let books = books::open(info).map_err(Reason::Books)?;
@@ -65,7 +65,7 @@ fn bring_up() -> Result<Server, Reason> {
     log::info!("{managed} frames to lend, {guaranteed} guaranteed, {reserve} in reserve");
     idle::start(books.idle, IDLE).map_err(Reason::Idle)?;
     let init = first_program::start(&mut physmem, archive, books.archive).map_err(Reason::Init)?;
-    Ok(Server::new(physmem, init))
+    Ok(Server::new(FirstPhysmem, physmem, init))
 }
 
 fn map_clock(frame: u32) -> Result<(), kernel_abi::KernelError> {

@@ -30,6 +30,7 @@ pub const GUEST_CRATES: &[GuestCrate] = &[
     GuestCrate { folder: "filesystems/boot/server", place: Place::Member("bootfs") },
     GuestCrate { folder: "hurd-glue/shell/server", place: Place::Member("shell") },
     GuestCrate { folder: "hurd-glue/programs", place: Place::Folder("bin") },
+    GuestCrate { folder: "physmem/stacked/server", place: Place::Folder("bin") },
     GuestCrate { folder: "tests/guest", place: Place::Folder("test") },
     GuestCrate { folder: "tests/stress", place: Place::Folder("stress") },
 ];

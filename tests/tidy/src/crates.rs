@@ -10,6 +10,7 @@ pub const MAY_USE_UNSAFE: &[(&str, &str)] = &[
     ("kernel-boot", "the entry point, before there is a kernel to call"),
     ("kernel-runtime", "system calls, and views of mapped pages"),
     ("physmem-server", "views of the frames that hold its own records, in one module"),
+    ("physmem-stacked-server", "views of the pages that hold its own records, in one module"),
     ("filesystems-block-server", "memory that the disk reads and writes by itself, in one module"),
 ];
 

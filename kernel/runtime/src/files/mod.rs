@@ -14,12 +14,13 @@ use crate::ipc::{CallError, call};
 use crate::memory::Mapping;
 use crate::{Capability, Deadline, Handle};
 use alloc::vec::Vec;
-use containers_api::ContainerRights;
 use containers_api::space::MapProtection;
+use containers_api::{ContainerRights, MemoryError};
 use core::time::Duration;
 use filesystems_api::directory::Entries;
 use filesystems_api::file::*;
 use kernel_abi::FRAME_BYTES;
+use kernel_protocol::ErrorCode;
 
 /// How long a file server may take for one answer, in nanoseconds.
 pub const ANSWER_NS: u64 = 30_000_000_000;
@@ -100,6 +101,25 @@ impl Node {
         if done.bytes > bytes { Err(CallError::Violation) } else { Ok(done) }
     }
 
+    /// Reads by messages, for a server that does not know the client's physmem: as many bytes as there are and fit.
+    pub fn read_by_messages(&self, offset: u64, bytes: &mut [u8]) -> Result<usize, FileCallError> {
+        let mut done = 0;
+        while done < bytes.len() {
+            let wanted = (bytes.len() - done).min(SMALL_READ_BYTES);
+            let contents = self.read_small(offset + done as u64, wanted as u32)?;
+            let got = contents.bytes.as_slice();
+            if got.is_empty() {
+                break;
+            }
+            if got.len() > wanted {
+                return Err(CallError::Violation);
+            }
+            bytes[done..done + got.len()].copy_from_slice(got);
+            done += got.len();
+        }
+        Ok(done)
+    }
+
     /// Entries of a directory from a cookie on.
     pub fn read_directory(&self, cookie: u64) -> Result<Entries, FileCallError> {
         call(self.handle(), &DirReaddir { cookie }, &[], deadline())
@@ -126,6 +146,13 @@ impl Node {
             }));
         }
     }
+}
+
+/// Whether a server refused a container because it is none of the physmem that the server itself runs under. A program under
+/// a stacked physmem meets that with servers outside of it.
+pub fn is_foreign(error: &FileCallError) -> bool {
+    let CallError::Refused(refusal) = error else { return false };
+    refusal.error == FileError::Container && refusal.detail == u64::from(MemoryError::WrongObject.code())
 }
 
 /// One name in a directory.
@@ -211,6 +238,12 @@ impl Window {
             Err(CallError::Kernel(error)) => {
                 self.container.break_locks(0..self.bytes() as u64 / FRAME_BYTES)?;
                 return Err(ReadError::File(CallError::Kernel(error)));
+            }
+            Err(error) if is_foreign(&error) => {
+                let pages = self.bytes() as u64 / FRAME_BYTES;
+                let mut writable = Mapping::new(&self.container, 0, pages, MapProtection::WRITE)?;
+                let bytes = node.read_by_messages(offset, writable.as_mut_slice())?;
+                return Ok((&self.mapping.as_slice()[..bytes], None));
             }
             result => result?,
         };

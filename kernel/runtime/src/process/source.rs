@@ -3,10 +3,12 @@
 use super::image::{HEADER_BYTES, headers_end};
 use super::{ImageError, SpawnError};
 use crate::containers::Container;
-use crate::files::{LOCK_NS, Node};
+use crate::files::{LOCK_NS, Node, is_foreign};
 use crate::ipc::CallError;
+use crate::memory::Mapping;
 use alloc::vec::Vec;
 use containers_api::ContainerRights;
+use containers_api::space::MapProtection;
 use core::ops::Range;
 use filesystems_api::file::{FileError, SMALL_READ_BYTES};
 use kernel_abi::FRAME_BYTES;
@@ -73,6 +75,13 @@ impl ImageSource for FileSource<'_> {
         let grant = container.grant(0..bytes.div_ceil(FRAME_BYTES), rights, LOCK_NS)?;
         let result = self.node.read_container(range.start, bytes, &grant, 0);
         container.revoke(&grant, true)?;
+        if result.as_ref().is_err_and(is_foreign) {
+            let pages = bytes.div_ceil(FRAME_BYTES);
+            let mut mapping = Mapping::new(container, 0, pages, MapProtection::WRITE)?;
+            let into = &mut mapping.as_mut_slice()[..bytes as usize];
+            let done = self.node.read_by_messages(range.start, into)?;
+            return if done as u64 == bytes { Ok(()) } else { Err(ImageError::Truncated.into()) };
+        }
         let done = result?;
         if done.error != 0 {
             let error = FileError::from_code(done.error);

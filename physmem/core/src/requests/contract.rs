@@ -12,7 +12,7 @@ use containers_api::{ContainerRights, MemoryError};
 use containers_core::container::Step;
 use containers_core::layout::{container, lock};
 use containers_core::passing;
-use containers_core::record::{Container, Contract, Name, Records};
+use containers_core::record::{Container, Contract, Name, Records, Space};
 use kernel_abi::Handle;
 use kernel_protocol::Empty;
 
@@ -37,10 +37,17 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 handing(&Empty, Handed::Badge(Self::container_badge(made, ContainerRights::all())))
             }
             Request::SpaceCreate(create) => {
-                let made = self.make_space(this, create.name.as_str())?;
-                let task = Handed::Handle(Handle(self.get(made, space::TASK)));
-                let answer = Answer::new(&Empty).with(0, task);
-                Ok(Outcome::Answered(answer.with(1, Handed::Badge(Self::space_badge(made)))))
+                let made = self.make_space(this, create.name.as_str(), None)?;
+                Ok(self.handing_space(made))
+            }
+            Request::SpaceCreateFor(create) => {
+                let endpoint = sent_handle(&incoming, 0)?;
+                if !self.pmap.is_receiver(endpoint) {
+                    return Err(MemoryError::WrongObject.into());
+                }
+                let faults = Some((endpoint, create.fault_badge));
+                let made = self.make_space(this, create.name.as_str(), faults)?;
+                Ok(self.handing_space(made))
             }
             Request::EndpointCreate(_) => {
                 self.make_shared(this, Shared::Endpoint, NewObject::Endpoint, scratch)?;
@@ -78,6 +85,12 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             Request::CallStat(_) => answered(&self.call_status(this)),
             Request::Examine(_) => answered(&self.examine(sent_badge(&incoming, 0)?)?),
         }
+    }
+
+    fn handing_space(&self, made: Name<Space>) -> Outcome {
+        let task = Handed::Handle(Handle(self.get(made, space::TASK)));
+        let answer = Answer::new(&Empty).with(0, task);
+        Outcome::Answered(answer.with(1, Handed::Badge(Self::space_badge(made))))
     }
 
     fn child_sent(&self, incoming: &Incoming<'_>) -> Result<Name<Contract>, MemoryError> {

@@ -40,6 +40,27 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 self.make_thread(this, scratch)?;
                 return handing(&Empty, Handed::Handle(scratch));
             }
+            Request::ThreadReuse(_) => {
+                if !self.reuse_thread(this, scratch)? {
+                    return Err(MemoryError::ContractExhausted.into());
+                }
+                return handing(&Empty, Handed::Handle(scratch));
+            }
+            Request::Enter(enter) => {
+                let access = self.access_of(sent_badge(&incoming, 0)?)?;
+                self.enter_pages(this, &access, &enter)?;
+            }
+            Request::Stock(asked) => {
+                if asked.tables == 0 || asked.tables > api::STOCK_TABLES_MAX {
+                    return Err(MemoryError::OutOfRange.into());
+                }
+                self.stock(this, asked.tables)?;
+            }
+            Request::Unstock(_) => {
+                return answered(&api::TablesReturned { tables: self.return_tables(this) });
+            }
+            Request::UseQuery(asked) => return answered(&self.page_use(this, &asked)?),
+            Request::RunQuery(_) => return answered(&self.last_active(this)),
             Request::TableGrow(_) => return answered(&self.grow_table(this)?),
             Request::MapClock(asked) => {
                 let clock = self.clock_frame.ok_or(MemoryError::Internal)?;

@@ -12,5 +12,6 @@ mod locks;
 mod model;
 mod policies;
 mod quarantine;
+mod stacked;
 mod support;
 mod traces;

@@ -352,6 +352,8 @@ impl<'a> World<'a> {
                         return answer;
                     }
                 }
+                // The first physmem has no parent that could take frames from it.
+                Err(EnterError::Lost) => return Some(FaultAnswer::Raise(FaultReason::Repossessed)),
                 Err(EnterError::Refused(_)) => return Some(FaultAnswer::Raise(FaultReason::NotMapped)),
             }
         }

@@ -14,6 +14,7 @@ mod paging;
 mod processors;
 mod restart;
 mod shell;
+mod stacking;
 mod stress;
 
 use libtest_mimic::{Arguments, Trial};
@@ -37,6 +38,7 @@ const SCENARIOS: &[(&str, &[Scenario])] = &[
     ("processors", processors::SCENARIOS),
     ("restart", restart::SCENARIOS),
     ("shell", shell::SCENARIOS),
+    ("stacking", stacking::SCENARIOS),
     ("stress", stress::SCENARIOS),
 ];
 

@@ -18,6 +18,9 @@ pub const FRAME: usize = 4096;
 /// The one entry of physmem's table that holds a notification that came along.
 pub const NOTIFICATION: Handle = Handle(17);
 
+/// The one entry of physmem's table that holds an endpoint at which its sender may receive.
+pub const RECEIVER: Handle = Handle(18);
+
 /// What frames hold at first, so that a missing zero is seen.
 pub const GARBAGE: u8 = 0xdb;
 
@@ -389,10 +392,7 @@ impl Pmap for FakeKernel {
                 let slots: Vec<_> =
                     self.objects.range((frame, 0)..(frame + 1, 0)).map(|(&at, _)| at).collect();
                 for at in slots {
-                    let handle = self.owners.remove(&at).expect("a task has a handle");
-                    let task = self.tasks.remove(&handle.0).expect("a task");
-                    assert!(task.ended && task.root == 0 && task.stock.is_empty(), "Busy");
-                    assert!(task.capability_tables.is_empty(), "Busy");
+                    assert!(!self.owners.contains_key(&at), "a task is reclaimed that physmem names");
                     self.objects.remove(&at);
                 }
             }
@@ -421,6 +421,11 @@ impl Pmap for FakeKernel {
 
     fn drop_handle(&mut self, handle: Handle) {
         self.handles.remove(&handle.0);
+        if let Some(task) = self.tasks.remove(&handle.0) {
+            assert!(task.ended && task.root == 0 && task.stock.is_empty(), "Busy");
+            assert!(task.capability_tables.is_empty(), "Busy");
+            self.owners.retain(|_, owner| *owner != handle);
+        }
     }
 
     fn query(&mut self, task: Handle, address: u64, output: &mut [u8], clear: Clear) {
@@ -454,6 +459,10 @@ impl Pmap for FakeKernel {
         }
         assert!(self.handles.insert(kept.0), "the entry is taken");
         Ok(())
+    }
+
+    fn is_receiver(&mut self, sent: Handle) -> bool {
+        sent == RECEIVER
     }
 
     fn signal(&mut self, notification: Handle) {

@@ -265,7 +265,7 @@ impl World {
                         return answer;
                     }
                 }
-                Err(EnterError::Refused(error)) => panic!("{error:?}"),
+                Err(error) => panic!("{error:?}"),
             }
         }
     }

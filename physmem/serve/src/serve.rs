@@ -3,40 +3,78 @@
 //! physmem's capability table does not grow by serving: new objects and minted capabilities stand at the same few
 //! handles for the time of one answer, and are dropped before the next message is looked at.
 
-use crate::idle;
-use crate::kernel::KernelCalls;
-use crate::window::RecordWindow;
 use containers_api::FaultReason;
-use kernel_abi::boot::{ENDPOINT, FRAMES, NOTIFICATION};
 use kernel_abi::message::MESSAGE_CAPABILITIES;
 use kernel_abi::pmap::Mapping;
 use kernel_abi::task::TaskStatus;
 use kernel_abi::{Handle, KernelError};
 use kernel_runtime::server::{self, Fault, Incoming, Outgoing};
 use kernel_runtime::{Deadline, Rights, clock, syscall};
+use physmem_core::pmap::{Pmap, RecordMemory};
 use physmem_core::requests::SCRATCH_HANDLES;
 use physmem_core::{Answer, FaultAnswer, Handed, Outcome, Physmem, Sent};
 
-/// Where new kernel objects' capabilities stand until they are handed out.
-pub const OBJECTS: Handle = Handle(16);
-/// Where minted capabilities stand until they are handed out.
-const MINTED: Handle = OBJECTS.offset(SCRATCH_HANDLES as u32);
-/// What [`crate::idle`] uses.
-pub const IDLE_HANDLES: Handle = MINTED.offset(MESSAGE_CAPABILITIES as u32);
-/// First handle for the logic to use.
-pub const LOGIC_HANDLES: Handle = IDLE_HANDLES.offset(idle::HANDLES);
+/// Entries of its table that a physmem sets aside for answers: new kernel objects, and behind them minted capabilities.
+pub const ANSWER_HANDLES: u32 = SCRATCH_HANDLES as u32 + MESSAGE_CAPABILITIES as u32;
 
 /// Bit of physmem's notification: something expires.
 const TIMER: u64 = 1;
-/// Bit of physmem's notification: init has ended.
-pub const INIT_ENDED: u64 = 2;
+/// Bit of physmem's notification: the first program has ended.
+pub const FIRST_ENDED: u64 = 2;
 /// Bit of physmem's notification: a processor idles.
 pub const IDLE: u64 = 4;
 
+/// What the loop needs beyond the logic.
+pub trait Platform {
+    /// The logic's kernel.
+    type Pmap: Pmap;
+    /// Where requests and faults arrive.
+    fn endpoint(&self) -> Handle;
+    /// The notification that is bound to the serving thread.
+    fn notification(&self) -> Handle;
+    /// First of [`ANSWER_HANDLES`] empty entries.
+    fn objects(&self) -> Handle;
+    /// Where a capability that came with a message stands while its request is served. Who makes calls meanwhile must put it
+    /// elsewhere.
+    fn keep_sent(&mut self, index: u32, received: Handle) -> Handle {
+        let _ = index;
+        received
+    }
+    /// Lets go of what was kept.
+    fn drop_sent(&mut self) {}
+    /// Has [`IDLE`] set when a processor has nothing else to do.
+    fn want_idle(&mut self) {}
+    /// Other bits of the notification than the loop's own are set.
+    fn notified(&mut self, bits: u64) {
+        let _ = bits;
+    }
+    /// Enters the mappings that resolve a fault of the task with this badge, resumes its thread and receives.
+    fn resolve<M: RecordMemory>(
+        &mut self,
+        physmem: &mut Physmem<'static, Self::Pmap, M>,
+        badge: u64,
+        items: &[Mapping],
+        patience: Deadline,
+    ) -> Result<Incoming, Unresolved>;
+}
+
+/// Why a fault's mappings were not entered, or no message came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unresolved {
+    /// So many of the mappings are entered.
+    Preempted(u64),
+    /// So many page tables are missing.
+    NeedTables(u64),
+    /// It has resumed, and no message waits.
+    TimedOut,
+    /// The thread cannot have the page.
+    Raise(FaultReason),
+}
+
 /// Why physmem stops serving.
 pub enum Ending {
-    /// init has ended, and with it the reason for everything.
-    Init(Option<TaskStatus>),
+    /// The first program has ended, and with it the reason for everything.
+    First(Option<TaskStatus>),
     /// The kernel takes physmem's own endpoint away.
     Endpoint(KernelError),
 }
@@ -44,8 +82,8 @@ pub enum Ending {
 impl core::fmt::Display for Ending {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Ending::Init(status) => {
-                formatter.write_str("init has ended (")?;
+            Ending::First(status) => {
+                formatter.write_str("has ended (")?;
                 match status {
                     Some(TaskStatus::Fault(label)) => match FaultReason::from_label(*label) {
                         Some(reason) => write!(formatter, "page fault: {reason}")?,
@@ -67,16 +105,17 @@ impl From<KernelError> for Ending {
     }
 }
 
-/// Makes a capability to physmem's endpoint with a badge.
-pub fn mint(entry: Handle, badge: physmem_core::badge::Badge) -> Result<(), KernelError> {
-    syscall::capability_mint(ENDPOINT, entry, Rights::SEND | Rights::TRANSFER, badge.0)
+/// Makes a capability to a physmem's endpoint with a badge.
+pub fn mint(endpoint: Handle, entry: Handle, badge: physmem_core::badge::Badge) -> Result<(), KernelError> {
+    syscall::capability_mint(endpoint, entry, Rights::SEND | Rights::TRANSFER, badge.0)
 }
 
 /// Serves for ever.
-pub struct Server {
-    physmem: Physmem<'static, KernelCalls, RecordWindow>,
-    /// init's task.
-    init: Handle,
+pub struct Server<P: Platform, M> {
+    platform: P,
+    physmem: Physmem<'static, P::Pmap, M>,
+    /// The first program's task.
+    first: Handle,
     /// Handles that were used for the last answer.
     used_objects: bool,
     used_minted: u32,
@@ -91,12 +130,13 @@ pub struct Server {
 /// Messages served before a step of work that waits is done between them.
 const MESSAGES_PER_STEP: u32 = 4;
 
-impl Server {
+impl<P: Platform, M: RecordMemory> Server<P, M> {
     /// Ready to serve.
-    pub fn new(physmem: Physmem<'static, KernelCalls, RecordWindow>, init: Handle) -> Server {
+    pub fn new(platform: P, physmem: Physmem<'static, P::Pmap, M>, first: Handle) -> Server<P, M> {
         Server {
+            platform,
             physmem,
-            init,
+            first,
             used_objects: false,
             used_minted: 0,
             armed: None,
@@ -115,7 +155,7 @@ impl Server {
                     // Asked first, at the highest priority: told when there is nothing else to do.
                     if !self.wants_idle && self.physmem.wants_idle() {
                         self.wants_idle = true;
-                        idle::want();
+                        self.platform.want_idle();
                     }
                     next = self.serve(incoming);
                 }
@@ -130,12 +170,12 @@ impl Server {
 
     fn receive(&mut self) -> Result<Incoming, KernelError> {
         let patience = self.patience();
-        server::receive(ENDPOINT, patience)
+        server::receive(self.platform.endpoint(), patience)
     }
 
     fn reply_receive(&mut self, outgoing: Outgoing) -> Result<Incoming, KernelError> {
         let patience = self.patience();
-        server::reply_receive(ENDPOINT, outgoing, patience)
+        server::reply_receive(self.platform.endpoint(), outgoing, patience)
     }
 
     /// How long to wait for a message: not at all where there is work. While messages keep coming a step is done now and then.
@@ -159,16 +199,17 @@ impl Server {
 
     fn serve(&mut self, incoming: Incoming) -> Result<Incoming, Ending> {
         if let Some(bits) = incoming.notification() {
-            if bits & INIT_ENDED != 0 {
-                return Err(Ending::Init(syscall::task_status(self.init).ok()));
+            if bits & FIRST_ENDED != 0 {
+                return Err(Ending::First(syscall::task_status(self.first).ok()));
             }
             if bits & IDLE != 0 {
                 self.physmem.idle();
                 self.wants_idle = self.physmem.wants_idle();
                 if self.wants_idle {
-                    idle::want();
+                    self.platform.want_idle();
                 }
             }
+            self.platform.notified(bits);
             // What a deadline has brought goes first: a step of it, and the rest between messages.
             if bits & !IDLE != 0 {
                 self.work();
@@ -187,15 +228,18 @@ impl Server {
         for (index, slot) in sent[..count].iter_mut().enumerate() {
             *slot = match (incoming.received.badge(index), incoming.received.handle(index)) {
                 (Some(badge), _) => Sent::Badge(badge),
-                (None, handle) => Sent::Handle(handle.unwrap_or(Handle::NULL)),
+                (None, Some(handle)) => Sent::Handle(self.platform.keep_sent(index as u32, handle)),
+                (None, None) => Sent::Handle(Handle::NULL),
             };
         }
         let badge = incoming.badge;
         let now = clock::now();
+        let objects = self.platform.objects();
         let outcome = incoming.decode(|label, words| {
             let request = physmem_core::Incoming { badge, label, words, sent: &sent[..count] };
-            Ok(self.physmem.request(now, request, OBJECTS))
+            Ok(self.physmem.request(now, request, objects))
         });
+        self.platform.drop_sent();
         self.arm();
         match outcome {
             Ok(Outcome::Answered(answer)) => self.answer(&answer),
@@ -208,16 +252,17 @@ impl Server {
     fn answer(&mut self, answer: &Answer) -> Result<Incoming, KernelError> {
         let mut handles = [Handle::NULL; MESSAGE_CAPABILITIES];
         let mut count = 0;
+        let (objects, minted) = (self.platform.objects(), self.minted());
         for handed in answer.handed() {
             handles[count] = match handed {
                 Handed::Badge(badge) => {
-                    let entry = MINTED.offset(self.used_minted);
-                    mint(entry, badge)?;
+                    let entry = minted.offset(self.used_minted);
+                    mint(self.platform.endpoint(), entry, badge)?;
                     self.used_minted += 1;
                     entry
                 }
                 Handed::Handle(handle) => {
-                    self.used_objects |= handle.0 < MINTED.0;
+                    self.used_objects |= (objects.0..minted.0).contains(&handle.0);
                     handle
                 }
             };
@@ -249,30 +294,29 @@ impl Server {
     fn resolve(&mut self, badge: u64, mut items: &[Mapping]) -> Result<Incoming, KernelError> {
         let patience = self.patience();
         loop {
-            let stopped = match server::resolve_receive(ENDPOINT, FRAMES, items, patience) {
+            let reason = match self.platform.resolve(&mut self.physmem, badge, items, patience) {
                 Ok(incoming) => return Ok(incoming),
-                Err(stopped) => stopped,
-            };
-            let reason = match stopped.error {
-                // It has resumed, and no message waits.
-                KernelError::TimedOut => return Err(KernelError::TimedOut),
-                KernelError::Preempted => {
-                    items = &items[stopped.value as usize..];
+                Err(Unresolved::TimedOut) => return Err(KernelError::TimedOut),
+                Err(Unresolved::Preempted(done)) => {
+                    items = &items[done as usize..];
                     continue;
                 }
-                KernelError::NeedTables => match self.physmem.fault_needs_tables(badge, stopped.value) {
+                Err(Unresolved::NeedTables(tables)) => match self.physmem.fault_needs_tables(badge, tables) {
                     None => continue,
                     Some(answer) => {
                         self.arm();
                         return self.answer_fault(badge, answer);
                     }
                 },
-                KernelError::MapCountFull => FaultReason::MapCountFull,
-                // The kernel refuses a mapping that the logic allows: the thread cannot have it.
-                _ => FaultReason::NotMapped,
+                Err(Unresolved::Raise(reason)) => reason,
             };
             return self.reply_receive(Outgoing::fault(reason.label()));
         }
+    }
+
+    /// First of the entries where minted capabilities stand until they are handed out.
+    fn minted(&self) -> Handle {
+        self.platform.objects().offset(SCRATCH_HANDLES as u32)
     }
 
     fn save(&mut self, handle: Handle) -> Result<Incoming, KernelError> {
@@ -284,11 +328,13 @@ impl Server {
     fn drop_used(&mut self) {
         if core::mem::take(&mut self.used_objects) {
             for index in 0..SCRATCH_HANDLES as u32 {
-                physmem_core::pmap::Pmap::drop_handle(&mut self.physmem.pmap, OBJECTS.offset(index));
+                let entry = self.platform.objects().offset(index);
+                self.physmem.pmap.drop_handle(entry);
             }
         }
         for index in 0..core::mem::take(&mut self.used_minted) {
-            physmem_core::pmap::Pmap::drop_handle(&mut self.physmem.pmap, MINTED.offset(index));
+            let entry = self.minted().offset(index);
+            self.physmem.pmap.drop_handle(entry);
         }
     }
 
@@ -298,7 +344,7 @@ impl Server {
         if next != self.armed {
             self.armed = next;
             // It is physmem's own notification: the kernel cannot refuse.
-            let _ = syscall::timer_set(NOTIFICATION, next.unwrap_or(0), TIMER);
+            let _ = syscall::timer_set(self.platform.notification(), next.unwrap_or(0), TIMER);
         }
     }
 }
