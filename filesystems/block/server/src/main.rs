@@ -210,7 +210,10 @@ fn answer(pending: &mut PendingTable, completion: Completion) {
     } else {
         lock.keep();
     }
-    if let Err(refusal) = result {
+    // What a caller brings about by ending its lock is not worth a line: it can do so as often as it likes.
+    if let Err(refusal) = result
+        && refusal.error != BlockError::BadLock
+    {
         log::warn!("a read failed: {} ({})", refusal.error, refusal.detail);
     }
     if let Some(reply) = reply {
