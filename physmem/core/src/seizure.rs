@@ -34,7 +34,8 @@ pub struct Run {
 impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// Seizes some of what is to be seized from a contract.
     pub(crate) fn seize_step(&mut self, this: Name<Contract>) {
-        let wanted = self.get(this, contract::SEIZING).min(self.over(this));
+        let begun = self.get(this, contract::SEIZING);
+        let wanted = begun.min(self.over(this));
         let mut left = wanted.min(SEIZE_STEP_PAGES);
         let mut searches_on = false;
         while left > 0 {
@@ -50,10 +51,11 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             }
         }
         let taken = wanted.min(SEIZE_STEP_PAGES) - left;
+        // The count has perhaps been cut already to what is extra still: what is left follows from what it was.
         let before = self.get(this, contract::SEIZING);
         // What could not be found will not be found in the next step either.
         let after =
-            if left > 0 && !searches_on { 0 } else { before.saturating_sub(taken).min(self.over(this)) };
+            if left > 0 && !searches_on { 0 } else { begun.saturating_sub(taken).min(self.over(this)) };
         self.set(this, contract::SEIZING, after);
         self.seizing = self.seizing + after - before;
     }

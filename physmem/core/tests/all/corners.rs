@@ -274,3 +274,20 @@ fn no_more_is_taken_away_or_entered_at_once_than_others_can_wait_for() {
     world.ask(container, &Resize { pages: 1 }, &[]);
     world.check();
 }
+
+#[test]
+fn what_one_call_asked_for_is_seized_without_a_second_one() {
+    let mut world = World::new(1000);
+    let root = world.root();
+    let child = world.split_with(root, 600, 0, 0);
+    let container = large(&mut world, child, 500);
+    let status = world.stat(child);
+    let kept = status.records + status.kernel;
+    world.ask(root, &TakeBack { guaranteed: status.guaranteed - kept, pin_limit: 0 }, &[child]);
+    let until = world.now + CALL_GRACE_NS;
+    run_until(&mut world, until);
+    assert_eq!(world.stat(child).pages, 0, "more than one step takes, all at the deadline");
+    assert_eq!(world.ask(child, &CallStat {}, &[]).sequence, 1);
+    let status: ContainerStatus = world.ask(container, &ContainerStat {}, &[]);
+    assert_eq!(status.lost, 500);
+}
