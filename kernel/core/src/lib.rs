@@ -15,9 +15,11 @@
 #[cfg(any(test, feature = "host"))]
 extern crate std;
 
+mod accounts;
 pub mod bootstrap;
 mod calls;
 mod describe;
+mod lending;
 mod dispatch;
 pub mod frame_table;
 #[cfg(any(test, feature = "host"))]

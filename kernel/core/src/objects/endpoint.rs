@@ -2,6 +2,7 @@
 
 use super::Object;
 use crate::frame_table::FrameKind;
+use crate::name::Link;
 use crate::queue::Queue;
 use kernel_abi::object::ENDPOINTS_PER_FRAME;
 
@@ -17,7 +18,9 @@ pub struct Endpoint {
     pub senders: Queue,
     /// Threads in state `Receiving`.
     pub receivers: Queue,
-    reserved: [u64; 5],
+    /// The thread that received from here last, if it still serves what it received.
+    pub server: Link,
+    reserved: [u64; 4],
 }
 
 impl Endpoint {
@@ -35,7 +38,8 @@ impl Object for Endpoint {
         live: false,
         senders: Queue::EMPTY,
         receivers: Queue::EMPTY,
-        reserved: [0; 5],
+        server: Link::NONE,
+        reserved: [0; 4],
     };
 
     fn generation(&self) -> u32 {

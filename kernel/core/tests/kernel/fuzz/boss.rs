@@ -3,10 +3,11 @@
 
 use super::arguments::held;
 use super::random::Random;
-use crate::harness::{ARRAY, CODE, MEMORY, MEMORY_PAGES, System, boot_handle};
+use crate::harness::{ARRAY, SCHEDULE_FRAME, CODE, MEMORY, MEMORY_PAGES, System, boot_handle};
 use kernel_abi::boot;
 use kernel_abi::capability::Kind;
 use kernel_abi::pmap::{Mapping, Protection};
+use kernel_abi::schedule::NO_SCHEDULE;
 use kernel_abi::{FRAME_BYTES, SystemCall};
 use kernel_core::frame_table::FrameKind;
 use kernel_core::objects::{Capability, Task};
@@ -20,6 +21,11 @@ pub const SHARED: std::ops::Range<u64> = 18..21;
 /// Frames and tables that the kernel started with, and handles of the boss that stay.
 const FIRST_FRAMES: std::ops::Range<u64> = 1..7;
 const KEPT_HANDLES: std::ops::Range<u64> = 1..8;
+
+/// Whether a frame is one that the kernel started with.
+pub fn is_first(frame: u64) -> bool {
+    FIRST_FRAMES.contains(&frame) || frame == u64::from(SCHEDULE_FRAME)
+}
 
 /// A plain frame that nobody maps.
 fn spare_frame(system: &mut System, random: &mut Random) -> Option<u64> {
@@ -96,7 +102,13 @@ fn make_thread(system: &mut System, random: &mut Random, task: u64) -> Option<()
     let thread = empty_handle(system)?;
     let frame = spare_frame(system, random)?;
     system.call_unchecked(SystemCall::ThreadCreate, &[FRAMES, frame, 0, thread, task])?;
-    system.call_unchecked(SystemCall::ThreadStart, &[thread, CODE, 0, 0, 0, 1 + random.below(30)])?;
+    let schedules = held(system, Some(Kind::Schedule));
+    let schedule = if random.once_in(2) { random.pick(&schedules) } else { random.pick(&[0, 0, NO_SCHEDULE]) };
+    let priority = if schedule == NO_SCHEDULE { 0 } else { 1 + random.below(30) };
+    let start = |system: &mut System, priority| {
+        system.call_unchecked(SystemCall::ThreadStart, &[thread, CODE, 0, 0, 0, priority, schedule])
+    };
+    start(system, priority).or_else(|| start(system, 0))?;
     if random.once_in(2) {
         system.call_unchecked(SystemCall::CapabilityDrop, &[thread])?;
     }
@@ -153,7 +165,7 @@ pub fn saws_the_branch(system: &mut System, call: SystemCall, arguments: &[u64])
         Call::CapabilityDrop | Call::CapabilityMove => kept(argument(0)),
         Call::ThreadBuffer => is_boss && (argument(1) < 8 || argument(0) == 0),
         Call::TaskKill => names_boss(system, argument(0)),
-        Call::Reclaim => FIRST_FRAMES.contains(&argument(1)),
+        Call::Reclaim => is_first(argument(1)),
         Call::PmapEnter | Call::PmapRemove | Call::PmapProtect | Call::PmapEnterDevice => {
             names_boss(system, argument(1))
         }

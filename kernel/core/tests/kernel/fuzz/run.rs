@@ -337,19 +337,19 @@ impl Run {
         }
         self.system.kernel.check();
         let (first, frames) = (self.system.boss_task.link, boot_handle(boot::FRAMES));
-        for kind in [FrameKind::Thread, FrameKind::Task, FrameKind::Endpoint, FrameKind::Notification] {
-            for frame in self.frames_of(kind).into_iter().filter(|&frame| frame > 6) {
+        for kind in OBJECTS {
+            for frame in self.frames_of(kind).into_iter().filter(|&frame| !boss::is_first(frame.into())) {
                 self.system.ok_unchecked(SystemCall::Reclaim, &[frames, frame.into()]);
                 self.system.kernel.check();
             }
         }
-        for kind in [FrameKind::Thread, FrameKind::Task, FrameKind::Endpoint, FrameKind::Notification] {
+        for kind in OBJECTS {
             assert_eq!(self.frames_of(kind).len(), 1, "{kind:?} frames are left");
         }
         let tables = self.system.task(first).table.into_iter().filter(|&table| table != 0).count();
         assert_eq!(self.frames_of(FrameKind::CapabilityTable).len(), tables);
         let plain = self.frames_of(FrameKind::Plain).len();
-        let own = 4 + tables + self.frames_of(FrameKind::PageTable).len() + 1;
+        let own = OBJECTS.len() + tables + self.frames_of(FrameKind::PageTable).len() + 1;
         assert_eq!(plain + own, self.system.kernel.machine.frames() as usize, "frames are lost");
         let boss = self.system.boss;
         assert_eq!(self.system.kernel.machine.object::<Thread>(boss).state, ThreadState::Ready);
