@@ -26,6 +26,7 @@ pub mod lock;
 pub mod pages;
 pub mod passing;
 pub mod record;
+pub mod runs;
 pub mod tree;
 
 #[cfg(test)]

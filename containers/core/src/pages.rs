@@ -372,3 +372,41 @@ pub fn grow(records: &mut impl Records, array: Name<Container>, pages: u64) -> R
     records.set(array, container::HEIGHT, old.max(height));
     Ok(())
 }
+
+/// Sixty-four places at most that lie one after the other: the part of a span below one node.
+#[derive(Clone, Copy)]
+pub(crate) struct Leaf {
+    branch: Branch,
+    /// The pages.
+    pub(crate) span: Span,
+}
+
+impl Leaf {
+    pub(crate) fn get(&self, records: &impl Records, page: u64) -> Entry {
+        let Place::Word(frame, index) = self.branch.place(page, 0) else { return Entry::ABSENT };
+        Entry(records.words(frame)[index])
+    }
+
+    /// Changes an entry that is not absent to another one that is not; the container's counts are the caller's to change.
+    pub(crate) fn put(&self, records: &mut impl Records, page: u64, entry: Entry) {
+        if let Place::Word(frame, index) = self.branch.place(page, 0) {
+            records.words_mut(frame)[index] = entry.0;
+        }
+    }
+}
+
+/// The first leaf that a span has places in.
+pub(crate) fn first_leaf(records: &impl Records, array: Name<Container>, span: Span) -> Option<Leaf> {
+    let mut page = span.first;
+    while page < span.end() {
+        let path = Path::to(records, array, page);
+        let next = path.next(page);
+        if path.lowest == 0 {
+            let end = next.min(span.end());
+            let branch = path.branch(records, array, 0);
+            return Some(Leaf { branch, span: Span { first: page, pages: end - page } });
+        }
+        page = next;
+    }
+    None
+}

@@ -183,6 +183,9 @@ system_calls! {
 
     /// Writes a line to the system log. `log`, `address`, `bytes` (at most [`LOG_BYTES`]).
     LogWrite = 72,
+    /// Reads what a processor has done for others since boot, for measurements. `log`, `processor`, `counter` (a
+    /// [`ProcessorCounter`]). Value: the count. Errors: `InvalidArgument` (there is no such processor or counter).
+    ProcessorCount = 73,
 
     /// Gives a schedule a share of another one's processor time, or changes the share that it has of it. `parent`
     /// (CONFIGURE), `child` (CONFIGURE), `priority` (at most the parent's), `budget` and `period` in nanoseconds
@@ -192,6 +195,33 @@ system_calls! {
     ScheduleSplit = 76,
     /// Reads a number of a schedule. `schedule` (INSPECT), a [`crate::schedule::Figure`]. Value: it.
     ScheduleRead = 77,
+}
+
+/// What a processor counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum ProcessorCounter {
+    /// Interrupts sent to other processors because a thread waits for them.
+    WakesSent = 0,
+    /// Batches of changed mappings for which translations had to be forgotten, here or elsewhere.
+    Shootdowns = 1,
+    /// Interrupts sent to other processors for these.
+    ShootdownsSent = 2,
+    /// Threads of other processors that were stopped.
+    StopsSent = 3,
+    /// Threads taken from other processors' queues.
+    Steals = 4,
+}
+
+impl ProcessorCounter {
+    /// All counters, by number.
+    pub const ALL: [ProcessorCounter; 5] = [
+        ProcessorCounter::WakesSent,
+        ProcessorCounter::Shootdowns,
+        ProcessorCounter::ShootdownsSent,
+        ProcessorCounter::StopsSent,
+        ProcessorCounter::Steals,
+    ];
 }
 
 /// Bytes that one [`SystemCall::LogWrite`] may carry.

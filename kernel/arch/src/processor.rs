@@ -150,9 +150,11 @@ unsafe fn load_tables(block: *mut Block, kernel_stack: u64) {
         gdt.append(Descriptor::UserSegment(DescriptorFlags::KERNEL_DATA.bits()));
         gdt.append(Descriptor::user_data_segment());
         gdt.append(Descriptor::user_code_segment());
-        let tss_selector = gdt.append(Descriptor::tss_segment(&*&raw const (*block).tss));
+        let tss: &'static TaskStateSegment = &(*block).tss;
+        let tss_selector = gdt.append(Descriptor::tss_segment(tss));
         (&raw mut (*block).gdt).write(gdt);
-        (*&raw const (*block).gdt).load();
+        let gdt: &'static GlobalDescriptorTable = &(*block).gdt;
+        gdt.load();
         load_segments();
         x86_64::instructions::tables::load_tss(tss_selector);
         (*addr_of_mut!(IDT)).load();

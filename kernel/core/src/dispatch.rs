@@ -233,6 +233,14 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// Puts the thread that was woken after the choice was made into a queue.
+    pub(crate) fn queue_woken(&mut self) {
+        let woken = core::mem::replace(&mut self.processors[self.here].scheduler.handoff, Link::NONE);
+        if woken.is_some() {
+            self.queue_up(woken, false);
+        }
+    }
+
     /// Puts a thread that can run, and does not run here, into a queue, and calls the processor if it must look.
     fn queue_up(&mut self, link: Link, front: bool) {
         let to = if self.processor_count == 1 { 0 } else { self.processor_for(link) };

@@ -103,15 +103,13 @@ impl<M: Machine> Kernel<M> {
         let thread = self.machine.object::<Thread>(link);
         let thought = core::mem::replace(&mut thread.priority, priority);
         thread.fallen_back = payer != origin;
-        if payer.is_none() {
-            self.run_dry(link);
-        }
-        if priority < thought {
+        let has_failed_a_call = payer.is_none() && self.run_dry(link);
+        if priority < thought || has_failed_a_call {
             return false;
         }
         let Thread { task, schedule: owed, .. } = *self.machine.object::<Thread>(origin);
         let bill = if payer.is_none() {
-            Bill { schedule: owed, overrun: ObjectName::NONE, task: task, in_background: true }
+            Bill { schedule: owed, overrun: ObjectName::NONE, task, in_background: true }
         } else {
             let schedule = self.machine.object::<Thread>(payer).schedule;
             let overrun = if schedule == owed { ObjectName::NONE } else { owed };
@@ -122,8 +120,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Nobody pays for a thread: it and its callers are listed to be told of their next periods. Without a schedule of its own it
-    /// owes no answer any more.
-    fn run_dry(&mut self, link: Link) {
+    /// owes no answer any more: whether it did, and its caller was told.
+    fn run_dry(&mut self, link: Link) -> bool {
         let mut at = link;
         for _ in 0..=LENDING_DEPTH {
             self.throttle(at);
@@ -133,14 +131,16 @@ impl<M: Machine> Kernel<M> {
             }
         }
         if !self.machine.object::<Thread>(link).schedule.is_none() {
-            return;
+            return false;
         }
         let caller = self.lender_of(link);
         let thread = self.machine.object::<Thread>(link);
         (thread.reply, thread.lender) = (ReplyName::NONE, ReplyName::NONE);
         if let Some(caller) = caller {
             self.fail(caller, KernelError::OutOfTime);
+            self.queue_woken();
         }
+        caller.is_some()
     }
 
     /// A message has been delivered to a thread, which works for its sender from now on.

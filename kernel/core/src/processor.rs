@@ -9,6 +9,7 @@
 use crate::accounts::Bill;
 use crate::name::Link;
 use crate::scheduler::Scheduler;
+use kernel_abi::call::ProcessorCounter;
 
 /// Processors that the kernel uses at most; of a machine with more, the others stay switched off.
 pub const PROCESSORS_MAX: usize = 16;
@@ -63,6 +64,19 @@ pub struct Counters {
     pub stops_sent: u64,
     /// Threads taken from other processors' queues.
     pub steals: u64,
+}
+
+impl Counters {
+    /// One of them.
+    pub fn get(&self, counter: ProcessorCounter) -> u64 {
+        match counter {
+            ProcessorCounter::WakesSent => self.wakes_sent,
+            ProcessorCounter::Shootdowns => self.shootdowns,
+            ProcessorCounter::ShootdownsSent => self.shootdowns_sent,
+            ProcessorCounter::StopsSent => self.stops_sent,
+            ProcessorCounter::Steals => self.steals,
+        }
+    }
 }
 
 /// See the module.

@@ -43,6 +43,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             return;
         }
         if self.standing(this) == 0 {
+            self.seizing_since.get_or_insert(self.now);
             self.raise(this, contract::SEIZING, frames);
             self.seizing += frames;
             return;
@@ -74,6 +75,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     }
 
     fn call_is_missed(&mut self, this: Name<Contract>, left: u64) {
+        let deadline = self.get(this, contract::CALL_DEADLINE);
+        self.seizing_since.get_or_insert(deadline);
         self.set(this, contract::CALL_DEADLINE, 0);
         self.called -= 1;
         self.counters.calls_missed += 1;
@@ -91,6 +94,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         if !self.is_called(this) {
             return;
         }
+        // The next call, for what is beyond a limit that was lowered meanwhile, is not to wait for anything.
+        self.is_new_shortage |= self.over_limit != 0;
         let begun = self.get(this, contract::CALL_DEADLINE) - CALL_GRACE_NS;
         self.latencies.call.add(self.now.saturating_sub(begun));
         self.set(this, contract::CALL_DEADLINE, 0);

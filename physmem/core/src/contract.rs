@@ -54,10 +54,10 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             + self.get(payer, contract::VITAL)
     }
 
-    /// Frames that a contract's charges can take now: those that nobody else is charged for or has a claim on.
+    /// Frames that a contract's charges can take now: those that it has a claim on, and those that are left when all who wait
+    /// have theirs.
     pub(crate) fn room_for(&self, payer: Name<Contract>) -> u64 {
-        let claims_of_others = self.claimed - self.get(payer, contract::CLAIMED);
-        self.capacity - self.charged - claims_of_others
+        self.get(payer, contract::CLAIMED) + self.room().saturating_sub(self.waits.frames())
     }
 
     /// Charges frames, or changes nothing. Errors: `ContractExhausted`; where the guarantee covers them it is noted as a

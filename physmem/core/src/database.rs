@@ -207,8 +207,8 @@ impl FrameDatabase<'_> {
         let to = if zero { State::FreeZero } else { State::FreeDirty };
         self.change(frame, from, to);
         let next = if zero { self.free_zero } else { self.free_dirty };
-        self.entry(frame).set(PRINCIPAL, principal);
-        self.entry(frame).set(NEXT_FREE, u64::from(next));
+        // Both fields at once: this is on the way of every frame that comes back.
+        self.entry(frame).put(u128::from(principal) << PRINCIPAL.0 | u128::from(next) << NEXT_FREE.0);
         *(if zero { &mut self.free_zero } else { &mut self.free_dirty }) = frame;
     }
 

@@ -14,8 +14,24 @@ use containers_core::record::{Contract, Name, Records};
 pub const HOLDERS: Chain<Contract> =
     Chain { next: contract::HOLDER_NEXT, previous: contract::HOLDER_PREVIOUS };
 
-/// Terms of a contract that end within this part of the term of each other are one.
-const MERGE_PART: u64 = 4;
+/// Terms that end within so much of each other are one.
+const SAME_TERM_NS: u64 = 1_000_000;
+
+/// Makes terms, in order of their ends, as few as the list holds: those that end nearly together become one that ends
+/// with the later. In doubt that is for the client; where there are too many, those that lie closest.
+fn merge(terms: &mut [(u64, u64)], mut used: usize) -> &[(u64, u64)] {
+    loop {
+        let gap = |index: &usize| terms[index + 1].1 - terms[*index].1;
+        let Some(closest) = (0..used - 1).min_by_key(gap) else { break };
+        if used <= TERMS.len() && gap(&closest) > SAME_TERM_NS {
+            break;
+        }
+        terms[closest] = (terms[closest].0 + terms[closest + 1].0, terms[closest + 1].1);
+        terms.copy_within(closest + 2..used, closest + 1);
+        used -= 1;
+    }
+    &terms[..used]
+}
 
 impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// What a contract holds beyond the guarantee.
@@ -28,8 +44,18 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         self.extra
     }
 
-    /// A contract's charges or guarantee have changed; `before` is what its extra was.
+    /// A contract's charges have changed; `before` is what its extra was. More extra frames get a term from now on.
     pub(crate) fn extra_changed(&mut self, payer: Name<Contract>, before: u64) {
+        let ends = self.now.saturating_add(self.get(payer, contract::EXTRA_TERM_NS));
+        self.count_extra(payer, before, ends);
+    }
+
+    /// A contract's guarantee has changed: what is extra because of that was not lent, and has no term.
+    pub(crate) fn extra_uncovered(&mut self, payer: Name<Contract>, before: u64) {
+        self.count_extra(payer, before, self.now);
+    }
+
+    fn count_extra(&mut self, payer: Name<Contract>, before: u64, ends: u64) {
         let after = self.extra_of(payer);
         if before == after {
             return;
@@ -38,9 +64,15 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         let limit = self.get(payer, contract::EXTRA_LIMIT);
         self.over_limit = self.over_limit - u64::from(before > limit) + u64::from(after > limit);
         if after > before {
-            self.lengthen(payer, after - before);
+            self.lengthen(payer, after - before, ends);
         } else {
             self.shorten(payer, before - after);
+            // What was to be seized may have been given back.
+            let seizing = self.get(payer, contract::SEIZING);
+            if seizing > after {
+                self.set(payer, contract::SEIZING, after);
+                self.seizing -= seizing - after;
+            }
         }
         if before == 0 {
             self.holders = HOLDERS.push(self, self.holders, payer);
@@ -50,23 +82,27 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         }
     }
 
-    /// Frames get a term from now on.
-    fn lengthen(&mut self, payer: Name<Contract>, frames: u64) {
-        let term = self.get(payer, contract::EXTRA_TERM_NS);
-        let ends = self.now.saturating_add(term);
-        let used = TERMS.iter().take_while(|(count, _)| self.get(payer, *count) != 0).count();
-        if let Some(last) = used.checked_sub(1) {
-            let (count, end) = TERMS[last];
-            // Where the list is full the last term is prolonged: in doubt for the client.
-            if used == TERMS.len() || self.get(payer, end) >= ends.saturating_sub(term / MERGE_PART) {
-                self.raise(payer, count, frames);
-                self.set(payer, end, ends);
-                return;
+    /// Frames get a term. The list is kept in order of the ends.
+    fn lengthen(&mut self, payer: Name<Contract>, frames: u64, ends: u64) {
+        let mut terms = [(0, 0); TERMS.len() + 1];
+        let mut used = 0;
+        for (count, end) in TERMS {
+            if self.get(payer, count) != 0 {
+                terms[used] = (self.get(payer, count), self.get(payer, end));
+                used += 1;
             }
         }
-        let (count, end) = TERMS[used];
-        self.set(payer, count, frames);
-        self.set(payer, end, ends);
+        terms[used] = (frames, ends);
+        terms[..=used].sort_unstable_by_key(|term| term.1);
+        self.set_terms(payer, merge(&mut terms, used + 1));
+    }
+
+    fn set_terms(&mut self, payer: Name<Contract>, terms: &[(u64, u64)]) {
+        for (index, (count, end)) in TERMS.into_iter().enumerate() {
+            let (frames, ends) = terms.get(index).copied().unwrap_or_default();
+            self.set(payer, count, frames);
+            self.set(payer, end, ends);
+        }
     }
 
     /// Frames are given back: the oldest terms first.
@@ -84,10 +120,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             }
         }
         debug_assert!(left == 0, "the terms add up to the extra frames");
-        for ((count, end), (frames, ends)) in TERMS.into_iter().zip(kept) {
-            self.set(payer, count, frames);
-            self.set(payer, end, ends);
-        }
+        self.set_terms(payer, &kept[..used]);
     }
 
     /// Extra frames whose term is over.
@@ -108,11 +141,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     pub(crate) fn renew_terms(&mut self, payer: Name<Contract>) -> (u64, u64) {
         let extra = self.extra_of(payer);
         let ends = self.now.saturating_add(self.get(payer, contract::EXTRA_TERM_NS));
-        for (count, _) in TERMS {
-            self.set(payer, count, 0);
-        }
-        self.set(payer, TERMS[0].0, extra);
-        self.set(payer, TERMS[0].1, ends);
+        self.set_terms(payer, &[(extra, ends)]);
         (extra, ends)
     }
 

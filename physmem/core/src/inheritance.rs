@@ -176,8 +176,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     }
 
     /// What follows from another guarantee: another extra, and no claim beyond it.
-    fn guarantee_changed(&mut self, this: Name<Contract>, extra_before: u64) {
-        self.extra_changed(this, extra_before);
+    pub(crate) fn guarantee_changed(&mut self, this: Name<Contract>, extra_before: u64) {
+        self.extra_uncovered(this, extra_before);
         let covered = self.get(this, contract::GUARANTEED).saturating_sub(self.charged(this));
         let claim = self.get(this, contract::CLAIMED);
         self.use_claim(this, claim.saturating_sub(covered));

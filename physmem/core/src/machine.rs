@@ -132,6 +132,8 @@ pub struct Physmem<'a, P, M> {
     pub(crate) over_limit: u64,
     /// Frames that are to be seized.
     pub(crate) seizing: u64,
+    /// The first deadline that was missed, as long as what follows from it goes on.
+    pub(crate) seizing_since: Option<u64>,
     pub(crate) next_relief: Option<u64>,
     pub(crate) policy: PolicyKind,
     pub(crate) pressure_frame: Option<u32>,
@@ -182,6 +184,7 @@ impl<'a, P: Pmap, M: RecordMemory> Physmem<'a, P, M> {
             called: 0,
             over_limit: 0,
             seizing: 0,
+            seizing_since: None,
             next_relief: None,
             policy: PolicyKind::ClientOrder,
             pressure_frame,

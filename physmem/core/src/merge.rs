@@ -132,8 +132,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         self.lower(parent, contract::HANDED_ON, guaranteed);
         let waiters = self.get(child, contract::WAITERS);
         self.raise(parent, contract::WAITERS, waiters);
-        self.extra_changed(child, before.1);
-        self.extra_changed(parent, before.0);
+        self.extra_uncovered(child, before.1);
+        self.guarantee_changed(parent, before.0);
     }
 
     /// Takes the contract page out of the address spaces of its contract.

@@ -98,11 +98,10 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         self.seizing != 0 || self.is_ending_due()
     }
 
-    /// A step of work of bounded length.
+    /// A step of work of bounded length. [`Physmem::worked`] is to follow.
     pub fn work(&mut self, now: u64) {
         self.advance(now);
         if self.seizing != 0 {
-            let begun = self.now;
             let mut next = self.holders.first;
             while let Some(holder) = next {
                 next = self.get(holder, HOLDERS.next);
@@ -111,12 +110,21 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                     break;
                 }
             }
-            self.latencies.seizure.add(self.now - begun);
         } else if self.is_ending_due() {
             self.end_step();
         }
         self.flush();
         self.relieve();
+    }
+
+    /// A step of work was done at this moment.
+    pub fn worked(&mut self, now: u64) {
+        self.now = self.now.max(now);
+        if self.seizing == 0
+            && let Some(since) = self.seizing_since.take()
+        {
+            self.latencies.seizure.add(self.now - since);
+        }
     }
 
     /// Writes the pressure page, if what it says has changed.

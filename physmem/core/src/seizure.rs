@@ -18,7 +18,7 @@ use containers_core::access::{changed, locks_on, mode_in_force, span_of};
 use containers_core::frames::{Frames, Span, Whose};
 use containers_core::layout::{EVICTION_ORDER, container};
 use containers_core::record::{Container, Contract, Name, Records};
-use containers_core::{Entry, lock, pages};
+use containers_core::{lock, runs};
 
 /// Successive pages of a container, all of which can be seized.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,12 +58,18 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         let root = self.get(this, contract::ORDER);
         let mut next = EVICTION_ORDER.first(self, root);
         while let Some(here) = next {
-            if let Some(span) = self.seizable_from(here, 0, most) {
+            if let Some(span) = self.seizable_by_hand(here, most) {
                 return Some(Run { container: here, span });
             }
             next = EVICTION_ORDER.at_or_after(self, root, self.get(here, container::EVICTION_KEY) + 1);
         }
         None
+    }
+
+    /// The next pages of a container that can be seized, from where its hand stands, round and round.
+    pub(crate) fn seizable_by_hand(&self, this: Name<Container>, most: u64) -> Option<Span> {
+        let hand = self.get(this, container::HAND);
+        self.seizable_from(this, hand, most).or_else(|| self.seizable_from(this, 0, most))
     }
 
     /// The first pages from one on that are present and not pinned, so many at most.
@@ -72,37 +78,29 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             return None;
         }
         let end = self.get(this, container::PAGES);
-        let (mut start, mut from) = (None, first);
-        while let Some((page, _)) = pages::next_present(self, this, from, end) {
-            from = page + 1;
-            if let Some(behind) = self.pinned_until(this, page) {
-                if start.is_some() {
-                    break;
+        let mut from = first;
+        while from < end {
+            let span = runs::first_present(self, this, Span { first: from, pages: end - from }, most)?;
+            match self.first_pinned(this, span) {
+                None => return Some(span),
+                Some(pinned) if pinned.first > span.first => {
+                    return Some(Span { pages: pinned.first - span.first, ..span });
                 }
-                from = behind;
-                continue;
-            }
-            match start {
-                None => start = Some(Span::page(page)),
-                Some(span) if span.end() == page => start = Some(Span { pages: span.pages + 1, ..span }),
-                Some(_) => break,
-            }
-            if start.is_some_and(|span| span.pages == most) {
-                break;
+                Some(pinned) => from = pinned.end(),
             }
         }
-        start
+        None
     }
 
-    /// Of a page under a dma lock: the page behind the lock.
-    fn pinned_until(&self, this: Name<Container>, page: u64) -> Option<u64> {
+    /// The first pages of a span that are under a dma lock.
+    fn first_pinned(&self, this: Name<Container>, span: Span) -> Option<Span> {
         if self.get(this, container::LOCK_COUNT) == 0 {
             return None;
         }
-        let mut locks = locks_on(self, this, Span::page(page));
-        locks
-            .find(|&found| mode_in_force(self, found) == LockMode::Dma)
-            .map(|found| span_of(self, found).end())
+        locks_on(self, this, span)
+            .filter(|&found| mode_in_force(self, found) == LockMode::Dma)
+            .map(|found| span_of(self, found))
+            .min_by_key(|pinned| pinned.first)
     }
 
     /// Takes the frames of pages that are present and not pinned.
@@ -115,19 +113,15 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             self.counters.locks_broken += 1;
         }
         self.unmap(from, span, Whose::Everybody);
-        for page in span.first..span.end() {
-            if let Some(frame) = pages::entry(self, from, page).frame() {
-                self.leave(frame);
-                pages::set(self, from, page, Entry::LOST);
-            }
-        }
-        self.return_pages(this, span.pages);
+        self.set(from, container::HAND, span.end());
+        let lost = runs::lose(self, from, span);
+        self.return_pages(this, lost);
         changed(self, from);
-        self.raise(this, contract::SEIZED, span.pages);
-        self.counters.seized += span.pages;
+        self.raise(this, contract::SEIZED, lost);
+        self.counters.seized += lost;
         let discardable = self.get(from, container::DISCARDABLE);
         if discardable {
-            self.counters.discarded += span.pages;
+            self.counters.discarded += lost;
         }
         self.record_seizure(this, run, if discardable { Fate::Discarded } else { Fate::Lost });
     }

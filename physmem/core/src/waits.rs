@@ -140,10 +140,11 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     pub(crate) fn serve_waits(&mut self) {
         while let Some(first) = self.waits.first() {
             if let Some(payer) = self.resolve::<Contract>(first.contract) {
-                // The guarantee may have become smaller meanwhile.
+                // The guarantee may have become smaller meanwhile, and other callers have claims on it.
                 let covered = self.get(payer, contract::GUARANTEED).saturating_sub(self.charged(payer));
-                let missing = u64::from(first.frames).min(covered);
-                if missing > self.room_for(payer) {
+                let unclaimed = covered.saturating_sub(self.get(payer, contract::CLAIMED));
+                let missing = u64::from(first.frames).min(unclaimed);
+                if missing > self.room() {
                     return;
                 }
                 self.claim(payer, missing);

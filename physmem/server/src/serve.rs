@@ -153,6 +153,7 @@ impl Server {
     fn work(&mut self) {
         self.messages_since_work = 0;
         self.physmem.work(clock::now());
+        self.physmem.worked(clock::now());
         self.arm();
     }
 
@@ -168,8 +169,10 @@ impl Server {
                     idle::want();
                 }
             }
-            self.physmem.advance(clock::now());
-            self.arm();
+            // What a deadline has brought goes first: a step of it, and the rest between messages.
+            if bits & !IDLE != 0 {
+                self.work();
+            }
             return Ok(self.receive()?);
         }
         Ok(match incoming.fault() {

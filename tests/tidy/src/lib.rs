@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod crates;
+pub mod inventory;
 pub mod text;
 pub mod tree;
 

@@ -65,7 +65,8 @@ pub fn undocumented_unsafe(files: &[File]) -> Complaints {
     complaints
 }
 
-fn begins_unsafe(line: &str) -> bool {
+/// Whether a line begins unsafe code that needs a reason.
+pub(crate) fn begins_unsafe(line: &str) -> bool {
     let code = line.split("//").next().unwrap_or_default();
     UNSAFE_BEGINS.iter().any(|begin| code.contains(begin))
 }

@@ -4,7 +4,7 @@
 use std::process::{Command, Output};
 use tests_tidy::crates::{self, Crate};
 use tests_tidy::tree::{self, File, root};
-use tests_tidy::{Complaints, text};
+use tests_tidy::{Complaints, inventory, text};
 
 fn files() -> Vec<File> {
     tree::files(&root())
@@ -69,6 +69,11 @@ fn nothing_is_unfinished() {
 #[test]
 fn unsafe_code_has_reasons() {
     none(text::undocumented_unsafe(&files()));
+}
+
+#[test]
+fn the_inventory_of_unsafe_code_is_right() {
+    none(inventory::unsafe_inventory(&files()));
 }
 
 #[test]

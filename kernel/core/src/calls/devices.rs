@@ -1,4 +1,4 @@
-//! I/O ports, interrupts, device memory, the log.
+//! I/O ports, interrupts, device memory, the log, what processors count.
 
 use super::Arguments;
 use crate::frame_table::FrameKind;
@@ -6,7 +6,7 @@ use crate::kernel::{Done, INTERRUPT_LINES, InterruptLine, Kernel, Outcome};
 use crate::machine::Machine;
 use crate::name::ObjectName;
 use crate::objects::Capability;
-use kernel_abi::call::LOG_BYTES;
+use kernel_abi::call::{LOG_BYTES, ProcessorCounter};
 use kernel_abi::capability::Kind;
 use kernel_abi::{KernelError, Rights};
 
@@ -76,6 +76,14 @@ impl<M: Machine> Kernel<M> {
         let interrupt = self.capability_for(interrupt, Kind::Interrupt, Rights::empty())?;
         self.machine.mask_interrupt(interrupt.badge as u32, false);
         Ok(Done::Value(0))
+    }
+
+    pub(super) fn processor_count_call(&mut self, log: u64, processor: u64, counter: u64) -> Outcome {
+        self.capability_for(log, Kind::Log, Rights::empty())?;
+        let number = |value: u64| usize::try_from(value).map_err(|_| KernelError::InvalidArgument);
+        let counters = self.counters(number(processor)?).ok_or(KernelError::InvalidArgument)?;
+        let counter = ProcessorCounter::ALL.get(number(counter)?).ok_or(KernelError::InvalidArgument)?;
+        Ok(Done::Value(counters.get(*counter)))
     }
 
     pub(super) fn log_write(&mut self, log: u64, address: u64, bytes: u64) -> Outcome {

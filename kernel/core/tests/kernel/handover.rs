@@ -7,7 +7,6 @@ use kernel_abi::boot;
 use kernel_abi::fault::RESUME;
 use kernel_abi::message::MessageFlags;
 use kernel_abi::{MessageInfo, Rights, SystemCall};
-use kernel_core::Link;
 use kernel_core::objects::ThreadState;
 
 #[test]

@@ -205,7 +205,7 @@ fn the_end_of_the_first_task_is_told_to_the_machine() {
 #[test]
 fn calls_that_do_not_exist_are_refused() {
     let mut system = System::new();
-    for number in [11, 15, 58, 73, 255, 256, u64::MAX] {
+    for number in [11, 15, 58, 74, 255, 256, u64::MAX] {
         let boss = system.boss;
         kernel_core::Machine::object::<kernel_core::objects::Thread>(&mut system.kernel.machine, boss)
             .context

@@ -2,8 +2,9 @@
 
 use crate::harness::{ARRAY, MEMORY, Process, System, info};
 use kernel_abi::boot;
+use kernel_abi::call::ProcessorCounter;
 use kernel_abi::task::TaskStatus;
-use kernel_abi::{FRAME_BYTES, Rights, SystemCall};
+use kernel_abi::{FRAME_BYTES, KernelError, Rights, SystemCall};
 use kernel_core::host::HostMachine;
 use kernel_core::objects::ThreadState;
 use kernel_core::processor::{PROCESSORS_MAX, ProcessorSet};
@@ -298,5 +299,17 @@ fn what_processors_did_for_each_other_is_counted() {
     remove(&mut system, process, address);
     let after = system.kernel.counters(0).expect("there is one");
     assert_eq!(after.shootdowns, before.shootdowns + 1);
+    assert_eq!(after.shootdowns_sent, before.shootdowns_sent + 1, "one interrupt for the other processor");
     assert_eq!(system.kernel.counters(2), None);
+    let log = u64::from(boot::LOG.0);
+    system.as_boss(|system| {
+        let sent = system.ok(SystemCall::ProcessorCount, &[log, 0, ProcessorCounter::ShootdownsSent as u64]);
+        assert_eq!(sent, after.shootdowns_sent);
+        let beyond = ProcessorCounter::ALL.len() as u64;
+        for (processor, counter) in [(2, 0), (0, beyond), (u64::MAX, 0), (0, u64::MAX)] {
+            let arguments = [log, processor, counter];
+            system.refused(SystemCall::ProcessorCount, &arguments, KernelError::InvalidArgument);
+        }
+        system.refused(SystemCall::ProcessorCount, &[FRAMES, 0, 0], KernelError::WrongKind);
+    });
 }

@@ -12,6 +12,7 @@ mod task;
 pub use memory::*;
 pub use task::*;
 
+use kernel_abi::call::ProcessorCounter;
 use kernel_abi::{Handle, KernelError, Kind, Rights, SystemCall};
 use raw::plain;
 
@@ -109,6 +110,11 @@ pub fn capability_identify(entry: Handle) -> Result<Identity, KernelError> {
 pub fn log_write(log: Handle, line: &[u8]) -> Result<(), KernelError> {
     let (address, bytes) = (line.as_ptr() as u64, line.len() as u64);
     plain(SystemCall::LogWrite, [handle(log), address, bytes, 0, 0, 0]).map(drop)
+}
+
+/// What a processor has done for others since boot.
+pub fn processor_count(log: Handle, processor: u64, counter: ProcessorCounter) -> Result<u64, KernelError> {
+    plain(SystemCall::ProcessorCount, [handle(log), processor, counter as u64, 0, 0, 0])
 }
 
 /// Makes a capability for I/O ports, an interrupt line or device memory.

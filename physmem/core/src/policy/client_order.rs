@@ -1,5 +1,5 @@
 //! The plain policy: everybody gives in proportion to what could be taken from it, less by its weight, and pages go in the owner's order;
-//! where there is none, in the order in which they lie.
+//! where there is none, in the order in which they lie, from where the last seizure ended.
 
 use super::{Policy, View};
 use crate::seizure::Run;
@@ -40,7 +40,7 @@ impl Policy for ClientOrder {
     fn next_run(view: &mut impl View, of: Name<Contract>, most: u64) -> Option<Run> {
         let mut next = view.next_unordered(of, None);
         while let Some(here) = next {
-            if let Some(run) = view.seizable(here, 0, most) {
+            if let Some(run) = view.seizable_by_hand(here, most) {
                 return Some(run);
             }
             next = view.next_unordered(of, Some(here));

@@ -27,8 +27,8 @@ pub(crate) trait View {
     fn take(&mut self, holder: Name<Contract>, frames: u64);
     /// The containers of a contract that have no place in its eviction order and are not vital, one after the other.
     fn next_unordered(&self, of: Name<Contract>, after: Option<Name<Container>>) -> Option<Name<Container>>;
-    /// Pages from one on that can be seized, so many at most.
-    fn seizable(&self, container: Name<Container>, first: u64, most: u64) -> Option<Run>;
+    /// Pages that can be seized, from where the container's hand stands on, so many at most.
+    fn seizable_by_hand(&self, container: Name<Container>, most: u64) -> Option<Run>;
 }
 
 /// A policy.
@@ -95,7 +95,7 @@ impl<P: Pmap, M: RecordMemory> View for Physmem<'_, P, M> {
         None
     }
 
-    fn seizable(&self, container: Name<Container>, first: u64, most: u64) -> Option<Run> {
-        self.seizable_from(container, first, most).map(|span| Run { container, span })
+    fn seizable_by_hand(&self, container: Name<Container>, most: u64) -> Option<Run> {
+        Physmem::seizable_by_hand(self, container, most).map(|span| Run { container, span })
     }
 }

@@ -280,7 +280,10 @@ fn what_cannot_be_taken_back_at_once_fits_inside_the_guarantee() {
 #[test]
 fn frames_zeroed_in_advance_are_taken_first() {
     let mut world = World::new(100);
-    while world.machine.idle() {}
+    while world.machine.wants_idle() {
+        assert!(world.machine.idle(), "it wants idle time and does nothing with it");
+    }
+    assert!(!world.machine.idle(), "it has something to do and does not want idle time");
     let before = world.system();
     assert!(before.free_zero > 50);
     world.check();

@@ -2,8 +2,10 @@
 #![forbid(unsafe_code)]
 
 mod basics;
+mod corners;
 mod isolation;
 mod ladder;
+mod ladder_random;
 mod laws;
 mod limits;
 mod locks;

@@ -22,6 +22,9 @@ const BOSS_CALLS: u32 = 4;
 const REMEMBERED: usize = 24;
 /// Processors of the machine are 1 to this many, by the seed.
 const PROCESSORS: u64 = 4;
+/// Kinds of frames that hold objects, of each of which the kernel starts with one.
+const OBJECTS: [FrameKind; 5] =
+    [FrameKind::Thread, FrameKind::Task, FrameKind::Endpoint, FrameKind::Notification, FrameKind::Schedule];
 
 pub struct Run {
     seed: u64,
@@ -57,9 +60,12 @@ impl Run {
             (SystemCall::EndpointCreate, boss::SHARED.start),
             (SystemCall::EndpointCreate, boss::SHARED.start + 1),
             (SystemCall::NotificationCreate, boss::SHARED.start + 2),
+            (SystemCall::ScheduleCreate, boss::SCHEDULE),
         ] {
             assert_eq!(self.system.object(call, &[]).0, handle);
         }
+        let split = [boot_handle(boot::SCHEDULE), boss::SCHEDULE, 20, 1_000_000, 2_000_000];
+        self.system.ok(SystemCall::ScheduleSplit, &split);
         for _ in 0..3 {
             boss::make_task(&mut self.system, &mut self.random);
         }

@@ -111,5 +111,6 @@ pub fn signature(call: SystemCall) -> &'static [Argument] {
         Call::ScheduleSplit => &[SCHEDULE, SCHEDULE, Priority, Budget, Period],
         Call::ScheduleRead => &[SCHEDULE, Small],
         Call::LogWrite => &[Capability(Kind::Log), Address, Count],
+        Call::ProcessorCount => &[Capability(Kind::Log), Small, Small],
     }
 }

@@ -1,0 +1,54 @@
+//! Successive pages taken together: what is done to many pages finds its way down the page array once for each node,
+//! not once for each page.
+
+use crate::frames::{Frames, Span};
+use crate::layout::container;
+use crate::pages::{Entry, first_leaf};
+use crate::record::{Container, Name, Records};
+
+/// The first pages of a span that have frames and lie one after the other, so many at most.
+pub fn first_present(records: &impl Records, array: Name<Container>, span: Span, most: u64) -> Option<Span> {
+    let mut found: Option<Span> = None;
+    let mut left = Some(span);
+    while let Some(leaf) = left.and_then(|left| first_leaf(records, array, left)) {
+        if found.is_some_and(|found| found.end() != leaf.span.first) {
+            break;
+        }
+        for page in leaf.span.first..leaf.span.end() {
+            match (leaf.get(records, page).frame(), &mut found) {
+                (Some(_), None) => found = Some(Span::page(page)),
+                (Some(_), Some(found)) => found.pages += 1,
+                (None, None) => continue,
+                (None, Some(_)) => return found,
+            }
+            if found.is_some_and(|found| found.pages == most) {
+                return found;
+            }
+        }
+        let rest = Span { first: leaf.span.end(), pages: span.end() - leaf.span.end() };
+        left = (rest.pages != 0).then_some(rest);
+    }
+    found
+}
+
+/// Marks the pages of a span that have frames as lost and lets go of the frames; how many. No mapping of them is left.
+pub fn lose(frames: &mut impl Frames, array: Name<Container>, span: Span) -> u64 {
+    let (mut lost, mut shared) = (0, 0);
+    let mut left = Some(span);
+    while let Some(leaf) = left.and_then(|left| first_leaf(frames, array, left)) {
+        for page in leaf.span.first..leaf.span.end() {
+            let entry = leaf.get(frames, page);
+            let Some(frame) = entry.frame() else { continue };
+            frames.leave(frame);
+            leaf.put(frames, page, Entry::LOST);
+            lost += 1;
+            shared += u64::from(entry.is_shared());
+        }
+        let rest = Span { first: leaf.span.end(), pages: span.end() - leaf.span.end() };
+        left = (rest.pages != 0).then_some(rest);
+    }
+    frames.lower(array, container::PRESENT, lost);
+    frames.lower(array, container::SHARED, shared);
+    frames.raise(array, container::LOST, lost);
+    lost
+}
