@@ -190,6 +190,9 @@ protocol! {
 
     /// The call in progress.
     15 CallStat {} => CallStatus;
+
+    /// Makes a schedule, without processor time as yet. Out: a capability with all rights. Errors: `ContractExhausted`.
+    16 ScheduleCreate {} => Empty;
 }
 
 impl Split {

@@ -120,9 +120,7 @@ impl Rights {
                     | Rights::INSPECT.bits()
                     | Rights::TRANSFER.bits()
             }
-            Kind::Schedule => {
-                Rights::CONFIGURE.bits() | Rights::INSPECT.bits() | Rights::TRANSFER.bits()
-            }
+            Kind::Schedule => Rights::CONFIGURE.bits() | Rights::INSPECT.bits() | Rights::TRANSFER.bits(),
             Kind::Thread => Rights::CONFIGURE.bits() | Rights::TRANSFER.bits(),
             _ => Rights::TRANSFER.bits(),
         };

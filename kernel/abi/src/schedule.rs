@@ -4,8 +4,9 @@
 //! up they go on in the background ([`PRIORITY_BACKGROUND`]), where they get what nobody with a budget wants, until the next period.
 //! The root schedule is [`crate::boot::SCHEDULE`]; every other one is made empty and is then given a part of its parent's share.
 
-/// Priority of threads whose schedule is used up. Threads may be started with it, too.
-pub const PRIORITY_BACKGROUND: u8 = 0;
+/// Priority of threads whose schedule is used up, unless their own is lower still. Threads may be started with it, too; those below
+/// it run only where a processor idles.
+pub const PRIORITY_BACKGROUND: u8 = 1;
 
 /// Shortest period, in nanoseconds.
 pub const PERIOD_MIN_NS: u64 = 1_000_000;

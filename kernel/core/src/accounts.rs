@@ -20,7 +20,7 @@ use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::name::{Link, ObjectName};
 use crate::objects::{Schedule, Task, Thread};
-use kernel_abi::schedule::DEPTH_MAX;
+use kernel_abi::schedule::{DEPTH_MAX, PRIORITY_BACKGROUND};
 
 /// Threads that get their priority back in one kernel entry; the others follow in the next.
 pub(crate) const PROMOTIONS_PER_ENTRY: u32 = 16;
@@ -170,7 +170,7 @@ impl<M: Machine> Kernel<M> {
         meant.map(|processor| now.saturating_sub(processor.billed_until)).sum()
     }
 
-    /// Lists a thread with its schedule, which is used up: until the next period its own priority is nothing.
+    /// Lists a thread with its schedule, which is used up: until the next period its own priority is that of the background.
     pub(crate) fn throttle(&mut self, link: Link) {
         let Thread { schedule, throttled, .. } = *self.machine.object::<Thread>(link);
         let Ok(place) = self.live(schedule, FrameKind::Schedule) else { return };
@@ -180,7 +180,7 @@ impl<M: Machine> Kernel<M> {
         let period_end = self.machine.object::<Schedule>(place).period_end;
         let first = core::mem::replace(&mut self.machine.object::<Schedule>(place).dry, link);
         let thread = self.machine.object::<Thread>(link);
-        (thread.throttled, thread.own) = (true, 0);
+        (thread.throttled, thread.own) = (true, thread.base.min(PRIORITY_BACKGROUND));
         (thread.dry_next, thread.dry_previous) = (first, Link::NONE);
         if first.is_some() {
             self.machine.object::<Thread>(first).dry_previous = link;

@@ -76,8 +76,7 @@ impl<M: Machine> Kernel<M> {
                 if demotions != 0 {
                     continue;
                 }
-                // The rest in the next entry, which comes at once.
-                self.processors[self.here].exhausted_at = 0;
+                self.look_again_at_once(next);
             }
             if self.switch_to(next) {
                 let priority = self.machine.object::<Thread>(next).priority;
@@ -85,6 +84,16 @@ impl<M: Machine> Kernel<M> {
                 return Some(next);
             }
         }
+    }
+
+    /// There may be better ones than this thread, but looking for them has taken long: it runs as if it were the best, and the
+    /// timer interrupts it before it has done anything.
+    fn look_again_at_once(&mut self, link: Link) {
+        let processor = &mut self.processors[self.here];
+        processor.exhausted_at = 0;
+        let best = u8::try_from(processor.scheduler.best_queued()).unwrap_or(0);
+        let thread = self.machine.object::<Thread>(link);
+        thread.priority = thread.priority.max(best);
     }
 
     /// Chooses the next thread, makes it the current one, and finds places for those that could run but do not.

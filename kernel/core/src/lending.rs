@@ -70,7 +70,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn standing(&mut self, link: Link) -> Standing {
-        let mut found = Standing { payer: Link::NONE, origin: link, priority: PRIORITY_BACKGROUND };
+        let mut found = Standing { payer: Link::NONE, origin: link, priority: 0 };
         let mut helps = Link::NONE;
         for _ in 0..=LENDING_DEPTH {
             let Thread { schedule, base, helper, .. } = *self.machine.object::<Thread>(found.origin);
@@ -93,6 +93,9 @@ impl<M: Machine> Kernel<M> {
         if found.payer.is_none() {
             found.payer = helps;
         }
+        if found.payer.is_none() {
+            found.priority = self.machine.object::<Thread>(link).base.min(PRIORITY_BACKGROUND);
+        }
         found
     }
 
@@ -102,7 +105,7 @@ impl<M: Machine> Kernel<M> {
         let Standing { payer, origin, priority } = self.standing(link);
         let thread = self.machine.object::<Thread>(link);
         let thought = core::mem::replace(&mut thread.priority, priority);
-        thread.fallen_back = payer != origin;
+        thread.fallen_back = payer.is_some() && payer != origin;
         let has_failed_a_call = payer.is_none() && self.run_dry(link);
         if priority < thought || has_failed_a_call {
             return false;

@@ -19,7 +19,6 @@ mod accounts;
 pub mod bootstrap;
 mod calls;
 mod describe;
-mod lending;
 mod dispatch;
 pub mod frame_table;
 #[cfg(any(test, feature = "host"))]
@@ -27,6 +26,7 @@ pub mod host;
 #[cfg(any(test, feature = "host"))]
 mod invariants;
 pub mod kernel;
+mod lending;
 mod machine;
 mod name;
 pub mod objects;

@@ -230,6 +230,11 @@ impl OwnContract {
         contract_status(self.handle())
     }
 
+    /// Makes a schedule, without processor time as yet; it ends with the contract.
+    pub fn create_schedule(&self) -> Result<Capability> {
+        call_for_capability(self.handle(), &ScheduleCreate {}, &[], NEVER).map(|(_, capability)| capability)
+    }
+
     /// Makes a task with an address space.
     pub fn create_space(&self, name: &str) -> Result<NewSpace> {
         let request = SpaceCreate { name: Name::truncated(name) };

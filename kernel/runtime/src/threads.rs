@@ -55,6 +55,7 @@ pub fn spawn(stack_pages: u64, work: impl FnOnce() + Send + 'static) -> Result<(
         stack_pointer: block,
         arguments: [Box::into_raw(start) as u64, 0],
         priority: PRIORITY.load(Ordering::Relaxed),
+        schedule: None,
     };
     syscall::thread_start(thread.handle(), &state)?;
     // The container and the thread live until the task ends.

@@ -1,7 +1,7 @@
 //! The shell's state, and running the commands of a line.
 
 use crate::builtins;
-use crate::jobs::Jobs;
+use crate::jobs::{Jobs, Notice};
 use crate::programs::Launcher;
 use alloc::vec::Vec;
 use core::fmt::{Display, Write};
@@ -202,7 +202,7 @@ impl Shell {
             Ok(program) => program,
             Err(error) => return self.complain(name, &error, error.status()),
         };
-        let launch = |death: &_, bits| self.launcher.start(&self.names, &program, arguments, death, bits);
+        let launch = |notice: Notice<'_>| self.launcher.start(&self.names, &program, arguments, notice);
         if background {
             return match self.jobs.start_background(name, launch) {
                 Ok(number) => {

@@ -2,7 +2,8 @@
 //! that fit the registers. The message goes straight from one thread's registers to the other's, and the processor
 //! with it: no run queue, no timer, no table is touched.
 //!
-//! Who pays does not change: the server works for the caller, and its priority is the higher one of theirs.
+//! Who is billed does not change: the server works for the caller, at the higher one of their priorities. A caller in the background
+//! pays nothing; its server is billed for what is left of the call as soon as anything else happens that could wake somebody.
 //!
 //! A path looks at everything before it changes anything and, where one condition does not hold, leaves the call to
 //! the general code as if it had not looked. That code is the reference: the same tests run over both.
@@ -48,9 +49,9 @@ impl<M: Machine> Kernel<M> {
         if receiver.is_none() {
             return None;
         }
-        let Thread { priority: lent, fallen_back, .. } = *self.machine.object::<Thread>(current);
+        let lent = self.machine.object::<Thread>(current).priority;
         let priority = self.machine.object::<Thread>(receiver).own.max(lent);
-        if fallen_back || !self.fast_can_run(receiver, priority) {
+        if !self.fast_can_run(receiver, priority) {
             return None;
         }
         let mut receivers = receivers;

@@ -70,7 +70,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     pub(super) fn schedule_create(&mut self, arguments: Arguments) -> Outcome {
-        let place = self.new_place::<Schedule>(arguments, |schedule| !schedule.live && schedule.dry.is_none())?;
+        let place =
+            self.new_place::<Schedule>(arguments, |schedule| !schedule.live && schedule.dry.is_none())?;
         self.place::<Schedule>(&place, Kind::Schedule, |schedule| {
             *schedule = Schedule { generation: schedule.generation, live: true, ..Schedule::EMPTY };
         });

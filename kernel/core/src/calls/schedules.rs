@@ -14,9 +14,10 @@ use kernel_abi::capability::Kind;
 use kernel_abi::schedule::{DEPTH_MAX, Figure, PERIOD_MAX_NS, PERIOD_MIN_NS, WHOLE, share_of};
 use kernel_abi::{KernelError, Rights};
 
-/// What a schedule has for itself in a period when it has this share and gave that part of it away.
-fn own_budget(share: u64, given: u64, period: u64) -> i64 {
-    ((share - given) * period / WHOLE) as i64
+/// What a schedule has for itself in a period.
+fn own_budget(schedule: &Schedule) -> i64 {
+    let given = (schedule.given * schedule.period).div_ceil(WHOLE);
+    schedule.granted.saturating_sub(given) as i64
 }
 
 impl<M: Machine> Kernel<M> {
@@ -50,7 +51,7 @@ impl<M: Machine> Kernel<M> {
         self.settle();
         let schedule = self.object(child);
         (schedule.priority, schedule.depth, schedule.parent) = (priority, above.depth + 1, parent_name);
-        self.set_share(child, share, period, now);
+        self.set_share(child, (budget, period), share, now);
         self.give(parent, child, share - below.share.min(share), below.share - share.min(below.share));
         if share == 0 {
             let schedule = self.object(child);
@@ -64,13 +65,14 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Changes a share; what is left of the budget at most shrinks.
-    fn set_share(&mut self, link: Link, share: u64, period: u64, now: u64) {
+    fn set_share(&mut self, link: Link, (granted, period): (u64, u64), share: u64, now: u64) {
         let schedule = self.object(link);
-        let budget = own_budget(share, schedule.given, period);
         if schedule.period_end == u64::MAX || schedule.period != period {
             schedule.period_end = now + period;
         }
-        (schedule.share, schedule.period, schedule.budget) = (share, period, budget);
+        (schedule.share, schedule.period, schedule.granted) = (share, period, granted);
+        let budget = own_budget(schedule);
+        schedule.budget = budget;
         schedule.left = schedule.left.clamp(-budget, budget);
     }
 
@@ -80,13 +82,14 @@ impl<M: Machine> Kernel<M> {
         above.given = above.given + more - less;
         let had = above.left.max(0);
         if !above.is_unlimited() {
-            above.budget = own_budget(above.share, above.given, above.period);
+            above.budget = own_budget(above);
         }
         let below = self.object(child);
         let (budget, left) = (below.budget, below.left);
         let first = if more != 0 { (budget - left.max(0)).min(had).max(0) } else { 0 };
-        let first = first.min(own_budget(more, 0, self.object(child).period));
-        self.object(child).left += first;
+        let below = self.object(child);
+        let first = first.min((more * below.period / WHOLE) as i64);
+        below.left += first;
         let above = self.object(parent);
         if !above.is_unlimited() {
             above.left = (above.left - first).clamp(-above.budget, above.budget);
@@ -128,7 +131,7 @@ impl<M: Machine> Kernel<M> {
                 let above = self.object(above);
                 above.given -= share;
                 if !above.is_unlimited() {
-                    above.budget = own_budget(above.share, above.given, above.period);
+                    above.budget = own_budget(above);
                     above.left = (above.left + left.max(0)).min(above.budget);
                 }
             }

@@ -6,7 +6,7 @@ use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::name::{Link, ObjectName};
 use crate::objects::{Schedule, Thread};
-use kernel_abi::schedule::{DEPTH_MAX, WHOLE};
+use kernel_abi::schedule::{DEPTH_MAX, PRIORITY_BACKGROUND, WHOLE};
 use std::collections::BTreeSet;
 
 impl Kernel<HostMachine> {
@@ -21,10 +21,14 @@ impl Kernel<HostMachine> {
         }
         for (link, thread) in self.live_threads() {
             assert_eq!(thread.throttled, listed.contains(&link), "thread {link:?} and its schedule's list");
-            let own = if thread.throttled || thread.own != thread.base { 0 } else { thread.base };
-            assert_eq!(thread.own, own, "own priority of thread {link:?}");
-            let may_be_nothing = thread.throttled || self.live(thread.schedule, FrameKind::Schedule).is_err();
-            assert!(may_be_nothing || thread.own == thread.base, "thread {link:?} is forgotten in the background");
+            let background = thread.base.min(PRIORITY_BACKGROUND);
+            // One whose schedule is gone stays in the background, and waits for nothing.
+            let is_lost = self.live(thread.schedule, FrameKind::Schedule).is_err();
+            let own = if thread.throttled { background } else { thread.base };
+            assert!(
+                thread.own == own || is_lost && thread.own == background,
+                "own priority of thread {link:?}"
+            );
         }
     }
 
@@ -52,7 +56,7 @@ impl Kernel<HostMachine> {
         while at.is_some() {
             let thread = *self.machine.object::<Thread>(at);
             assert_eq!(thread.dry_previous, previous, "backward link of thread {at:?} in {place:?}");
-            assert_eq!((thread.schedule.link, thread.own), (place, 0), "thread {at:?} listed with {place:?}");
+            assert_eq!(thread.schedule.link, place, "thread {at:?} is listed with {place:?}");
             assert!(listed.insert(at), "thread {at:?} is listed twice");
             (previous, at) = (at, thread.dry_next);
         }

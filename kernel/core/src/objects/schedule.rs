@@ -27,7 +27,9 @@ pub struct Schedule {
     pub parent: ObjectName,
     /// Its part of all time, with what it gave away.
     pub share: u64,
-    /// The part of that which it gave away: the sum of its children's shares.
+    /// The budget that its share stands for, in nanoseconds a period.
+    pub granted: u64,
+    /// The part of the share which it gave away: the sum of its children's shares.
     pub given: u64,
     /// Nanoseconds in which the budget may be used.
     pub period: u64,
@@ -66,6 +68,7 @@ impl Object for Schedule {
         depth: 0,
         parent: ObjectName::NONE,
         share: 0,
+        granted: 0,
         given: 0,
         period: 0,
         budget: 0,

@@ -107,11 +107,11 @@ pub struct Thread {
     pub priority: u8,
     /// The priority that it was started with, to be had while its schedule has time.
     pub base: u8,
-    /// Its own priority: that, or 0 while it is throttled.
+    /// Its own priority: that, or the background's while it is throttled.
     pub own: u8,
     /// It is listed with its schedule, to be told when that has time again.
     pub throttled: bool,
-    /// The schedule at the start of its chain of calls does not pay for it: another one does, or none. The fast paths are not for it.
+    /// Another schedule pays for it than the one at the start of its chain of calls, so its reply changes the bill.
     pub fallen_back: bool,
     /// The message that it sends is a page fault. If it is ready all the same, its pager is gone and it ends.
     pub is_fault: bool,

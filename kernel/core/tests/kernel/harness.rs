@@ -63,7 +63,15 @@ impl System {
         for number in 1..processors {
             assert_eq!(kernel.add_processor(), Some(number));
         }
-        let frames = FirstFrames { task: 1, thread: 2, endpoint: 3, notification: 4, table: 5, root: 6, schedule: SCHEDULE_FRAME };
+        let frames = FirstFrames {
+            task: 1,
+            thread: 2,
+            endpoint: 3,
+            notification: 4,
+            table: 5,
+            root: 6,
+            schedule: SCHEDULE_FRAME,
+        };
         let (task, boss) = kernel.create_first_task(frames);
         for frame in 7..15 {
             kernel.stock_first_task(task, frame);

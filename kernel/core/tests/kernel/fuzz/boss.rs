@@ -3,7 +3,7 @@
 
 use super::arguments::held;
 use super::random::Random;
-use crate::harness::{ARRAY, SCHEDULE_FRAME, CODE, MEMORY, MEMORY_PAGES, System, boot_handle};
+use crate::harness::{ARRAY, CODE, MEMORY, MEMORY_PAGES, SCHEDULE_FRAME, System, boot_handle};
 use kernel_abi::boot;
 use kernel_abi::capability::Kind;
 use kernel_abi::pmap::{Mapping, Protection};

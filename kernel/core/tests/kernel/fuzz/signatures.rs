@@ -56,8 +56,9 @@ pub enum Argument {
 }
 
 use Argument::{
-    Address, AnyCapability, Budget, Buffer, Capability, Count, Destination, Frame, HardwareKind, Info, Mappings,
-    Numbers, Page, Parts, Period, Priority, Ranges, Resource, Rights, Slot, Small, Spans, Time, Word,
+    Address, AnyCapability, Budget, Buffer, Capability, Count, Destination, Frame, HardwareKind, Info,
+    Mappings, Numbers, Page, Parts, Period, Priority, Ranges, Resource, Rights, Slot, Small, Spans, Time,
+    Word,
 };
 
 const FRAMES: Argument = Capability(Kind::Frames);
@@ -90,7 +91,9 @@ pub fn signature(call: SystemCall) -> &'static [Argument] {
         Call::ThreadStart => &[THREAD, Address, Address, Word, Word, Priority, Capability(Kind::Schedule)],
         Call::ThreadBuffer => &[Buffer, Destination],
         Call::ThreadLocalBase => &[Address],
-        Call::EndpointCreate | Call::NotificationCreate | Call::ScheduleCreate => &[FRAMES, Frame, Slot, Destination],
+        Call::EndpointCreate | Call::NotificationCreate | Call::ScheduleCreate => {
+            &[FRAMES, Frame, Slot, Destination]
+        }
         Call::TaskCreate => &[FRAMES, Frame, Slot, Destination, Frame, ENDPOINT, Word],
         Call::ThreadCreate => &[FRAMES, Frame, Slot, Destination, TASK],
         Call::CapabilityTableAdd => &[FRAMES, TASK, Frame],
