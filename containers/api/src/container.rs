@@ -3,7 +3,8 @@
 //! Through a grant, page 0 is the first page granted and nothing beyond its range exists. A grant with LOCK is to be
 //! used under locks: mapped through it, a page can be touched only while a lock taken through it covers the page.
 //!
-//! A request on more than 16384 pages (allocate, lock, copy, move) is refused with `Limit`.
+//! A request on more than [`OPERATION_PAGES_MAX`] pages (allocate, lock, copy, move) is refused with `Limit`; so is one that
+//! would take more frames away (deallocate, resize). Larger ranges are done in parts.
 
 use crate::{ContainerRights, LockMode, MemoryError, Version};
 use kernel_protocol::{Bytes, Empty, message, protocol};
@@ -75,6 +76,9 @@ message! {
         quarantined: u64,
     }
 }
+
+/// Pages that one request may allocate, lock, copy, move or take away at most (4 MiB): bounds the time for which others wait.
+pub const OPERATION_PAGES_MAX: u64 = 1024;
 
 /// Pages that one answer describes.
 pub const QUERY_PAGES_MAX: u64 = 384;

@@ -184,7 +184,7 @@ protocol! {
     /// Starts the terms of all extra frames anew. Errors: `UnderPressure`.
     13 Renew {} => Renewed;
 
-    /// Has the notification sent along signalled with each call, and keeps the contract page up to date from now on (see
+    /// Has the notification sent along signalled, with the bits of its badge, with each call, and keeps the contract page up to date from now on (see
     /// [`crate::page`]). Errors: `WrongObject`, `Limit`, `ContractExhausted`.
     14 Watch {} => Empty;
 

@@ -60,7 +60,7 @@ pub fn status(records: &impl Records, access: &Access, principal: u64) -> Contai
     }
 }
 
-/// Changes the size. Pages that are cut off are deallocated. Errors: `Locked`, `Sealed`, `OutOfRange`, `NoRecord`.
+/// Changes the size. Pages that are cut off are deallocated. Errors: `Locked`, `Sealed`, `OutOfRange`, `NoRecord`, `Limit`.
 pub fn resize(frames: &mut impl Frames, access: &Access, size: u64) -> Result<(), MemoryError> {
     access.require(ContainerRights::ALLOCATE)?;
     access.require_whole()?;
@@ -70,6 +70,7 @@ pub fn resize(frames: &mut impl Frames, access: &Access, size: u64) -> Result<()
     if size < old {
         let cut = Span { first: size, pages: old - size };
         access.require_unlocked(frames, cut, Intent::Change)?;
+        require_few_entries(frames, access.container, cut)?;
     }
     eviction::resize(frames, access.container, old, size)?;
     if size < old {
@@ -107,7 +108,7 @@ pub fn allocate(
     Ok(())
 }
 
-/// Takes the range's frames away. Errors: `Locked`, `Sealed`.
+/// Takes the range's frames away. Errors: `Locked`, `Sealed`, `Limit` (more than one request may take).
 pub fn deallocate(
     frames: &mut impl Frames,
     access: &Access,
@@ -118,6 +119,7 @@ pub fn deallocate(
     let span = access.span(frames, first, count)?;
     access.require_unsealed(frames)?;
     access.require_unlocked(frames, span, Intent::Change)?;
+    require_few_entries(frames, access.container, span)?;
     frames.unmap(access.container, span, Whose::Everybody);
     drop_pages(frames, access.container, span, u64::MAX);
     changed(frames, access.container);
@@ -247,6 +249,19 @@ pub fn whole(records: &impl Records, this: Name<Container>) -> Span {
 /// `Limit` where one request asks for more pages than it may.
 pub fn require_bounded(span: Span) -> Result<(), MemoryError> {
     if span.pages > OPERATION_PAGES_MAX { Err(MemoryError::Limit) } else { Ok(()) }
+}
+
+/// `Limit` where a span has more pages that are present or lost than one request may take away.
+fn require_few_entries(records: &impl Records, this: Name<Container>, span: Span) -> Result<(), MemoryError> {
+    let (mut count, mut page) = (0, span.first);
+    while let Some((found, _)) = pages::next_entry(records, this, page, span.end()) {
+        count += 1;
+        if count > OPERATION_PAGES_MAX {
+            return Err(MemoryError::Limit);
+        }
+        page = found + 1;
+    }
+    Ok(())
 }
 
 /// Charges the pages of a span that have no frame and makes places for them, or changes nothing; how many. Errors:

@@ -58,6 +58,12 @@ pub mod container {
         ORDER_HEIGHT: u64,
         /// Page from which on frames are seized next.
         HAND: u64,
+        /// Next container that goes in steps.
+        GOING_NEXT: Option<Name<Container>>,
+        /// Container that goes in steps before.
+        GOING_PREVIOUS: Option<Name<Container>>,
+        /// Who is answered when it is gone, in physmem's table.
+        END_REPLY: u32,
         /// Next container of the contract.
         NEXT: Option<Name<Container>>,
         /// Container before.

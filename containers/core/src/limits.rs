@@ -6,8 +6,7 @@ pub const ARRAY_HEIGHT_MAX: usize = 6;
 /// Pages that a container can have at most: what an array of [`ARRAY_HEIGHT_MAX`] levels holds.
 pub const CONTAINER_PAGES_MAX: u64 = 1 << 36;
 
-/// Pages that one request may allocate, lock, copy or move at most (64 MiB): bounds the work of a request.
-pub const OPERATION_PAGES_MAX: u64 = 16_384;
+pub use containers_api::container::OPERATION_PAGES_MAX;
 
 /// Locks in force on a container at most.
 pub const LOCKS_PER_CONTAINER: u64 = 64;

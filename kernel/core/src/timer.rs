@@ -10,14 +10,14 @@ use crate::machine::Machine;
 use crate::name::Link;
 use crate::objects::{Notification, Schedule, Thread};
 
-/// log2 of a tick in nanoseconds: 4.1 microseconds, so that a deadline is noticed soon after it has passed.
-pub const TICK_SHIFT: u32 = 12;
+/// log2 of a tick in nanoseconds: one microsecond, so that a deadline is noticed soon after it has passed.
+pub const TICK_SHIFT: u32 = 10;
 
 const SLOT_BITS: u32 = 6;
 pub(crate) const SLOTS: usize = 1 << SLOT_BITS;
 pub(crate) const LEVELS: usize = 8;
 
-/// The last tick that the wheel has a place for, 36 years after boot: later deadlines count as this one.
+/// The last tick that the wheel has a place for, nine years after boot: later deadlines count as this one.
 const TICK_MAX: u64 = (1 << (SLOT_BITS * LEVELS as u32)) - 1;
 
 /// A node's place while it is in no list.
@@ -241,8 +241,8 @@ mod tests {
         let mut wheel = TimerWheel::EMPTY;
         wheel.set(&mut machine, nodes[0], u64::MAX);
         wheel.set(&mut machine, nodes[1], u64::MAX - (1 << TICK_SHIFT));
-        assert!(wheel.next_event() > 1 << 59);
-        assert_eq!(fire_all(&mut wheel, &mut machine, 1 << 59), []);
+        assert!(wheel.next_event() > 1 << 57);
+        assert_eq!(fire_all(&mut wheel, &mut machine, 1 << 57), []);
         assert_eq!(fire_all(&mut wheel, &mut machine, u64::MAX).len(), 2);
     }
 

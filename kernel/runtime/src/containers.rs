@@ -11,6 +11,7 @@ use containers_api::contract::*;
 use containers_api::space::{Map, MapProtection, SpaceDestroy, ThreadCreate, Unmap};
 use containers_api::{ContainerRights, LockMode, MemoryError, Name, Version};
 use core::ops::{Deref, Range};
+use kernel_abi::FRAME_BYTES;
 use kernel_protocol::Request;
 
 /// Why physmem did not do what was asked.
@@ -55,19 +56,28 @@ impl Container {
         self.ask(&Resize { pages }, &[]).map(version)
     }
 
-    /// Gives every page of the range a frame now.
+    /// Gives every page of the range a frame now, in parts where it is large: those before a part that is refused have theirs.
     pub fn allocate(&self, range: Range<u64>, any_contents: bool) -> Result<Version> {
-        let pages = range.end - range.start;
-        self.ask(&Allocate { first_page: range.start, pages, any_contents }, &[]).map(version)
+        in_parts(range, |part| {
+            let pages = part.end - part.start;
+            self.ask(&Allocate { first_page: part.start, pages, any_contents }, &[]).map(version)
+        })
     }
 
-    /// Takes the range's frames away.
+    /// Takes the range's frames away, in parts where there are many.
     pub fn deallocate(&self, range: Range<u64>) -> Result<Version> {
-        let pages = range.end - range.start;
-        self.ask(&Deallocate { first_page: range.start, pages }, &[]).map(version)
+        let whole = Deallocate { first_page: range.start, pages: range.end - range.start };
+        match self.ask(&whole, &[]) {
+            Err(error) if error.refusal() == Some(MemoryError::Limit) => in_parts(range, |part| {
+                let pages = part.end - part.start;
+                self.ask(&Deallocate { first_page: part.start, pages }, &[]).map(version)
+            }),
+            result => result.map(version),
+        }
     }
 
-    /// Copies bytes to another container.
+    /// Copies bytes to another container, in parts where they are many: what was copied before a part that is refused, was
+    /// copied.
     pub fn copy_to(
         &self,
         source_offset: u64,
@@ -75,10 +85,29 @@ impl Container {
         destination_offset: u64,
         bytes: u64,
     ) -> Result<Copied> {
-        self.ask(&Copy { source_offset, destination_offset, bytes }, &[destination.handle()])
+        let mut done = 0;
+        let mut sum = Copied { version: 0, moved_bytes: 0, shared_pages: 0 };
+        loop {
+            // A part ends with a page of the destination, and touches no more pages than a request may.
+            let start = destination_offset + done;
+            let most = (OPERATION_PAGES_MAX - 1) * FRAME_BYTES - start % FRAME_BYTES;
+            let request = Copy {
+                source_offset: source_offset + done,
+                destination_offset: start,
+                bytes: most.min(bytes - done),
+            };
+            let copied = self.ask(&request, &[destination.handle()])?;
+            sum.version = copied.version;
+            sum.moved_bytes += copied.moved_bytes;
+            sum.shared_pages += copied.shared_pages;
+            done += request.bytes;
+            if done >= bytes {
+                return Ok(sum);
+            }
+        }
     }
 
-    /// Moves pages to another container.
+    /// Moves pages to another container; no more than one request may.
     pub fn move_to(
         &self,
         range: Range<u64>,
@@ -147,6 +176,19 @@ impl Container {
 
 fn version(changed: Changed) -> Version {
     changed.version
+}
+
+/// Does something to a range in parts that one request may have; the last answer.
+fn in_parts(range: Range<u64>, mut ask: impl FnMut(Range<u64>) -> Result<Version>) -> Result<Version> {
+    let mut start = range.start;
+    loop {
+        let end = range.end.min(start.saturating_add(OPERATION_PAGES_MAX));
+        let version = ask(start..end)?;
+        if end == range.end {
+            return Ok(version);
+        }
+        start = end;
+    }
 }
 
 /// A container of a contract that this task holds: destroyed when dropped.

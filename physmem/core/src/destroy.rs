@@ -73,7 +73,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             self.begin_destroy(this);
         }
         if let Some(space) = SPACES.first(self, this) {
-            self.destroy_space(space);
+            self.destroy_space_step(space);
             return Step::More;
         }
         if let Some(container) = CONTAINERS.first(self, this) {
@@ -101,6 +101,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         if containers::empty_step(self, this, DESTROY_STEP_PAGES) == Step::More {
             return Step::More;
         }
+        self.container_goes(this);
         let payer = self.get(this, container::CONTRACT);
         CONTAINERS.remove(self, payer, this);
         self.lower(payer, contract::CONTAINER_COUNT, 1);

@@ -101,9 +101,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         let reply = self.get(this, contract::END_REPLY);
         if reply != 0 {
             self.set(this, contract::END_REPLY, 0);
-            self.flush();
-            self.pmap.answer(Handle(reply), 0, &[]);
-            self.handles.give(Handle(reply));
+            self.answer_end(Handle(reply));
         }
     }
 }

@@ -185,6 +185,14 @@ pub mod space {
         NEXT: Option<Name<Space>>,
         /// Space before.
         PREVIOUS: Option<Name<Space>>,
+        /// It is being destroyed, in steps.
+        GOING: bool,
+        /// Next space that goes in steps.
+        GOING_NEXT: Option<Name<Space>>,
+        /// Space that goes in steps before.
+        GOING_PREVIOUS: Option<Name<Space>>,
+        /// Who is answered when it is gone, in physmem's table.
+        END_REPLY: u32,
     });
 }
 

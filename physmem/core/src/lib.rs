@@ -21,6 +21,7 @@ pub mod destroy;
 mod ending;
 mod extra;
 pub mod fault;
+mod going;
 pub mod handles;
 mod inheritance;
 mod latency;

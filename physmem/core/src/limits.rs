@@ -83,6 +83,15 @@ pub const DESTROY_STEP_PAGES: u64 = 256;
 /// Containers that a child may have when it is merged into its parent.
 pub const MERGE_OBJECTS_MAX: u64 = 1024;
 
+/// Mappings deleted in one step of a destruction.
+pub const DESTROY_STEP_MAPPINGS: u64 = 128;
+
+/// Batches of page tables taken back in one step of a destruction.
+pub const DESTROY_STEP_TABLES: u64 = 8;
+
+/// Pages entered at most with a mapping that is to be populated; the others come by faults.
+pub const POPULATE_PAGES_MAX: u64 = OPERATION_PAGES_MAX;
+
 /// Steps of a destruction done at once; what is left goes on between messages.
 pub const DESTROY_STEPS_AT_ONCE: u32 = 8;
 

@@ -23,7 +23,7 @@ use crate::waits::{FrameWait, FrameWaits, Shortage};
 use crate::zeroing::ZeroQueue;
 use containers_api::control::PolicyKind;
 use containers_core::frames::Roots;
-use containers_core::record::{Contract, Name, Record, Records, Size};
+use containers_core::record::{Container, Contract, Name, Record, Records, Size, Space};
 use kernel_abi::Handle;
 
 /// What was done since boot.
@@ -122,6 +122,8 @@ pub struct Physmem<'a, P, M> {
     pub(crate) claims: Ends<Contract>,
     /// Contracts that end, by when.
     pub(crate) endings: Option<Name<Contract>>,
+    pub(crate) going_containers: Ends<Container>,
+    pub(crate) going_spaces: Ends<Space>,
     pub(crate) waits: FrameWaits<'a>,
     /// The charge within a guarantee that found no frame in this request.
     pub(crate) shortage: Option<Shortage>,
@@ -178,6 +180,8 @@ impl<'a, P: Pmap, M: RecordMemory> Physmem<'a, P, M> {
             holders: Ends::default(),
             claims: Ends::default(),
             endings: None,
+            going_containers: Ends::default(),
+            going_spaces: Ends::default(),
             waits: FrameWaits::new(waits),
             shortage: None,
             is_new_shortage: false,

@@ -9,11 +9,12 @@ use crate::badge::{Badge, BadgeKind};
 use crate::contract::Charge;
 use crate::database::{NO_FRAME, NOBODY, ObjectKind, State};
 use crate::layout::{SPACES, contract, space};
-use crate::limits::SPACES_PER_CONTRACT;
+use crate::limits::{DESTROY_STEP_MAPPINGS, DESTROY_STEP_TABLES, SPACES_PER_CONTRACT};
 use crate::machine::Physmem;
 use crate::pmap::{NewObject, Pmap, RecordMemory};
 use containers_api::MemoryError;
 use containers_api::space::TableRoom;
+use containers_core::container::Step;
 use containers_core::record::{Contract, Field, Name, Record, Records, Space};
 use kernel_abi::capability::CAPABILITIES_PER_FRAME;
 use kernel_abi::object::{
@@ -292,15 +293,31 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         self.lower(this, space::TABLE_COUNT, 1);
     }
 
-    /// Ends a task and everything that belongs to it.
-    pub(crate) fn destroy_space(&mut self, this: Name<Space>) {
+    /// Ends a task and everything that belongs to it, a step of it. From the first step on its capability is stale.
+    pub(crate) fn destroy_space_step(&mut self, this: Name<Space>) -> Step {
         let payer = self.get(this, space::CONTRACT);
         let task = Handle(self.get(this, space::TASK));
-        self.pmap.kill(task);
-        self.drop_waiters(this);
-        self.take_tables(this);
+        if !self.get(this, space::GOING) {
+            self.set(this, space::GOING, true);
+            self.set(this, space::ENDED, true);
+            self.pmap.kill(task);
+            self.drop_waiters(this);
+        }
+        for _ in 0..DESTROY_STEP_TABLES {
+            if !self.unstock(this) {
+                break;
+            }
+        }
+        let mut mappings = 0;
         while let Some(first) = self.get(this, space::MAPPINGS) {
+            if mappings == DESTROY_STEP_MAPPINGS {
+                return Step::More;
+            }
             self.delete_mapping(first);
+            mappings += 1;
+        }
+        if self.unstock(this) {
+            return Step::More;
         }
         self.reclaim_ring(payer, this, space::THREAD_RING);
         self.reclaim_ring(payer, this, space::CAPABILITY_RING);
@@ -314,8 +331,10 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             self.pmap.reclaim(frame).expect("the kernel gives back a frame of ended tasks");
             self.return_object_frame(payer, payer, contract::TASK_RING, frame);
         }
+        self.space_goes(this);
         SPACES.remove(self, payer, this);
         self.lower(payer, contract::SPACE_COUNT, 1);
         self.delete(payer, this);
+        Step::Done
     }
 }

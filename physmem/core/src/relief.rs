@@ -95,7 +95,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
 
     /// Whether there is work that should go on as soon as no message waits.
     pub fn has_work(&self) -> bool {
-        self.seizing != 0 || self.is_ending_due()
+        self.seizing != 0 || self.has_going() || self.is_ending_due()
     }
 
     /// A step of work of bounded length. [`Physmem::worked`] is to follow.
@@ -110,6 +110,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                     break;
                 }
             }
+        } else if self.has_going() {
+            self.going_step();
         } else if self.is_ending_due() {
             self.end_step();
         }

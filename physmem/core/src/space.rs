@@ -4,7 +4,9 @@
 //! the record alone; the kernel's page tables only ever lose rights outside a fault.
 
 use crate::layout::{mapping, space};
-use crate::limits::{MAPPINGS_PER_CONTAINER, MAPPINGS_PER_SPACE, STOCK_BATCH, UNSTOCK_PAGES};
+use crate::limits::{
+    MAPPINGS_PER_CONTAINER, MAPPINGS_PER_SPACE, POPULATE_PAGES_MAX, STOCK_BATCH, UNSTOCK_PAGES,
+};
 use crate::machine::Physmem;
 use crate::mapping::{kernel_protection, protection_bits};
 use crate::pmap::{EnterError, Pmap, RecordMemory};
@@ -12,6 +14,7 @@ use containers_api::space::MapProtection;
 use containers_api::{ContainerRights, MemoryError};
 use containers_core::Access;
 use containers_core::layout::container;
+use containers_core::pages;
 use containers_core::record::{Mapping, Name, Records, Space};
 use kernel_abi::pmap::{Mapping as KernelMapping, PageRange};
 use kernel_abi::{FRAME_BYTES, Handle, KernelError, USER_END};
@@ -159,16 +162,16 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         result
     }
 
-    /// Enters what is present of a mapping and not locked; whether anything was entered writable. Where the contract
-    /// cannot pay for page tables the rest comes by faults.
+    /// Enters what is present of a mapping and not locked, up to [`POPULATE_PAGES_MAX`] pages; whether anything was entered
+    /// writable. Where the contract cannot pay for page tables the rest comes by faults, too.
     pub(crate) fn populate(&mut self, this: Name<Mapping>) -> bool {
         let space = self.get(this, mapping::SPACE);
         let task = Handle(self.get(space, space::TASK));
-        let (start, end) = (self.get(this, mapping::ADDRESS), self.mapping_end(this));
+        let end = self.mapping_end(this);
         let protection = protection_bits(self.get(this, mapping::PROTECTION));
-        let mut writable = false;
-        let mut address = start;
-        while address < end {
+        let (mut writable, mut entered) = (false, 0);
+        let mut next = self.next_present_address(this, self.get(this, mapping::ADDRESS));
+        while let Some(address) = next.filter(|_| entered < POPULATE_PAGES_MAX) {
             let cluster = self.cluster(this, address, end, protection.contains(MapProtection::WRITE));
             self.flush();
             while !cluster.items().is_empty() {
@@ -179,9 +182,20 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 }
             }
             writable |= cluster.writable;
-            address = cluster.end;
+            entered += (cluster.end - address) / FRAME_BYTES;
+            next = self.next_present_address(this, cluster.end);
         }
         writable
+    }
+
+    /// The first address from one on at which a mapping has a page with a frame: holes cost nothing.
+    fn next_present_address(&self, this: Name<Mapping>, address: u64) -> Option<u64> {
+        let container = self.get(this, mapping::CONTAINER)?;
+        let (start, first) = (self.get(this, mapping::ADDRESS), self.get(this, mapping::FIRST_PAGE));
+        let from = first + (address - start) / FRAME_BYTES;
+        let end = first + self.get(this, mapping::PAGES);
+        let (page, _) = pages::next_present(self, container, from, end)?;
+        Some(start + (page - first) * FRAME_BYTES)
     }
 
     /// Puts page-table frames into a space, at its contract's cost. Errors: `ContractExhausted`, `Stale`.

@@ -88,7 +88,7 @@ impl<M: Machine> Kernel<M> {
             return None;
         }
         let mut receivers = self.machine.object::<Endpoint>(endpoint).receivers;
-        if !self.machine.object::<Endpoint>(endpoint).senders.is_empty() {
+        if !self.machine.object::<Endpoint>(endpoint).has_no_senders() {
             return None;
         }
         receivers.push(&mut self.machine, current);

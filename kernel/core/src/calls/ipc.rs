@@ -47,9 +47,10 @@ impl<M: Machine> Kernel<M> {
             self.deliver(sender, receiver, endpoint);
             self.make_ready(receiver);
         } else {
-            let mut senders = self.machine.object::<Endpoint>(endpoint).senders;
-            senders.push(&mut self.machine, sender);
-            self.machine.object::<Endpoint>(endpoint).senders = senders;
+            let is_fault = self.machine.object::<Thread>(sender).is_fault;
+            let mut queue = *self.machine.object::<Endpoint>(endpoint).queue_for(is_fault);
+            queue.push(&mut self.machine, sender);
+            *self.machine.object::<Endpoint>(endpoint).queue_for(is_fault) = queue;
             let thread = self.machine.object::<Thread>(sender);
             (thread.state, thread.waits_for) = (ThreadState::Sending, endpoint);
             self.urge(sender, endpoint);
@@ -202,10 +203,11 @@ impl<M: Machine> Kernel<M> {
                 return Ok(Done::Handled);
             }
         }
-        let mut senders = self.machine.object::<Endpoint>(endpoint).senders;
-        let sender = senders.pop(&mut self.machine);
-        if sender.is_some() {
-            self.machine.object::<Endpoint>(endpoint).senders = senders;
+        if !self.machine.object::<Endpoint>(endpoint).has_no_senders() {
+            let mut queue = *self.machine.object::<Endpoint>(endpoint).next_queue();
+            let sender = queue.pop(&mut self.machine);
+            let is_fault = self.machine.object::<Thread>(sender).is_fault;
+            *self.machine.object::<Endpoint>(endpoint).queue_for(is_fault) = queue;
             self.deliver(sender, current, endpoint);
             return Ok(Done::Handled);
         }
@@ -232,12 +234,12 @@ impl<M: Machine> Kernel<M> {
     /// Takes a thread out of the queue it waits in.
     pub(crate) fn leave_queue(&mut self, link: Link) {
         let thread = self.machine.object::<Thread>(link);
-        let (state, place) = (thread.state, thread.waits_for);
+        let (state, place, is_fault) = (thread.state, thread.waits_for, thread.is_fault);
         match state {
             ThreadState::Sending | ThreadState::Receiving => {
                 let mut endpoint = *self.machine.object::<Endpoint>(place);
                 let queue = if state == ThreadState::Sending {
-                    &mut endpoint.senders
+                    endpoint.queue_for(is_fault)
                 } else {
                     &mut endpoint.receivers
                 };

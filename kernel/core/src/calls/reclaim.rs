@@ -94,6 +94,8 @@ impl<M: Machine> Kernel<M> {
             let endpoint = *self.machine.object::<Endpoint>(link);
             let (thread, error) = if !endpoint.senders.is_empty() {
                 (endpoint.senders.first(), KernelError::PeerDied)
+            } else if !endpoint.faulters.is_empty() {
+                (endpoint.faulters.first(), KernelError::PeerDied)
             } else if !endpoint.receivers.is_empty() {
                 (endpoint.receivers.first(), KernelError::Stale)
             } else {

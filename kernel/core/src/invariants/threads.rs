@@ -122,13 +122,16 @@ impl Kernel<HostMachine> {
     fn check_endpoints(&mut self) -> BTreeSet<Link> {
         let mut waiting = BTreeSet::new();
         for (place, endpoint) in self.all::<Endpoint>() {
-            let both = !endpoint.senders.is_empty() && !endpoint.receivers.is_empty();
+            let both = !endpoint.has_no_senders() && !endpoint.receivers.is_empty();
             assert!(!both, "callers and receivers wait for each other at {place:?}");
-            for (queue, state) in
-                [(endpoint.senders, ThreadState::Sending), (endpoint.receivers, ThreadState::Receiving)]
-            {
+            for (queue, state, is_fault) in [
+                (endpoint.senders, ThreadState::Sending, false),
+                (endpoint.faulters, ThreadState::Sending, true),
+                (endpoint.receivers, ThreadState::Receiving, false),
+            ] {
                 let members = self.check_queue(&queue, |link, thread| {
                     assert_eq!((thread.state, thread.waits_for), (state, place), "thread {link:?}");
+                    assert_eq!(thread.is_fault, is_fault, "thread {link:?}");
                 });
                 waiting.extend(members);
             }

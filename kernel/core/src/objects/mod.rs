@@ -8,7 +8,7 @@ mod task;
 mod thread;
 
 pub use capability::Capability;
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, FAULTS_PER_CALL};
 pub use notification::Notification;
 pub use schedule::{Schedule, UNLIMITED};
 pub use task::Task;

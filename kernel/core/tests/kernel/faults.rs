@@ -228,3 +228,39 @@ fn the_kernel_can_say_what_it_is_doing() {
     Kernel::describe(&mut system.kernel, &mut text);
     assert!(text.contains("thread 0x2:0 of task 0x1:0"), "{text}");
 }
+
+#[test]
+fn faults_are_received_before_calls_but_not_for_ever() {
+    use kernel_abi::capability::Rights;
+    use kernel_core::objects::FAULTS_PER_CALL;
+    let mut system = System::new();
+    let endpoint = system.endpoint();
+    let process = system.process_with_pager(endpoint);
+    system.give(process, endpoint, 1, Rights::SEND);
+    let (_, caller) = system.spawn(process, 5);
+    system.run(caller);
+    system.issue(SystemCall::Call, &[1, info(7, 0)]);
+    let faults = FAULTS_PER_CALL + 2;
+    for _ in 0..faults {
+        let (_, thread) = system.spawn(process, 5);
+        system.run(thread);
+        system.fault(0x7777_0000, 0);
+    }
+    let boss = system.boss;
+    let mut order = Vec::new();
+    for _ in 0..=faults {
+        system.as_boss(|system| {
+            system.issue(SystemCall::Receive, &[endpoint]);
+            let message = MessageInfo(system.registers(boss).rsi);
+            order.push(message.flags().contains(MessageFlags::FAULT));
+            let saved = system.handle();
+            system.ok(SystemCall::SaveReply, &[saved]);
+        });
+    }
+    let calls: Vec<usize> = (0..order.len()).filter(|&at| !order[at]).collect();
+    assert_eq!(
+        calls,
+        [FAULTS_PER_CALL as usize],
+        "the call, which came first, waits for so many faults and no more"
+    );
+}

@@ -281,9 +281,14 @@ impl System {
 
     /// A task with a table of capabilities and memory, whose faults go to the boss with its handle as badge.
     pub fn process(&mut self) -> Process {
+        self.process_with_pager(boot::ENDPOINT.0.into())
+    }
+
+    /// The same, whose faults go to another endpoint.
+    pub fn process_with_pager(&mut self, endpoint: u64) -> Process {
         let root = self.frame();
         let badge = self.next_handle + 1;
-        let (handle, frame) = self.object(SystemCall::TaskCreate, &[root, boot::ENDPOINT.0.into(), badge]);
+        let (handle, frame) = self.object(SystemCall::TaskCreate, &[root, endpoint, badge]);
         let link = Link::new(frame, 0);
         let frames = u64::from(boot::FRAMES.0);
         let table = self.frame();

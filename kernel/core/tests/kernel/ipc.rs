@@ -289,7 +289,7 @@ fn deadlines_that_have_passed_are_refused_and_zero_is_never() {
     assert_eq!(pair.system.status(pair.client), Err(TimedOut));
     assert_eq!(pair.call_until(pair.client, &[1], u64::MAX), Some(pair.server));
     pair.system.issue_until(SystemCall::ReplyReceive, &[ENDPOINT, info(0, 0)], u64::MAX);
-    pair.system.pass(1 << 59);
+    pair.system.pass(1 << 57);
     assert_eq!(pair.system.state(pair.server), ThreadState::Receiving);
 }
 

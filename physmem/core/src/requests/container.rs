@@ -64,8 +64,10 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             Request::ContainerDestroy(_) => {
                 access.require(ContainerRights::GRANT)?;
                 access.require_whole()?;
-                while self.destroy_container_step(access.container) == container::Step::More {}
-                return answered(&Empty);
+                return match self.destroy_container(access.container) {
+                    None => answered(&Empty),
+                    Some(reply) => Ok(Outcome::Later(reply)),
+                };
             }
         }
         self.changed_reply(access)

@@ -198,7 +198,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     }
 
     fn space_of(&self, badge: Badge) -> Result<Name<Space>, MemoryError> {
-        self.resolve::<Space>(badge.name()).ok_or(MemoryError::Stale)
+        let found = self.resolve::<Space>(badge.name()).ok_or(MemoryError::Stale)?;
+        if self.get(found, crate::layout::space::GOING) { Err(MemoryError::Stale) } else { Ok(found) }
     }
 
     fn version(&self, container: Name<Container>) -> u64 {

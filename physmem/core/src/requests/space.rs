@@ -1,6 +1,6 @@
 //! Requests to an address space.
 
-use super::{Answered, Handed, Incoming, answered, handing, sent_badge, sent_handle};
+use super::{Answered, Handed, Incoming, Outcome, answered, handing, sent_badge, sent_handle};
 use crate::badge::Badge;
 use crate::database::NO_FRAME;
 use crate::layout::{contract, space};
@@ -56,7 +56,11 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 }
                 self.map_fixed(this, AddressRange::new(asked.address, 1)?, page)?;
             }
-            Request::SpaceDestroy(_) => self.destroy_space(this),
+            Request::SpaceDestroy(_) => {
+                if let Some(reply) = self.destroy_space(this) {
+                    return Ok(Outcome::Later(reply));
+                }
+            }
         }
         answered(&Empty)
     }

@@ -180,3 +180,94 @@ fn callers_beyond_the_limit_are_told_to_come_again_and_nobody_fails() {
     run_until(&mut world, until);
     assert_eq!(world.machine.revocation_status().waiting, 0);
 }
+
+/// A container with so many pages, filled in parts.
+fn large(world: &mut World, contract: u64, pages: u64) -> u64 {
+    let container = world.container(contract, pages);
+    let mut first = 0;
+    while first < pages {
+        let part = OPERATION_PAGES_MAX.min(pages - first);
+        world.ask(container, &allocate(first, part), &[]);
+        first += part;
+    }
+    container
+}
+
+#[test]
+fn a_large_container_goes_in_steps_even_if_its_contract_goes_meanwhile() {
+    for with_contract in [false, true] {
+        let mut world = World::new(5000);
+        let contract = world.split(world.root(), 4200);
+        let container = large(&mut world, contract, 4000);
+        let Call::Waits(handle) = world.call(container, &ContainerDestroy {}, &[]) else {
+            panic!("it was done at once")
+        };
+        assert_eq!(world.refusal(container, &ContainerStat {}, &[]), MemoryError::Stale);
+        world.machine.work(world.now);
+        world.check();
+        if with_contract {
+            world.ask(contract, &ContractDestroy {}, &[]);
+        }
+        while world.machine.has_work() {
+            world.machine.work(world.now);
+            world.check();
+        }
+        assert!(world.machine.pmap.answers.iter().any(|answer| answer.0 == handle && answer.1 == 0));
+        world.check();
+    }
+}
+
+#[test]
+fn a_large_address_space_goes_in_steps() {
+    let mut world = World::new(5000);
+    let contract = world.split_with(world.root(), 4200, 0, 0);
+    let (space, container) = (world.space(contract), world.container(contract, 8));
+    let other = world.container(contract, 8);
+    for index in 0..1800 {
+        let from = if index % 2 == 0 { container } else { other };
+        if index < 2 * MAPPINGS_PER_CONTAINER - 2 {
+            world.map(space, from, BASE + index * 0x20_0000, 1);
+            world.read(space, BASE + index * 0x20_0000);
+        }
+    }
+    let destroy = containers_api::space::SpaceDestroy {};
+    let Call::Waits(handle) = world.call(space.badge, &destroy, &[]) else { panic!("it was done at once") };
+    assert_eq!(world.refusal(space.badge, &destroy, &[]), MemoryError::Stale);
+    while world.machine.has_work() {
+        world.machine.work(world.now);
+        world.check();
+    }
+    assert!(world.machine.pmap.answers.iter().any(|answer| answer.0 == handle && answer.1 == 0));
+    assert_eq!(world.stat(contract).kernel, 0, "all page tables came back");
+}
+
+#[test]
+fn no_more_is_taken_away_or_entered_at_once_than_others_can_wait_for() {
+    let mut world = World::new(5000);
+    let contract = world.split(world.root(), 4200);
+    let container = large(&mut world, contract, OPERATION_PAGES_MAX + 100);
+    let all = Deallocate { first_page: 0, pages: OPERATION_PAGES_MAX + 100 };
+    assert_eq!(world.refusal(container, &all, &[]), MemoryError::Limit);
+    assert_eq!(world.refusal(container, &Resize { pages: 1 }, &[]), MemoryError::Limit);
+    // Room without pages costs nothing, however large.
+    let sparse = world.container(contract, CONTAINER_PAGES_MAX);
+    world.ask(sparse, &allocate(CONTAINER_PAGES_MAX - 1, 1), &[]);
+    let space = world.space(contract);
+    let map = |container_pages, address| containers_api::space::Map {
+        address,
+        pages: container_pages,
+        first_page: 0,
+        protection: containers_api::space::MapProtection::WRITE,
+        populate: true,
+    };
+    let pages = (kernel_abi::USER_END - BASE) / PAGE / 2;
+    let calls = world.machine.pmap.calls;
+    world.ask(space.badge, &map(pages, BASE + PAGE * pages), &[sparse]);
+    assert!(world.machine.pmap.calls - calls < 10, "holes are not looked at one by one");
+    world.ask(space.badge, &map(OPERATION_PAGES_MAX + 100, BASE), &[container]);
+    let entered = world.machine.pmap.tasks[&space.task.0].pages.len() as u64;
+    assert!((POPULATE_PAGES_MAX..=POPULATE_PAGES_MAX + 1).contains(&entered), "{entered}");
+    world.ask(container, &Deallocate { pages: OPERATION_PAGES_MAX, ..all }, &[]);
+    world.ask(container, &Resize { pages: 1 }, &[]);
+    world.check();
+}

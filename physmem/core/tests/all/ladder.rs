@@ -481,7 +481,9 @@ fn a_large_contract_goes_in_steps_and_others_are_served_between_them() {
     let mut world = World::new(5000);
     let (large, other) = (world.split(world.root(), 4200), world.split(world.root(), 20));
     let container = world.container(large, 4000);
-    world.ask(container, &allocate(0, 4000), &[]);
+    for part in 0..4 {
+        world.ask(container, &allocate(part * 1000, 1000), &[]);
+    }
     let Call::Waits(handle) = world.call(large, &ContractDestroy {}, &[]) else {
         panic!("it was done at once")
     };
