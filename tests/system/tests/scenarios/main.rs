@@ -8,6 +8,7 @@ mod concurrency;
 mod deaths;
 mod disks;
 mod files;
+mod hogs;
 mod laws;
 mod memory;
 mod processors;
@@ -29,6 +30,7 @@ const SCENARIOS: &[(&str, &[Scenario])] = &[
     ("deaths", deaths::SCENARIOS),
     ("disks", disks::SCENARIOS),
     ("files", files::SCENARIOS),
+    ("hogs", hogs::SCENARIOS),
     ("laws", laws::SCENARIOS),
     ("memory", memory::SCENARIOS),
     ("processors", processors::SCENARIOS),
