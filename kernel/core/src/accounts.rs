@@ -177,38 +177,63 @@ impl<M: Machine> Kernel<M> {
         if throttled {
             return;
         }
-        let period_end = self.machine.object::<Schedule>(place).period_end;
-        let first = core::mem::replace(&mut self.machine.object::<Schedule>(place).dry, link);
         let thread = self.machine.object::<Thread>(link);
         (thread.throttled, thread.own) = (true, thread.base.min(PRIORITY_BACKGROUND));
-        (thread.dry_next, thread.dry_previous) = (first, Link::NONE);
-        if first.is_some() {
-            self.machine.object::<Thread>(first).dry_previous = link;
-        }
-        if !self.machine.object::<Schedule>(place).timer.is_set() {
+        self.append(place, link);
+        let schedule = self.machine.object::<Schedule>(place);
+        if !schedule.timer.is_set() {
+            let period_end = schedule.period_end;
             self.timers.set(&mut self.machine, place, period_end);
         }
     }
 
-    /// Takes a thread out of its schedule's list.
-    pub(crate) fn unlist(&mut self, link: Link) {
-        let thread = self.machine.object::<Thread>(link);
-        if !core::mem::take(&mut thread.throttled) {
-            return;
+    fn append(&mut self, place: Link, link: Link) {
+        let schedule = self.machine.object::<Schedule>(place);
+        let last = core::mem::replace(&mut schedule.dry_last, link);
+        if last.is_none() {
+            schedule.dry = link;
+        } else {
+            self.machine.object::<Thread>(last).dry_next = link;
         }
+        let thread = self.machine.object::<Thread>(link);
+        (thread.dry_next, thread.dry_previous) = (Link::NONE, last);
+    }
+
+    /// Takes a thread out of a list; the list's schedule. The list is cut before the slot or frame of that is used again.
+    fn detach(&mut self, link: Link) -> Link {
+        let thread = self.machine.object::<Thread>(link);
         let Thread { schedule, dry_next, dry_previous, .. } = *thread;
         (thread.dry_next, thread.dry_previous) = (Link::NONE, Link::NONE);
-        if dry_next.is_some() {
+        let place = schedule.link;
+        if dry_next.is_none() {
+            self.machine.object::<Schedule>(place).dry_last = dry_previous;
+        } else {
             self.machine.object::<Thread>(dry_next).dry_previous = dry_previous;
         }
-        if dry_previous.is_some() {
+        if dry_previous.is_none() {
+            self.machine.object::<Schedule>(place).dry = dry_next;
+        } else {
             self.machine.object::<Thread>(dry_previous).dry_next = dry_next;
+        }
+        place
+    }
+
+    /// A thread falls behind its equals: behind those of its schedule, too, if it waits for a period with them. So they take
+    /// turns over periods.
+    pub(crate) fn fall_behind(&mut self, link: Link) {
+        if self.machine.object::<Thread>(link).throttled {
+            let place = self.detach(link);
+            self.append(place, link);
+        }
+    }
+
+    /// Takes a thread out of its schedule's list for good.
+    pub(crate) fn unlist(&mut self, link: Link) {
+        if !core::mem::take(&mut self.machine.object::<Thread>(link).throttled) {
             return;
         }
-        // The list is cut before the slot or frame is used again, so the place is still a schedule's.
-        let place = schedule.link;
-        self.machine.object::<Schedule>(place).dry = dry_next;
-        if dry_next.is_none() {
+        let place = self.detach(link);
+        if self.machine.object::<Schedule>(place).dry.is_none() {
             self.timers.cancel(&mut self.machine, place);
         }
     }

@@ -64,6 +64,7 @@ impl<M: Machine> Kernel<M> {
         self.processors[self.here].called = false;
         let mut demotions = DEMOTIONS_PER_ENTRY;
         loop {
+            let running = self.current();
             let next = self.choose();
             if next.is_none() {
                 self.bill(Bill::NONE);
@@ -74,6 +75,7 @@ impl<M: Machine> Kernel<M> {
             if !self.admit(next) {
                 demotions -= 1;
                 if demotions != 0 {
+                    self.fall_back(next, next == running);
                     continue;
                 }
                 self.look_again_at_once(next);
@@ -83,6 +85,16 @@ impl<M: Machine> Kernel<M> {
                 self.arm_timer(Some(priority));
                 return Some(next);
             }
+        }
+    }
+
+    /// A thread that was chosen is less urgent than it was thought to be: it waits behind its new equals.
+    fn fall_back(&mut self, link: Link, was_running: bool) {
+        if was_running {
+            self.processors[self.here].yields = true;
+        } else {
+            self.processors[self.here].scheduler.current = Link::NONE;
+            self.queue_up(link, false);
         }
     }
 
@@ -258,6 +270,9 @@ impl<M: Machine> Kernel<M> {
         let priority = thread.priority;
         let is_here = to == self.here;
         self.processors[to].scheduler.enqueue(&mut self.machine, link, front && is_here);
+        if !front {
+            self.fall_behind(link);
+        }
         self.waiting |= 1 << priority;
         // An equal is a reason too: the other one's slice must end.
         let running = self.processors[to].scheduler.current;

@@ -60,5 +60,6 @@ impl Kernel<HostMachine> {
             assert!(listed.insert(at), "thread {at:?} is listed twice");
             (previous, at) = (at, thread.dry_next);
         }
+        assert_eq!(schedule.dry_last, previous, "end of the list of schedule {place:?}");
     }
 }

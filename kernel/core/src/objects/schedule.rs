@@ -47,6 +47,8 @@ pub struct Schedule {
     pub overruns: u64,
     /// First of its threads that wait for the next period.
     pub dry: Link,
+    /// The last of them.
+    pub dry_last: Link,
     /// The end of the period, while threads wait for it.
     pub timer: TimerNode,
 }
@@ -78,6 +80,7 @@ impl Object for Schedule {
         background: 0,
         overruns: 0,
         dry: Link::NONE,
+        dry_last: Link::NONE,
         timer: TimerNode::IDLE,
     };
 
