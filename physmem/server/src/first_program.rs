@@ -15,11 +15,11 @@ use elf::ElfBytes;
 use elf::abi::{EM_X86_64, ET_EXEC, PF_W, PF_X, PT_LOAD};
 use elf::endian::LittleEndian;
 use elf::segment::ProgramHeader;
-use kernel_abi::boot::{ENDPOINT, HARDWARE, LOG, NOTIFICATION};
+use kernel_abi::boot::{ENDPOINT, HARDWARE, LOG, NOTIFICATION, SCHEDULE};
 use kernel_abi::{FRAME_BYTES, Handle, KernelError};
 use kernel_runtime::layout;
 use kernel_runtime::startup::{StartupFrom, TooLong};
-use kernel_runtime::syscall::{self, ThreadState};
+use kernel_runtime::syscall::{self, ThreadState, TimeShare};
 use kernel_runtime::{Capability, Rights};
 use physmem_core::badge::Badge;
 use physmem_core::{Physmem, Sent};
@@ -112,8 +112,11 @@ pub fn start(physmem: &mut Logic, archive: &'static [u8], frames: (u32, u64)) ->
     let rights = ContainerRights::MAP | ContainerRights::COPY_OUT;
     let readable = Logic::container_badge(adopted, rights);
     let bytes = loader.startup_block(contract, space, archive.len())?;
+    let schedule = loader.schedule(contract)?;
     let thread = loader.client.create_thread(space)?;
     install(task, thread, space, contract, readable)?;
+    let rights = Rights::CONFIGURE | Rights::INSPECT | Rights::TRANSFER;
+    syscall::task_install(task, schedule, layout::SCHEDULE, rights)?;
     let notice = OBJECTS.offset(1);
     syscall::capability_mint(NOTIFICATION, notice, Rights::SEND, FIRST_ENDED)?;
     syscall::task_death_notice(task, notice)?;
@@ -123,12 +126,20 @@ pub fn start(physmem: &mut Logic, archive: &'static [u8], frames: (u32, u64)) ->
         stack_pointer: layout::FIRST_STACK_END,
         arguments: [layout::STARTUP_BLOCK, bytes],
         priority: layout::PRIORITY_INIT,
+        schedule: Some(schedule),
     };
     syscall::thread_start(thread, &state)?;
-    // The thread's capability was init's to have; physmem keeps none.
+    // These capabilities were init's to have; physmem keeps none.
+    syscall::capability_drop(schedule)?;
     syscall::capability_drop(thread)?;
     Ok(task)
 }
+
+/// Thousandths of all processors' time that init has to divide.
+const INIT_TIME: u64 = 900;
+
+/// An entry for init's schedule while init is made.
+const INIT_SCHEDULE: Handle = SCHEDULE.offset(1);
 
 /// Offset and contents of the member.
 fn find(archive: &'static [u8]) -> Result<(u64, &'static [u8]), StartError> {
@@ -139,6 +150,16 @@ fn find(archive: &'static [u8]) -> Result<(u64, &'static [u8]), StartError> {
 }
 
 impl Loader<'_> {
+    /// A schedule with nearly all the time there is: the rest is for what physmem does for nobody.
+    fn schedule(&mut self, contract: Badge) -> Result<Handle, StartError> {
+        let made = self.client.create_schedule(contract)?;
+        // The entry in which it lands is used again by the next request.
+        syscall::capability_move(made, INIT_SCHEDULE)?;
+        let share = TimeShare::part_of(SCHEDULE, INIT_TIME, layout::PRIORITY_INIT)?;
+        syscall::schedule_split(SCHEDULE, INIT_SCHEDULE, &share)?;
+        Ok(INIT_SCHEDULE)
+    }
+
     /// A container with a segment's contents, mapped.
     fn load(
         &mut self,

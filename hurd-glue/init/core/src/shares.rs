@@ -1,4 +1,4 @@
-//! How init's memory is divided: fixed guarantees for the servers, of which none grows by serving, and what is
+//! How init's memory and time are divided: fixed guarantees for the servers, of which none grows by serving, and what is
 //! left for the shell and its programs.
 //!
 //! Every frame that may be guaranteed is: physmem lends what is guaranteed and idle. So the file server has little of its own, and its
@@ -73,6 +73,18 @@ pub fn share(server: Server, all: &Share) -> Option<Share> {
     (pin_limit <= all.pin_limit).then_some(Share { guaranteed, extra_limit, pin_limit })
 }
 
+/// Thousandths of init's schedule that a server gets for itself: for what it does for nobody, and to finish what it does for those
+/// whose own time has run out. The shell's part is for its programs, too. The rest is init's.
+pub const fn thousandths_of_time(server: Server) -> u64 {
+    match server {
+        Server::Console => 50,
+        Server::Block => 100,
+        Server::Ext => 160,
+        Server::Bootfs => 50,
+        Server::Shell => 600,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +107,13 @@ mod tests {
             assert!(shares.iter().map(|one| one.pin_limit).sum::<u64>() + disk + DEVICE_PAGES <= frames);
             assert!(shares.iter().all(|one| one.pin_limit <= one.guaranteed && one.extra_limit <= frames));
         }
+    }
+
+    #[test]
+    fn init_keeps_time_to_start_servers_again() {
+        let given: u64 = SERVERS.iter().map(|one| thousandths_of_time(one.server)).sum();
+        assert!((900..1000).contains(&given), "{given}");
+        assert!(SERVERS.iter().all(|one| thousandths_of_time(one.server) != 0));
     }
 
     #[test]

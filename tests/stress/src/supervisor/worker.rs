@@ -122,6 +122,7 @@ impl Worker {
             directory: b"/",
             allowance: Allowance { guaranteed, extra_limit: extra_limit.min(nursery.extra_limit), pin_limit },
             priority: startup.priority - self.rank(),
+            time: None,
         };
         let process = Process::spawn(&mut FileSource::new(node, *bytes), &program, death, bits)?;
         let principal = process.contract().status()?.principal;
