@@ -7,7 +7,7 @@ use crate::kernel::KernelCalls;
 use crate::serve::{INIT_ENDED, OBJECTS, mint};
 use crate::window::{self, RecordWindow};
 use containers_api::container::{Allocate, ContainerStat, Copy};
-use containers_api::contract::{ContainerCreate, ScheduleCreate, SpaceCreate};
+use containers_api::contract::{ContainerCreate, SpaceCreate};
 use containers_api::space::{Map, MapProtection, ThreadCreate};
 use containers_api::{ContainerRights, MemoryError, Name};
 use containers_core::pages;
@@ -21,7 +21,7 @@ use kernel_abi::{FRAME_BYTES, Handle, KernelError};
 use kernel_protocol::{ErrorCode, Malformed, Message, Request};
 use kernel_runtime::layout;
 use kernel_runtime::startup::{StartupFrom, TooLong};
-use kernel_runtime::syscall::{self, ThreadState, TimeShare};
+use kernel_runtime::syscall::{self, ThreadState};
 use kernel_runtime::{Capability, Rights};
 use physmem_core::badge::Badge;
 use physmem_core::{Handed, Incoming, Outcome, Physmem, Sent};
@@ -112,12 +112,11 @@ pub fn start(physmem: &mut Logic, archive: &'static [u8], frames: (u32, u64)) ->
     let rights = ContainerRights::MAP | ContainerRights::COPY_OUT;
     let readable = Logic::container_badge(adopted, rights);
     let bytes = client.startup_block(contract, space, archive.len())?;
-    let schedule = client.schedule(contract)?;
     let (_, [thread, _]) = client.ask(space, &ThreadCreate {}, &[])?;
     let thread = handle_of(thread)?;
     install(task, thread, space, contract, readable)?;
     let rights = Rights::CONFIGURE | Rights::INSPECT | Rights::TRANSFER;
-    syscall::task_install(task, schedule, layout::SCHEDULE, rights)?;
+    syscall::task_install(task, SCHEDULE, layout::SCHEDULE, rights)?;
     let notice = OBJECTS.offset(1);
     syscall::capability_mint(NOTIFICATION, notice, Rights::SEND, INIT_ENDED)?;
     syscall::task_death_notice(task, notice)?;
@@ -127,20 +126,13 @@ pub fn start(physmem: &mut Logic, archive: &'static [u8], frames: (u32, u64)) ->
         stack_pointer: layout::FIRST_STACK_END,
         arguments: [layout::STARTUP_BLOCK, bytes],
         priority: layout::PRIORITY_INIT,
-        schedule: Some(schedule),
+        schedule: Some(SCHEDULE),
     };
     syscall::thread_start(thread, &state)?;
-    // These capabilities were init's to have; physmem keeps none.
-    syscall::capability_drop(schedule)?;
+    // The thread's capability was init's to have; physmem keeps none.
     syscall::capability_drop(thread)?;
     Ok(task)
 }
-
-/// Thousandths of all processors' time that init has to divide.
-const INIT_TIME: u64 = 900;
-
-/// An entry for init's schedule while init is made.
-const INIT_SCHEDULE: Handle = SCHEDULE.offset(1);
 
 /// Offset and contents of the member.
 fn find(archive: &'static [u8]) -> Result<(u64, &'static [u8]), StartError> {
@@ -188,16 +180,6 @@ impl Client<'_> {
     fn create_space(&mut self, contract: Badge) -> Result<(Handle, Badge), StartError> {
         let (_, [task, space]) = self.ask(contract, &SpaceCreate { name: Name::truncated(INIT) }, &[])?;
         Ok((handle_of(task)?, badge_of(space)?))
-    }
-
-    /// A schedule with nearly all the time there is: the rest is for what physmem does for nobody.
-    fn schedule(&mut self, contract: Badge) -> Result<Handle, StartError> {
-        let (_, [made, _]) = self.ask(contract, &ScheduleCreate {}, &[])?;
-        // The entry in which it lands is used again by the next request.
-        syscall::capability_move(handle_of(made)?, INIT_SCHEDULE)?;
-        let share = TimeShare::part_of(SCHEDULE, INIT_TIME, layout::PRIORITY_INIT)?;
-        syscall::schedule_split(SCHEDULE, INIT_SCHEDULE, &share)?;
-        Ok(INIT_SCHEDULE)
     }
 
     fn create_container(&mut self, contract: Badge, pages: u64) -> Result<(Badge, u64), StartError> {
