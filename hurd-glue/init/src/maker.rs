@@ -82,7 +82,7 @@ impl Maker {
                 Urgency::FileServer => PRIORITY_FILE_SERVER,
                 Urgency::Shell => PRIORITY_SHELL,
             },
-            time: Some(thousandths_of_time(specification.server)),
+            time: thousandths_of_time(specification.server),
         };
         let bits = 1 << specification.server as u32;
         Process::spawn(&mut source, &program, &self.deaths, bits).map_err(StartError::Spawn)
