@@ -1,7 +1,7 @@
 //! A client of a physmem inside that physmem: what a program's maker would ask for, asked without a message.
 
 use containers_api::container::ContainerStat;
-use containers_api::contract::{ContainerCreate, ScheduleCreate, SpaceCreate};
+use containers_api::contract::{ContainerCreate, SpaceCreate};
 use containers_api::space::{Map, MapProtection, ThreadCreate};
 use containers_api::{MemoryError, Name};
 use kernel_abi::Handle;
@@ -61,12 +61,6 @@ impl<P: Pmap, M: RecordMemory> Client<'_, P, M> {
     pub fn create_space(&mut self, contract: Badge, name: &str) -> Result<(Handle, Badge), MemoryError> {
         let (_, [task, space]) = self.ask(contract, &SpaceCreate { name: Name::truncated(name) }, &[])?;
         Ok((handle_of(task)?, badge_of(space)?))
-    }
-
-    /// A schedule, without time as yet.
-    pub fn create_schedule(&mut self, contract: Badge) -> Result<Handle, MemoryError> {
-        let (_, [made, _]) = self.ask(contract, &ScheduleCreate {}, &[])?;
-        handle_of(made)
     }
 
     /// A thread of it.

@@ -5,17 +5,10 @@
 
 use crate::kernel::{KernelCalls, OBJECTS};
 use crate::window::{self, RecordWindow};
-<<<<<<< HEAD
 use containers_api::container::{Allocate, Copy};
 use containers_api::control::ControlRights;
 use containers_api::space::MapProtection;
 use containers_api::{ContainerRights, MemoryError};
-=======
-use containers_api::container::{Allocate, ContainerStat, Copy};
-use containers_api::contract::{ContainerCreate, SpaceCreate};
-use containers_api::space::{Map, MapProtection, ThreadCreate};
-use containers_api::{ContainerRights, MemoryError, Name};
->>>>>>> schedules
 use containers_core::pages;
 use containers_core::record::{Container, Name as RecordName};
 use elf::ElfBytes;
@@ -118,15 +111,8 @@ pub fn start(physmem: &mut Logic, archive: &'static [u8], frames: (u32, u64)) ->
     )?;
     let rights = ContainerRights::MAP | ContainerRights::COPY_OUT;
     let readable = Logic::container_badge(adopted, rights);
-<<<<<<< HEAD
     let bytes = loader.startup_block(contract, space, archive.len())?;
-    let schedule = loader.schedule(contract)?;
     let thread = loader.client.create_thread(space)?;
-=======
-    let bytes = client.startup_block(contract, space, archive.len())?;
-    let (_, [thread, _]) = client.ask(space, &ThreadCreate {}, &[])?;
-    let thread = handle_of(thread)?;
->>>>>>> schedules
     install(task, thread, space, contract, readable)?;
     let rights = Rights::CONFIGURE | Rights::INSPECT | Rights::TRANSFER;
     syscall::task_install(task, SCHEDULE, layout::SCHEDULE, rights)?;
@@ -155,77 +141,7 @@ fn find(archive: &'static [u8]) -> Result<(u64, &'static [u8]), StartError> {
     Ok((data.as_ptr().addr() as u64 - archive.as_ptr().addr() as u64, data))
 }
 
-<<<<<<< HEAD
 impl Loader<'_> {
-    /// A schedule with nearly all the time there is: the rest is for what physmem does for nobody.
-    fn schedule(&mut self, contract: Badge) -> Result<Handle, StartError> {
-        let made = self.client.create_schedule(contract)?;
-        // The entry in which it lands is used again by the next request.
-        syscall::capability_move(made, INIT_SCHEDULE)?;
-        let share = TimeShare::part_of(SCHEDULE, INIT_TIME, layout::PRIORITY_INIT)?;
-        syscall::schedule_split(SCHEDULE, INIT_SCHEDULE, &share)?;
-        Ok(INIT_SCHEDULE)
-=======
-fn handle_of(handed: Option<Handed>) -> Result<Handle, MemoryError> {
-    match handed {
-        Some(Handed::Handle(handle)) => Ok(handle),
-        _ => Err(MemoryError::Protocol),
-    }
-}
-
-fn badge_of(handed: Option<Handed>) -> Result<Badge, MemoryError> {
-    match handed {
-        Some(Handed::Badge(badge)) => Ok(badge),
-        _ => Err(MemoryError::Protocol),
-    }
-}
-
-impl Client<'_> {
-    /// Makes a request; the reply and up to two capabilities.
-    fn ask<R: Request>(
-        &mut self,
-        of: Badge,
-        request: &R,
-        sent: &[Sent],
-    ) -> Result<(R::Reply, [Option<Handed>; 2]), StartError> {
-        let mut words = [0; kernel_protocol::MESSAGE_WORDS];
-        let used = request.encode(&mut words);
-        let incoming = Incoming { badge: of.0, label: R::LABEL, words: &words[..used], sent };
-        let Outcome::Answered(answer) = self.physmem.request(0, incoming, OBJECTS) else {
-            return Err(MemoryError::Protocol.into());
-        };
-        if answer.label != 0 {
-            return Err(MemoryError::from_code(answer.label).into());
-        }
-        let mut handed = answer.handed();
-        Ok((R::Reply::decode(answer.words())?, [handed.next(), handed.next()]))
-    }
-
-    fn create_space(&mut self, contract: Badge) -> Result<(Handle, Badge), StartError> {
-        let (_, [task, space]) = self.ask(contract, &SpaceCreate { name: Name::truncated(INIT) }, &[])?;
-        Ok((handle_of(task)?, badge_of(space)?))
-    }
-
-    fn create_container(&mut self, contract: Badge, pages: u64) -> Result<(Badge, u64), StartError> {
-        let (_, [container, _]) = self.ask(contract, &ContainerCreate { pages }, &[])?;
-        let container = badge_of(container)?;
-        let (status, _) = self.ask(container, &ContainerStat {}, &[])?;
-        Ok((container, status.version))
-    }
-
-    fn map(
-        &mut self,
-        space: Badge,
-        container: Badge,
-        address: u64,
-        pages: u64,
-        protection: MapProtection,
-    ) -> Result<(), StartError> {
-        let request = Map { address, pages, first_page: 0, protection, populate: false };
-        self.ask(space, &request, &[Sent::Badge(container.0)]).map(drop)
->>>>>>> schedules
-    }
-
     /// A container with a segment's contents, mapped.
     fn load(
         &mut self,
