@@ -15,24 +15,6 @@ fn allocate(first_page: u64, pages: u64) -> Allocate {
     Allocate { first_page, pages, any_contents: false }
 }
 
-fn run_until(world: &mut World, moment: u64) {
-    loop {
-        while world.machine.has_work() {
-            world.machine.work(world.now);
-            world.check();
-        }
-        let next = world.machine.next_deadline().unwrap_or(u64::MAX).max(world.now + 1);
-        if next > moment {
-            break;
-        }
-        world.now = next;
-        world.machine.advance(next);
-    }
-    world.now = moment;
-    world.machine.advance(moment);
-    world.check();
-}
-
 fn plain(guaranteed: u64, extra: u64, pins: u64) -> Split {
     Split::new(guaranteed, extra, pins, Name::new("corner").unwrap())
 }
@@ -58,7 +40,7 @@ fn a_contract_that_ends_with_pins_waits_for_the_device() {
     let passed = world.ask_badge(granted, &pass, &[]);
     world.ask(passed, &LockRuns { first_page: 0 }, &[authority]);
     let ends = world.stat(client).expires;
-    run_until(&mut world, ends);
+    world.run_until(ends);
     assert_eq!(world.refusal(client, &ContractStat {}, &[]), MemoryError::Stale);
     assert_eq!(world.system().quarantined, 4, "the device may be writing to them");
     world.ask(passed, &LockRelease { written_bytes: 0 }, &[]);
@@ -82,7 +64,7 @@ fn a_frame_that_is_seized_from_one_holder_stays_with_the_others() {
     let guaranteed = status.guaranteed - status.records - status.kernel;
     world.ask(root, &TakeBack { guaranteed, pin_limit: 0 }, &[writer]);
     let until = world.now + CALL_GRACE_NS;
-    run_until(&mut world, until);
+    world.run_until(until);
     assert_eq!(world.stat(writer).pages, 0);
     assert_eq!(world.free_frames(), free, "nothing is gained until the last holder lets go");
     assert!((0..30).all(|page| world.contents(copy, page) == [9; 4096]));
@@ -180,7 +162,7 @@ fn callers_beyond_the_limit_are_told_to_come_again_and_nobody_fails() {
     assert_eq!(waiting, WAITERS_PER_CONTRACT);
     assert!(again >= 1);
     let until = world.now + EXTRA_TERM_NS + CALL_GRACE_NS;
-    run_until(&mut world, until);
+    world.run_until(until);
     assert_eq!(world.machine.revocation_status().waiting, 0);
 }
 
@@ -285,7 +267,7 @@ fn what_one_call_asked_for_is_seized_without_a_second_one() {
     let kept = status.records + status.kernel;
     world.ask(root, &TakeBack { guaranteed: status.guaranteed - kept, pin_limit: 0 }, &[child]);
     let until = world.now + CALL_GRACE_NS;
-    run_until(&mut world, until);
+    world.run_until(until);
     assert_eq!(world.stat(child).pages, 0, "more than one step takes, all at the deadline");
     assert_eq!(world.ask(child, &CallStat {}, &[]).sequence, 1);
     let status: ContainerStatus = world.ask(container, &ContainerStat {}, &[]);

@@ -91,26 +91,6 @@ fn label_of(world: &World, handle: Handle) -> Option<u32> {
     world.machine.pmap.answers.iter().rfind(|answer| answer.0 == handle).map(|answer| answer.1)
 }
 
-/// Lets time pass up to a moment, as the server does: each deadline in turn, and all work.
-fn run_until(world: &mut World, moment: u64) {
-    loop {
-        while world.machine.has_work() {
-            world.machine.work(world.now);
-            world.check();
-        }
-        let next = world.machine.next_deadline().unwrap_or(u64::MAX).max(world.now + 1);
-        if next > moment {
-            break;
-        }
-        world.now = next;
-        world.machine.advance(next);
-        world.check();
-    }
-    world.now = moment;
-    world.machine.advance(moment);
-    world.check();
-}
-
 #[test]
 fn nine_tenths_of_what_guarantees_leave_idle_are_lent() {
     let mut lent = Lent::new();
@@ -127,13 +107,13 @@ fn a_charge_within_the_guarantee_waits_for_the_term_and_the_grace_and_no_longer(
     // While somebody waits nobody gets more extra frames.
     let more = lent.world.refusal(lent.container, &allocate(399, 1), &[]);
     assert_eq!(more, MemoryError::ContractExhausted);
-    run_until(&mut lent.world, begun + EXTRA_TERM_NS - 1);
+    lent.world.run_until(begun + EXTRA_TERM_NS - 1);
     assert_eq!(lent.call().frames, 0, "before the end of their term the frames are the borrower's");
     assert_eq!(label_of(&lent.world, handle), None);
-    run_until(&mut lent.world, begun + EXTRA_TERM_NS);
+    lent.world.run_until(begun + EXTRA_TERM_NS);
     assert!(lent.call().frames >= 80, "{:?}", lent.call());
     assert_eq!(label_of(&lent.world, handle), None, "the borrower has its grace");
-    run_until(&mut lent.world, begun + EXTRA_TERM_NS + CALL_GRACE_NS);
+    lent.world.run_until(begun + EXTRA_TERM_NS + CALL_GRACE_NS);
     assert_eq!(label_of(&lent.world, handle), Some(MemoryError::Again.code()));
     lent.world.ask(wanted, &allocate(0, 100), &[]);
     lent.world.check();
@@ -145,7 +125,7 @@ fn frames_that_were_waited_for_are_kept_for_who_waited() {
     let mut lent = Lent::new();
     let (wanted, handle) = lent.demand(100);
     let until = lent.world.now + EXTRA_TERM_NS + CALL_GRACE_NS;
-    run_until(&mut lent.world, until);
+    lent.world.run_until(until);
     assert!(label_of(&lent.world, handle).is_some());
     assert!(lent.world.stat(lent.owner).claimed >= 90);
     fill(&mut lent.world, lent.container, lent.borrower);
@@ -159,10 +139,10 @@ fn a_claim_that_nobody_uses_lapses() {
     let mut lent = Lent::new();
     lent.demand(100);
     let until = lent.world.now + EXTRA_TERM_NS + CALL_GRACE_NS;
-    run_until(&mut lent.world, until);
+    lent.world.run_until(until);
     let extra = fill(&mut lent.world, lent.container, lent.borrower);
     let until = lent.world.now + CLAIM_TERM_NS;
-    run_until(&mut lent.world, until);
+    lent.world.run_until(until);
     assert_eq!(lent.world.stat(lent.owner).claimed, 0);
     assert!(fill(&mut lent.world, lent.container, lent.borrower) >= extra + 90);
 }
@@ -172,13 +152,13 @@ fn who_answers_a_call_in_time_loses_nothing_else() {
     let mut lent = Lent::new();
     let (_, handle) = lent.demand(100);
     let until = lent.world.now + EXTRA_TERM_NS;
-    run_until(&mut lent.world, until);
+    lent.world.run_until(until);
     assert_eq!(lent.world.machine.pmap.signals.len(), 1);
     let frames = lent.call().frames;
     lent.world.ask(lent.container, &Deallocate { first_page: 0, pages: frames }, &[]);
     assert_eq!(label_of(&lent.world, handle), Some(MemoryError::Again.code()));
     let until = lent.world.now + 2 * CALL_GRACE_NS;
-    run_until(&mut lent.world, until);
+    lent.world.run_until(until);
     let status = lent.call();
     assert_eq!((status.sequence, status.met, status.frames), (1, 1, 0));
     let contract = lent.world.stat(lent.borrower);
@@ -191,22 +171,22 @@ fn who_ignores_calls_is_no_longer_asked_until_time_has_passed() {
     for round in 0..STANDING_MAX {
         let (wanted, _) = lent.demand(100);
         let until = lent.world.now + EXTRA_TERM_NS + CALL_GRACE_NS;
-        run_until(&mut lent.world, until);
+        lent.world.run_until(until);
         assert_eq!(lent.world.stat(lent.borrower).standing, STANDING_MAX - 1 - round);
         lent.world.ask(wanted, &ContainerDestroy {}, &[]);
         lent.world.ask(lent.container, &Deallocate { first_page: 0, pages: 400 }, &[]);
         let until = lent.world.now + CLAIM_TERM_NS;
-        run_until(&mut lent.world, until);
+        lent.world.run_until(until);
         fill(&mut lent.world, lent.container, lent.borrower);
     }
     let calls = lent.call().sequence;
     let (_, handle) = lent.demand(100);
     let until = lent.world.now + EXTRA_TERM_NS;
-    run_until(&mut lent.world, until);
+    lent.world.run_until(until);
     assert_eq!(lent.call().sequence, calls, "it is not asked");
     assert_eq!(label_of(&lent.world, handle), Some(MemoryError::Again.code()), "nor waited for");
     let until = lent.world.now + STANDING_MAX * STANDING_RECOVERY_NS;
-    run_until(&mut lent.world, until);
+    lent.world.run_until(until);
     assert_eq!(lent.world.stat(lent.borrower).standing, STANDING_MAX);
 }
 
@@ -217,7 +197,7 @@ fn what_is_seized_is_lost_and_said_so() {
     lent.world.map(space, lent.container, BASE, 400);
     lent.demand(100);
     let until = lent.world.now + EXTRA_TERM_NS + CALL_GRACE_NS;
-    run_until(&mut lent.world, until);
+    lent.world.run_until(until);
     let gone = lent.gone(0);
     assert!(gone.len() >= 80, "{gone:?}");
     let status: ContainerStatus = lent.world.ask(lent.container, &ContainerStat {}, &[]);
@@ -279,7 +259,7 @@ fn seizure_keeps_to_the_clients_order_and_spares_the_vital_set() {
             panic!("there were frames left");
         }
         let until = world.now + EXTRA_TERM_NS + CALL_GRACE_NS;
-        run_until(&mut world, until);
+        world.run_until(until);
         world.ask(wanted, &allocate(0, demand - held), &[]);
         for (container, wanted) in [plain, vital, ranked, discardable].into_iter().zip(expected) {
             let class = match lost(&mut world, container) {
@@ -310,7 +290,7 @@ fn taking_a_page_breaks_fill_and_stable_locks_and_spares_pinned_ones() {
     let wanted = world.container(owner, 90);
     assert!(matches!(world.call(wanted, &allocate(0, 85), &[]), Call::Waits(_)));
     let until = world.now + EXTRA_TERM_NS + CALL_GRACE_NS;
-    run_until(&mut world, until);
+    world.run_until(until);
     world.ask(wanted, &allocate(0, 85), &[]);
     let unlock = |lock, filled_bytes| Unlock { lock, filled_bytes };
     assert_eq!(world.refusal(granted, &unlock(filled, 0), &[]), MemoryError::LockGone);
@@ -328,7 +308,7 @@ fn a_fault_within_the_guarantee_waits_too() {
     lent.world.map(space, wanted, BASE, 100);
     let handle = touch_until_it_waits(&mut lent.world, space);
     let until = lent.world.now + EXTRA_TERM_NS + CALL_GRACE_NS;
-    run_until(&mut lent.world, until);
+    lent.world.run_until(until);
     assert_eq!(label_of(&lent.world, handle), Some(RESUME));
     lent.world.write(space, BASE + 99 * PAGE, 7);
 }
@@ -348,12 +328,12 @@ fn touch_until_it_waits(world: &mut World, space: Space) -> Handle {
 fn renewal_is_granted_while_nobody_waits() {
     let mut lent = Lent::new();
     let until = lent.world.now + EXTRA_TERM_NS / 2;
-    run_until(&mut lent.world, until);
+    lent.world.run_until(until);
     let renewed: Renewed = lent.world.ask(lent.borrower, &Renew {}, &[]);
     assert_eq!((renewed.frames, renewed.until), (lent.extra, lent.world.now + EXTRA_TERM_NS));
     lent.demand(100);
     assert_eq!(lent.world.refusal(lent.borrower, &Renew {}, &[]), MemoryError::UnderPressure);
-    run_until(&mut lent.world, renewed.until - 1);
+    lent.world.run_until(renewed.until - 1);
     assert_eq!(lent.call().frames, 0, "not before the new end of the term");
 }
 
@@ -371,10 +351,10 @@ fn a_contract_that_is_over_gets_notice_and_ends() {
     let ends = world.stat(child).expires;
     assert_eq!(ends, world.now + term_ns);
     assert_eq!(world.stat(grandchild).expires, ends, "nothing below lasts longer");
-    run_until(&mut world, ends - CALL_GRACE_NS);
+    world.run_until(ends - CALL_GRACE_NS);
     assert_eq!(world.machine.pmap.signals.len(), 1, "notice");
     assert_eq!(world.stat(child).pages, 0);
-    run_until(&mut world, ends);
+    world.run_until(ends);
     assert_eq!(world.refusal(child, &ContractStat {}, &[]), MemoryError::Stale);
     assert_eq!(world.refusal(container, &ContainerStat {}, &[]), MemoryError::Stale);
     assert_eq!(world.free_frames(), before);
@@ -392,7 +372,7 @@ fn a_parent_extends_the_term_and_nobody_else() {
     assert_eq!(world.refusal(other, &extend, &[child]), MemoryError::WrongObject);
     world.ask(root, &extend, &[child]);
     let until = world.now + 2 * CONTRACT_TERM_MIN_NS;
-    run_until(&mut world, until);
+    world.run_until(until);
     assert_eq!(world.stat(child).pages, 0, "it is still there");
     world.ask(root, &Extend { term_ns: 0 }, &[child]);
     assert_eq!(world.stat(child).expires, u64::MAX);
@@ -415,7 +395,7 @@ fn guarantees_are_handed_down_and_taken_back_from_who_does_not_want_to_give() {
     let status: CallStatus = world.ask(child, &CallStat {}, &[]);
     assert!(status.frames > 0, "what is beyond the limit is called at once: {status:?}");
     let until = world.now + CALL_GRACE_NS;
-    run_until(&mut world, until);
+    world.run_until(until);
     let status = world.stat(child);
     assert_eq!((status.guaranteed, status.extra), (30, 0));
     let too_much = TakeBack { guaranteed: 31, pin_limit: 0 };

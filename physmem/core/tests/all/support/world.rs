@@ -284,6 +284,26 @@ impl World {
         }
     }
 
+    /// Lets time pass up to a moment, as the server does: each deadline in turn, and all work, under the laws.
+    pub fn run_until(&mut self, moment: u64) {
+        loop {
+            while self.machine.has_work() {
+                self.machine.work(self.now);
+                self.check();
+            }
+            let next = self.machine.next_deadline().unwrap_or(u64::MAX).max(self.now + 1);
+            if next > moment {
+                break;
+            }
+            self.now = next;
+            self.machine.advance(next);
+            self.check();
+        }
+        self.now = moment;
+        self.machine.advance(moment);
+        self.check();
+    }
+
     pub fn stat(&mut self, contract: u64) -> contract::ContractStatus {
         self.ask(contract, &contract::ContractStat {}, &[])
     }
