@@ -3,7 +3,7 @@
 //!
 //! From the bottom up: [`syscall`] (one function a kernel call), [`handles`] and [`capability`] (who owns which
 //! entry of the task's table), [`ipc`] and [`server`] (typed calls and answers), [`startup`] and [`entry`]
-//! (how a task begins), [`boot`] (for the first task alone), [`logging`], [`clock`], [`sync`], [`measure`]. With the feature `heap`: [`heap`], [`containers`],
+//! (how a task begins), [`boot`] (for the first task alone), [`logging`], [`clock`], [`sync`], [`region`]. With the feature `heap`: [`heap`], [`containers`],
 //! [`files`], [`console`], [`threads`], [`process`], [`self_paging`].
 //!
 //! This crate holds nearly all the unsafe code outside the kernel: the call stubs, the thread's own block,
@@ -26,7 +26,7 @@ pub mod handles;
 pub mod ipc;
 pub mod layout;
 pub mod logging;
-pub mod measure;
+pub mod region;
 pub mod server;
 pub mod startup;
 pub mod sync;

@@ -4,7 +4,7 @@
 //!
 //! with ` unmarked` behind it where somebody else has taken the times; in ticks of the time-stamp counter an operation: guest instructions, where the emulator counts them. `COUNT` samples were
 //! taken after `warm` that do not count, each of `each` operations. Every sample is marked for a counter outside of the
-//! machine ([`kernel_runtime::measure`]), those of the warm-up included; its figures leave idle time out, which the
+//! machine ([`kernel_runtime::region`]), those of the warm-up included; its figures leave idle time out, which the
 //! time-stamp counter does not.
 //!
 //! Nothing in here needs a heap: the first task has none.
@@ -13,7 +13,7 @@
 
 use core::fmt::Arguments;
 use core::sync::atomic::{AtomicU64, Ordering};
-use kernel_runtime::{clock, measure};
+use kernel_runtime::{clock, region};
 
 /// Samples of a row at most.
 pub const SAMPLES_MAX: usize = 256;
@@ -51,14 +51,14 @@ impl Begun {
     #[inline(always)]
     pub fn now() -> Begun {
         let ticks = clock::ticks();
-        measure::begin::<{ measure::SAMPLE }>();
+        region::begin::<{ region::SAMPLE }>();
         Begun(ticks)
     }
 
     /// Ends it: ticks, with those of reading the counter.
     #[inline(always)]
     pub fn end(self) -> u64 {
-        measure::end::<{ measure::SAMPLE }>();
+        region::end::<{ region::SAMPLE }>();
         clock::ticks().wrapping_sub(self.0)
     }
 
