@@ -1,6 +1,6 @@
 //! What operations of the running system cost; see the library for what is printed.
 //!
-//! `bench [NAME...]`: rows whose names begin so, or all. `bench file=PATH` names the folder of files to read; without it no
+//! `bench [NAME...]`: rows whose names begin so, or all. `bench files=PATH` names the folder of files to read; without it no
 //! file is read. Other first arguments are for the tasks that this program starts of itself: `caller`, `yielder`.
 #![no_std]
 #![no_main]
@@ -17,6 +17,7 @@ mod process;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt::Arguments;
+use kernel_runtime::clock;
 use kernel_runtime::startup::Startup;
 use tests_bench::{Plan, Wanted, row};
 use tests_guest::{Failed, Report};
@@ -71,14 +72,17 @@ impl Bench<'_> {
 fn run(startup: &Startup<'_>, report: &mut Report) -> Result<(), Failed> {
     let names: Vec<&[u8]> =
         startup.arguments.iter().copied().filter(|argument| !argument.contains(&b'=')).collect();
+    let (ticks, moment) = (clock::ticks(), clock::now());
     let control = startup.capability("control").ok_or(Failed("no control capability".to_string()))?;
     let mut bench = Bench { report, wanted: Wanted(&names) };
     kernel::measure(startup, &mut bench)?;
     calls::measure(startup, &mut bench)?;
     memory::measure(control, &mut bench)?;
     process::measure(startup, &mut bench)?;
-    match startup.value("files") {
-        Some(folder) => file::measure(startup, folder, &mut bench),
-        None => Ok(()),
+    if let Some(folder) = startup.value("files") {
+        file::measure(startup, folder, &mut bench)?;
     }
+    // For whoever wants to know what a tick is.
+    report.line(format_args!("clock {} {}", clock::ticks() - ticks, clock::now() - moment));
+    Ok(())
 }
