@@ -79,12 +79,24 @@ impl Boot {
     }
 }
 
+/// A fault that is served by a physmem that is a program itself.
+const USER_PAGER: &str = "memory/user-pager";
+/// Frames of it and what it serves.
+const USER_PAGER_FRAMES: u64 = 4096;
+
 /// What the shell is told to do.
 fn command(options: &BenchOptions) -> String {
     let rows = options.rows().filter(|row| Boot::of(row) == Boot::System);
-    let names: Vec<&str> =
-        if options.only.is_empty() { Vec::new() } else { rows.map(|row| row.name).collect() };
-    format!("with all /.boot/bench/bench files={} {}\n", disk::FOLDER, names.join(" "))
+    let (pager, others): (Vec<_>, Vec<_>) = rows.map(|row| row.name).partition(|name| *name == USER_PAGER);
+    let mut commands = String::new();
+    if !others.is_empty() {
+        let names = if options.only.is_empty() { String::new() } else { others.join(" ") };
+        commands += &format!("with all /.boot/bench/bench files={} {names} || exit 1\n", disk::FOLDER);
+    }
+    if !pager.is_empty() {
+        commands += &format!("with {USER_PAGER_FRAMES} stacked /.boot/bench/bench {USER_PAGER} || exit 1\n");
+    }
+    commands
 }
 
 /// What is needed for any of them.
@@ -267,9 +279,12 @@ mod tests {
             only: names.iter().map(|name| name.to_string()).collect(),
             ..BenchOptions::default()
         };
-        assert_eq!(command(&only(&[])), "with all /.boot/bench/bench files=/bench \n");
+        let pager = "with 4096 stacked /.boot/bench/bench memory/user-pager || exit 1\n";
+        let all = format!("with all /.boot/bench/bench files=/bench  || exit 1\n{pager}");
+        assert_eq!(command(&only(&[])), all);
+        assert_eq!(command(&only(&["memory/user-pager"])), pager);
         let command = command(&only(&["kernel/yield", "kernel/zero"]));
-        assert_eq!(command, "with all /.boot/bench/bench files=/bench kernel/yield\n");
+        assert_eq!(command, "with all /.boot/bench/bench files=/bench kernel/yield || exit 1\n");
     }
 
     #[test]

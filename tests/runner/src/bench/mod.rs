@@ -1,11 +1,13 @@
 //! `cargo run -- bench`: what operations cost, in guest instructions.
 //!
 //! [`rows`] says what is measured; [`boots`] boots the guests that measure it, once with instructions counted and once for
-//! the time; [`figure`] joins what they print with what the counter saw; [`table`] prints it.
+//! the time; [`figure`] joins what they print with what the counter saw; [`table`] prints it,
+//! [`kept`] compares it with what it was.
 
 pub mod boots;
 pub mod disk;
 pub mod figure;
+pub mod kept;
 pub mod options;
 pub mod rows;
 pub mod table;
@@ -17,6 +19,7 @@ use crate::places::{Places, write_whole};
 use crate::start::prepare;
 use crate::{Result, interrupt};
 use figure::Figure;
+use kept::{Kept, Versions};
 use serde_json::{Value, json};
 
 /// Measures and prints. The exit status.
@@ -30,7 +33,30 @@ pub fn run(options: &BenchOptions) -> Result<u8> {
     if let Some(file) = &options.json {
         write_whole(file, format!("{:#}\n", to_json(&figures)).as_bytes())?;
     }
+    let versions = Versions::find()?;
+    if options.update {
+        Kept::write(&places, &versions, &figures)?;
+    } else {
+        print!("{}", compared(&Kept::read(&places)?, &versions, &figures, options));
+    }
     Ok(0)
+}
+
+/// How the figures differ from those that are kept, for people.
+fn compared(kept: &Kept, versions: &Versions, figures: &[Figure], options: &BenchOptions) -> String {
+    let comparison = kept.compare(versions, figures, options.only.is_empty());
+    let mut text = match (comparison.differences.len(), comparison.is_meant) {
+        (0, _) => format!("as in {}\n", kept::FILE),
+        (count, true) => format!("{count} rows differ from {}:\n", kept::FILE),
+        (count, false) => format!(
+            "{count} rows differ from {}, which is of another compiler or emulator ({}; {}):\n",
+            kept::FILE,
+            kept.versions.compiler,
+            kept.versions.emulator
+        ),
+    };
+    comparison.differences.iter().for_each(|line| text += &format!("  {line}\n"));
+    text
 }
 
 /// The figures of all rows that are wanted, in the order of the table.
