@@ -32,8 +32,8 @@ pub enum Found {
 
 /// A file system. Nodes come as badges that were made for it; those that exist no longer are `Stale`.
 pub trait FileSystem {
-    /// A client's container, made sure of.
-    type Client;
+    /// A container that a client sent along.
+    type Sent;
 
     /// See [`filesystems_api::file::DirLookup`].
     fn look_up(&self, directory: NodeBadge, path: &[u8], follow: bool) -> Result<Found>;
@@ -42,12 +42,7 @@ pub trait FileSystem {
     /// See [`filesystems_api::file::IoStat`].
     fn status(&self, node: NodeBadge) -> Result<NodeStatus>;
     /// See [`IoReadContainer`]. Offset and length do not overflow, in the file or in the container.
-    fn read_container(
-        &self,
-        node: NodeBadge,
-        read: &IoReadContainer,
-        client: Self::Client,
-    ) -> Result<ReadDone>;
+    fn read_container(&self, node: NodeBadge, read: &IoReadContainer, sent: Self::Sent) -> Result<ReadDone>;
     /// See [`filesystems_api::file::IoRead`]. At most [`SMALL_READ_BYTES`] are asked for.
     fn read_small(&self, node: NodeBadge, offset: u64, bytes: usize) -> Result<SmallContents>;
     /// See [`filesystems_api::file::FsysStat`].
@@ -63,21 +58,32 @@ pub enum Answer {
     Entries(Entries),
     /// What a node is.
     Status(NodeStatus),
-    /// What was read.
-    Read(ReadDone),
     /// Small contents.
     Small(SmallContents),
     /// What the file system is.
     FileSystem(FileSystemStatus),
 }
 
-/// Carries a request out. `client` makes sure of the container that came along, where the request needs one.
-pub fn dispatch<F: FileSystem>(
+/// Carries a read into a container out: the request that is made most often. `sent` takes the container that came along.
+pub fn dispatch_read<F: FileSystem>(
     file_system: &F,
     badge: u64,
-    request: &Request,
-    client: impl FnOnce() -> Result<F::Client>,
-) -> Result<Answer> {
+    read: &IoReadContainer,
+    sent: impl FnOnce() -> Result<F::Sent>,
+) -> Result<ReadDone> {
+    let node = NodeBadge::decode(badge).ok_or(FileError::Stale)?;
+    if !node.rights().contains(NodeRights::READ) {
+        return Err(FileError::MissingRight.into());
+    }
+    let fits = |start: u64| start.checked_add(read.bytes).is_some();
+    if !fits(read.offset) || !fits(read.container_offset) {
+        return Err(FileError::OutOfRange.into());
+    }
+    file_system.read_container(node, read, sent()?)
+}
+
+/// Carries any other request out.
+pub fn dispatch<F: FileSystem>(file_system: &F, badge: u64, request: &Request) -> Result<Answer> {
     let node = NodeBadge::decode(badge).ok_or(FileError::Stale)?;
     let reads = !matches!(request, Request::IoStat(_) | Request::FsysStat(_));
     if reads && !node.rights().contains(NodeRights::READ) {
@@ -89,13 +95,7 @@ pub fn dispatch<F: FileSystem>(
         }
         Request::DirReaddir(readdir) => Answer::Entries(file_system.read_directory(node, readdir.cookie)?),
         Request::IoStat(_) => Answer::Status(file_system.status(node)?),
-        Request::IoReadContainer(read) => {
-            let fits = |start: u64| start.checked_add(read.bytes).is_some();
-            if !fits(read.offset) || !fits(read.container_offset) {
-                return Err(FileError::OutOfRange.into());
-            }
-            Answer::Read(file_system.read_container(node, read, client()?)?)
-        }
+        Request::IoReadContainer(_) => return Err(FileError::Malformed.into()),
         Request::IoRead(read) => {
             let bytes = usize::try_from(read.bytes).unwrap_or(usize::MAX).min(SMALL_READ_BYTES);
             Answer::Small(file_system.read_small(node, read.offset, bytes)?)
@@ -124,7 +124,7 @@ mod tests {
     struct Sample;
 
     impl FileSystem for Sample {
-        type Client = ();
+        type Sent = ();
 
         fn look_up(&self, _: NodeBadge, path: &[u8], _: bool) -> Result<Found> {
             match Bytes::new(path) {
@@ -151,7 +151,11 @@ mod tests {
     }
 
     fn ask(badge: u64, request: &Request) -> Result<Answer> {
-        dispatch(&Sample, badge, request, || Ok(()))
+        dispatch(&Sample, badge, request)
+    }
+
+    fn read(badge: u64, read: &IoReadContainer) -> Result<ReadDone> {
+        dispatch_read(&Sample, badge, read, || Ok(()))
     }
 
     #[test]
@@ -168,10 +172,19 @@ mod tests {
     }
 
     #[test]
+    fn a_read_needs_the_right_to() {
+        let asked = IoReadContainer { offset: 0, bytes: 1, container_offset: 0 };
+        let without = NodeBadge::node(7, 3, NodeRights::empty()).encode();
+        assert_eq!(read(without, &asked), Err(FileError::MissingRight.into()));
+        assert_eq!(read(u64::MAX, &asked), Err(FileError::Stale.into()));
+        assert!(read(0, &asked).is_ok());
+    }
+
+    #[test]
     fn ranges_that_overflow_are_refused() {
         for (offset, container_offset) in [(u64::MAX, 0), (0, u64::MAX)] {
-            let read = Request::IoReadContainer(IoReadContainer { offset, bytes: 1, container_offset });
-            assert_eq!(ask(0, &read), Err(FileError::OutOfRange.into()));
+            let asked = IoReadContainer { offset, bytes: 1, container_offset };
+            assert_eq!(read(0, &asked), Err(FileError::OutOfRange.into()));
         }
         let read = Request::IoRead(filesystems_api::file::IoRead { offset: 0, bytes: u32::MAX });
         let Ok(Answer::Small(small)) = ask(0, &read) else { panic!() };
@@ -198,7 +211,10 @@ mod tests {
             let badge = next() >> (next() % 64);
             if let Ok(request) = Request::decode((next() % 8) as u32, &words[..count]) {
                 decoded += 1;
-                let _ = ask(badge, &request);
+                let _ = match &request {
+                    Request::IoReadContainer(asked) => read(badge, asked).map(drop),
+                    other => ask(badge, other).map(drop),
+                };
             }
         }
         assert!(decoded > 1000, "{decoded}");

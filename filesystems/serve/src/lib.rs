@@ -15,6 +15,6 @@ mod dispatch;
 mod serve;
 
 pub use badge::{NodeBadge, NodeRights, ROOT_BADGE};
-pub use client::{ClientContainer, memory_refusal};
+pub use client::{ClientContainer, SentContainer, memory_refusal};
 pub use dispatch::{Answer, FileSystem, Found, Result, dispatch};
 pub use serve::serve;

@@ -1,17 +1,17 @@
 //! The loop of a thread that serves files. Any number of threads may be in it on one endpoint.
 
 use crate::badge::NodeBadge;
-use crate::client::ClientContainer;
-use crate::dispatch::{Answer, FileSystem, Result, dispatch};
-use filesystems_api::file::{FileError, Request};
-use kernel_protocol::Refusal;
+use crate::client::SentContainer;
+use crate::dispatch::{Answer, FileSystem, Result, dispatch, dispatch_read};
+use filesystems_api::file::{FileError, IoReadContainer, Request};
+use kernel_protocol::{Malformed, Message, Refusal, Request as _};
 use kernel_runtime::server::{Incoming, Outgoing, receive, reply_receive};
 use kernel_runtime::{Capability, Deadline, Handle, KernelError, Rights};
 
 /// Answers requests until the endpoint is gone. `endpoint`: with the rights to receive and to make capabilities.
 pub fn serve<F>(endpoint: Handle, file_system: &F) -> KernelError
 where
-    F: FileSystem<Client = ClientContainer>,
+    F: FileSystem<Sent = SentContainer>,
 {
     let mut incoming = receive(endpoint, Deadline::NEVER);
     loop {
@@ -30,17 +30,23 @@ where
 
 fn answer<F>(endpoint: Handle, file_system: &F, message: &Incoming) -> Outgoing
 where
-    F: FileSystem<Client = ClientContainer>,
+    F: FileSystem<Sent = SentContainer>,
 {
-    let Ok(request) = message.decode(Request::decode) else {
-        return Outgoing::refusal(Refusal::new(FileError::Malformed));
+    let malformed = |Malformed| Refusal::new(FileError::Malformed);
+    let result = if message.label() == IoReadContainer::LABEL {
+        // Apart from the others, so that no room for the largest of them is cleared and copied for the most frequent.
+        let decoded = message.decode(|_, words| IoReadContainer::decode(words)).map_err(malformed);
+        let sent = || SentContainer::receive(message.received);
+        decoded
+            .and_then(|read| dispatch_read(file_system, message.badge, &read, sent))
+            .map(|done| Outgoing::reply(&done))
+    } else {
+        let decoded = message.decode(Request::decode).map_err(malformed);
+        decoded
+            .and_then(|request| dispatch(file_system, message.badge, &request))
+            .and_then(|answer| outgoing(endpoint, &answer))
     };
-    let client = || ClientContainer::receive(message.received);
-    let result = dispatch(file_system, message.badge, &request, client);
-    match result.and_then(|answer| outgoing(endpoint, &answer)) {
-        Ok(outgoing) => outgoing,
-        Err(refusal) => Outgoing::refusal(refusal),
-    }
+    result.unwrap_or_else(Outgoing::refusal)
 }
 
 /// The reply; a node's capability is made for it and dropped once it is sent.
@@ -53,7 +59,6 @@ fn outgoing(endpoint: Handle, answer: &Answer) -> Result<Outgoing> {
         }
         Answer::Entries(entries) => Outgoing::reply(entries),
         Answer::Status(status) => Outgoing::reply(status),
-        Answer::Read(done) => Outgoing::reply(done),
         Answer::Small(contents) => Outgoing::reply(contents),
         Answer::FileSystem(status) => Outgoing::reply(status),
     })

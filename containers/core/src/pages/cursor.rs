@@ -95,7 +95,9 @@ impl Cursor {
     }
 
     fn settle(&mut self, records: &mut impl Records) {
-        let Some(Here { place, .. }) = self.here.filter(|_| core::mem::take(&mut self.is_changed)) else { return };
+        let Some(Here { place, .. }) = self.here.filter(|_| core::mem::take(&mut self.is_changed)) else {
+            return;
+        };
         let Tally { used, present, lost, shared } = core::mem::take(&mut self.tally);
         if used != 0 {
             let branch = Branch(read(records, self.array, place));

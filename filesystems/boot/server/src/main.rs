@@ -13,7 +13,7 @@ use filesystems_api::file::{
     FileError, FileSystemStatus, IoReadContainer, NodeStatus, ReadDone, SMALL_READ_BYTES, SmallContents,
 };
 use filesystems_boot_core::{BootTree, Contents, ROOT};
-use filesystems_serve::{ClientContainer, FileSystem, Found, NodeBadge, Result, memory_refusal, serve};
+use filesystems_serve::{FileSystem, Found, NodeBadge, Result, SentContainer, memory_refusal, serve};
 use kernel_abi::FRAME_BYTES;
 use kernel_protocol::{Bytes, ErrorCode, Text};
 use kernel_runtime::Capability;
@@ -85,7 +85,7 @@ fn number(badge: NodeBadge) -> u32 {
 }
 
 impl FileSystem for BootFileSystem {
-    type Client = ClientContainer;
+    type Sent = SentContainer;
 
     fn look_up(&self, directory: NodeBadge, path: &[u8], _follow: bool) -> Result<Found> {
         let tree = self.tree()?;
@@ -107,7 +107,7 @@ impl FileSystem for BootFileSystem {
         &self,
         node: NodeBadge,
         read: &IoReadContainer,
-        client: ClientContainer,
+        sent: SentContainer,
     ) -> Result<ReadDone> {
         let file = self.file(node)?;
         let valid = file.bytes.saturating_sub(read.offset).min(read.bytes);
@@ -116,8 +116,7 @@ impl FileSystem for BootFileSystem {
             let source = file.offset + read.offset + done.bytes;
             let bytes = (valid - done.bytes).min(COPY_BYTES);
             let destination = read.container_offset + done.bytes;
-            match self.archive.copy_to(source, &client.container, destination, bytes).map_err(memory_refusal)
-            {
+            match sent.copy_from(&self.archive, source, destination, bytes).map_err(memory_refusal) {
                 Ok(copied) => {
                     done.bytes += bytes;
                     done.moved_bytes += copied.moved_bytes;

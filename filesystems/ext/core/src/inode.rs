@@ -11,6 +11,9 @@ const BASE_BYTES: usize = 128;
 /// Bytes of the block map, extent root or short link within an inode.
 pub(crate) const MAP_BYTES: usize = 60;
 
+/// Inodes kept as they were read and checked last, each in the place that its number gives it.
+pub const INODES_KEPT: usize = 64;
+
 const MAP_OFFSET: usize = 40;
 const CHECKSUM_LOW_OFFSET: usize = 124;
 const CHECKSUM_HIGH_OFFSET: usize = 130;
@@ -65,6 +68,18 @@ impl Inode {
 impl<S: Source> Volume<S> {
     /// The inode with this number. One that is free is damage: somebody's entry names it.
     pub fn inode(&mut self, number: u32) -> Result<Inode, VolumeError> {
+        let place = number as usize % INODES_KEPT;
+        match &self.inodes[place] {
+            Some(kept) if kept.number == number => Ok(*kept),
+            _ => {
+                let inode = self.read_inode(number)?;
+                self.inodes[place] = Some(inode);
+                Ok(inode)
+            }
+        }
+    }
+
+    fn read_inode(&mut self, number: u32) -> Result<Inode, VolumeError> {
         let geometry = self.geometry;
         if number == 0 || number > geometry.inodes {
             return Err(VolumeError::Damaged("inode number"));

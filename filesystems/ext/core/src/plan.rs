@@ -130,6 +130,48 @@ impl Read {
         (self.offset + self.bytes - position) / PAGE_BYTES
     }
 
+    /// Copying all that is wanted from the cache, where it lies there in one run; the step that `next` would tell.
+    pub fn cached(&self, index: &mut impl Places) -> Option<Step> {
+        let end = self.end();
+        if self.offset >= end {
+            return None;
+        }
+        let whole = self.copy(index, 0, end)?;
+        match whole {
+            Step::Copy { valid, .. } if valid == end - self.offset => Some(whole),
+            Step::Copy { run, .. } => {
+                index.decline(run);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Where the contents that are wanted end in the file.
+    fn end(&self) -> u64 {
+        self.inode.size.min(self.offset + self.bytes)
+    }
+
+    /// Bytes to copy and valid bytes among them, where so many pages are at hand for the page at `position`.
+    fn extent(&self, position: u64, whole: u64, end: u64, pages: u64) -> (u64, u64) {
+        let valid = (pages * PAGE_BYTES - position % PAGE_BYTES).min(end - position);
+        let bytes = if pages <= whole { pages * PAGE_BYTES } else { valid };
+        (bytes, valid)
+    }
+
+    /// Copying what is cached from a place before `end` on.
+    fn copy(&self, index: &mut impl Places, done: u64, end: u64) -> Option<Step> {
+        let position = self.offset + done;
+        let destination_offset = self.container_offset + done;
+        let (page, within) = (position / PAGE_BYTES, position % PAGE_BYTES);
+        let wanted = (end - page * PAGE_BYTES).div_ceil(PAGE_BYTES).min(COPY_PAGES);
+        let run = index.find(self.key(), page, wanted as u32)?;
+        let whole = self.whole_pages(position, destination_offset);
+        let (bytes, valid) = self.extent(position, whole, end, u64::from(run.pages));
+        let source_offset = u64::from(run.place) * PAGE_BYTES + within;
+        Some(Step::Copy { run, source_offset, destination_offset, bytes, valid })
+    }
+
     /// The step that follows when `done` bytes are in their places.
     pub fn next<S: Source>(
         &self,
@@ -138,32 +180,24 @@ impl Read {
         done: u64,
     ) -> Result<Step, VolumeError> {
         let position = self.offset + done;
-        let end = self.inode.size.min(self.offset + self.bytes);
+        let end = self.end();
         if position >= end {
             return Ok(Step::Done);
         }
+        if let Some(step) = self.copy(index, done, end) {
+            return Ok(step);
+        }
         let destination_offset = self.container_offset + done;
-        let (page, within) = (position / PAGE_BYTES, position % PAGE_BYTES);
+        let page = position / PAGE_BYTES;
         let whole = self.whole_pages(position, destination_offset);
         let wanted = (end - page * PAGE_BYTES).div_ceil(PAGE_BYTES).min(COPY_PAGES);
-        // Bytes to copy and valid bytes among them, where `pages` pages are at hand.
-        let extent = |pages: u64| {
-            let valid = (pages * PAGE_BYTES - within).min(end - position);
-            let bytes = if pages <= whole { pages * PAGE_BYTES } else { valid };
-            (bytes, valid)
-        };
-        if let Some(run) = index.find(self.key(), page, wanted as u32) {
-            let (bytes, valid) = extent(u64::from(run.pages));
-            let source_offset = u64::from(run.place) * PAGE_BYTES + within;
-            return Ok(Step::Copy { run, source_offset, destination_offset, bytes, valid });
-        }
         let direct = self.direct && whole > 0;
         let zeros = if whole > 0 { wanted.min(whole) } else { wanted };
         let most = self.disk_pages.clamp(1, STEP_PAGES).min(if direct { zeros } else { wanted });
         let uncached = index.uncached(self.key(), page, most);
         Ok(match gather(volume, &self.inode, page, uncached, zeros)? {
             Gathered::Zero { pages } => {
-                let (bytes, valid) = extent(pages);
+                let (bytes, valid) = self.extent(position, whole, end, pages);
                 Step::Zero { destination_offset, bytes, valid }
             }
             Gathered::Mixed => match index.reserve(1) {

@@ -4,8 +4,11 @@
 //! `content`, `directory` (with `hash_index`), `lookup`.
 
 use crate::geometry::{Geometry, read_superblock};
+use crate::inode::{INODES_KEPT, Inode};
 use crate::metadata::MetadataCache;
 use crate::{MountError, PAGE_BYTES, Source, VolumeError};
+use alloc::vec;
+use alloc::vec::Vec;
 use filesystems_api::file::FileSystemStatus;
 use kernel_protocol::Text;
 use rsext4::checksum::{ext4_group_desc_csum16, ext4_metadata_csum32};
@@ -21,13 +24,16 @@ pub struct Volume<S> {
     pub(crate) cache: MetadataCache,
     pub(crate) superblock: Superblock,
     pub(crate) geometry: Geometry,
+    /// [`INODES_KEPT`] places. Nothing on the disk changes while it is mounted.
+    pub(crate) inodes: Vec<Option<Inode>>,
 }
 
 impl<S: Source> Volume<S> {
     /// Checks the superblock and the root directory. Nothing is written, then or later.
     pub fn mount(mut source: S) -> Result<Volume<S>, MountError> {
         let (superblock, geometry) = read_superblock(&mut source)?;
-        let mut volume = Volume { source, cache: MetadataCache::new(), superblock, geometry };
+        let inodes = vec![None; INODES_KEPT];
+        let mut volume = Volume { source, cache: MetadataCache::new(), superblock, geometry, inodes };
         match volume.inode(ROOT_INODE) {
             Ok(root) if root.is_directory() => Ok(volume),
             Err(VolumeError::Source(error)) => Err(MountError::Source(error)),

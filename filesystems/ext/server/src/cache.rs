@@ -98,6 +98,10 @@ impl Places for &Cache {
         self.index().find(file, page, most)
     }
 
+    fn decline(&mut self, run: CachedRun) {
+        self.index().decline(run);
+    }
+
     fn uncached(&mut self, file: FileKey, page: u64, most: u64) -> u64 {
         self.index().uncached(file, page, most)
     }

@@ -44,6 +44,12 @@ struct Filled {
     file_page: u64,
 }
 
+/// What is asked for, as the plan wants it.
+pub fn plan(inode: Inode, request: &IoReadContainer, direct: bool) -> Read {
+    let &IoReadContainer { offset, bytes, container_offset } = request;
+    Read { inode, offset, bytes, container_offset, direct, disk_pages: STEP_PAGES }
+}
+
 impl Worker {
     /// Reads into a client's container. An error after some bytes are in their places comes with the count of those.
     pub fn read(
@@ -53,12 +59,11 @@ impl Worker {
         client: &ClientContainer,
     ) -> Result<ReadDone> {
         let direct = client.rights.contains(ContainerRights::LOCK | ContainerRights::FILL);
-        let &IoReadContainer { offset, bytes, container_offset } = request;
         let mut reading = Reading {
             worker: self,
             mounted: self.mounted()?,
             client,
-            read: Read { inode, offset, bytes, container_offset, direct, disk_pages: STEP_PAGES },
+            read: plan(inode, request, direct),
             key: FileKey { inode: inode.number, generation: inode.generation },
             done: ReadDone { bytes: 0, error: 0, moved_bytes: 0, dma_bytes: 0 },
             careful_until: 0,

@@ -79,6 +79,8 @@ pub struct Retirement {
 pub trait Places {
     /// See [`PageIndex::find`].
     fn find(&mut self, file: FileKey, page: u64, most: u32) -> Option<CachedRun>;
+    /// See [`PageIndex::decline`].
+    fn decline(&mut self, run: CachedRun);
     /// See [`PageIndex::uncached`].
     fn uncached(&mut self, file: FileKey, page: u64, most: u64) -> u64;
     /// See [`PageIndex::reserve`].
@@ -178,12 +180,17 @@ impl PageIndex {
             next.referenced = true;
             pages += 1;
         }
-        self.hits += u64::from(pages);
         (pages > 0).then_some(CachedRun { place, pages })
     }
 
     /// The copy from a run is done.
     pub fn release(&mut self, run: CachedRun) {
+        self.hits += u64::from(run.pages);
+        self.let_go(run.place, run.pages);
+    }
+
+    /// Nothing is copied from a run after all.
+    pub fn decline(&mut self, run: CachedRun) {
         self.let_go(run.place, run.pages);
     }
 
@@ -356,6 +363,10 @@ impl PageIndex {
 impl Places for PageIndex {
     fn find(&mut self, file: FileKey, page: u64, most: u32) -> Option<CachedRun> {
         PageIndex::find(self, file, page, most)
+    }
+
+    fn decline(&mut self, run: CachedRun) {
+        PageIndex::decline(self, run);
     }
 
     fn uncached(&mut self, file: FileKey, page: u64, most: u64) -> u64 {
