@@ -74,6 +74,11 @@ impl Cursor {
         self.is_changed = true;
     }
 
+    /// Whether the page that was looked at last has a place.
+    pub fn has_place(&self, page: u64) -> bool {
+        page >> LEAF_SHIFT == self.group && self.here.is_some()
+    }
+
     /// Counts what was changed.
     pub fn finish(mut self, records: &mut impl Records) {
         self.settle(records);
