@@ -78,7 +78,7 @@ impl<M: Machine> Kernel<M> {
         let (endpoint, _) = self.fast_endpoint(current, handle, Rights::RECEIVE)?;
         let thread = self.machine.object::<Thread>(current);
         let (reply, bound, filled) = (thread.reply, thread.bound, thread.window_filled);
-        let caller = self.caller_of(reply)?;
+        let caller = self.fast_caller_of(reply)?;
         let thread = self.machine.object::<Thread>(caller);
         if filled != 0 || thread.is_fault || !self.fast_can_run(caller) {
             return None;
@@ -140,6 +140,20 @@ impl<M: Machine> Kernel<M> {
             return None;
         }
         Some(name.link)
+    }
+
+    /// The thread that still waits for this reply.
+    #[inline(always)]
+    pub(super) fn fast_caller_of(&mut self, reply: ReplyName) -> Option<Link> {
+        let ReplyName { caller, sequence } = reply;
+        // No name's frame, not even of the name that names nothing, lies beyond what `entry` answers for.
+        let entry = self.machine.entry(caller.link.frame());
+        if entry.generation() != caller.frame_generation || entry.kind() != FrameKind::Thread {
+            return None;
+        }
+        let thread = self.machine.object::<Thread>(caller.link);
+        let is_it = thread.generation == caller.slot_generation && thread.sequence == sequence;
+        (is_it && thread.state == ThreadState::AwaitingReply).then_some(caller.link)
     }
 
     /// Whether the processor may go from the current thread, which is about to wait, straight to another one: nobody
