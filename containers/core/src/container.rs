@@ -263,16 +263,26 @@ pub fn substitute(
     entry: Entry,
     contents: Contents,
 ) -> u32 {
+    let payer = frames.get(this, container::CONTRACT);
+    let (new, frame) = substituted(frames, payer, entry, contents);
+    pages::set(frames, this, page, new);
+    frame
+}
+
+/// What becomes of the entry of a page that is substituted, and its frame.
+fn substituted(
+    frames: &mut impl Frames,
+    payer: Name<Contract>,
+    entry: Entry,
+    contents: Contents,
+) -> (Entry, u32) {
     let old = entry.frame().expect("a page that is substituted is present");
     if frames.holders(old) == 1 {
-        pages::set(frames, this, page, entry.shared(false));
-        return old;
+        return (entry.shared(false), old);
     }
     frames.leave(old);
-    let payer = frames.get(this, container::CONTRACT);
     let new = frames.take(payer, contents);
-    pages::set(frames, this, page, Entry::resident(new).raw(contents == Contents::Raw));
-    new
+    (Entry::resident(new).raw(contents == Contents::Raw), new)
 }
 
 /// Makes every page of a span present and its own, or changes nothing. What others share is given up; no mapping
@@ -288,12 +298,16 @@ pub fn make_private(
     if !mutations::has(Mutation::KeepOwnersMappings) {
         frames.unmap(this, span, Whose::Everybody);
     }
+    let payer = frames.get(this, container::CONTRACT);
+    let mut cursor = Cursor::new(this);
     for page in span.first..span.end() {
-        let entry = pages::entry(frames, this, page);
+        let entry = cursor.get(frames, page);
         if entry.is_shared() {
-            substitute(frames, this, page, entry, contents);
+            let (new, _) = substituted(frames, payer, entry, contents);
+            cursor.set(frames, page, entry, new);
         }
     }
+    cursor.finish(frames);
     Ok(())
 }
 

@@ -19,8 +19,9 @@ use crate::frames::{Contents, Frames, Span, Whose};
 use crate::layout::{CONTAINER_LOCKS, DEADLINES, container, lock};
 use crate::limits::LOCKS_PER_CONTAINER;
 use crate::mutations::{self, Mutation};
+use crate::pages::Cursor;
 use crate::record::{Lock, Name, Records};
-use crate::{grant, pages, passing};
+use crate::{grant, passing};
 use containers_api::{ContainerRights, LockMode, MemoryError};
 use kernel_abi::FRAME_BYTES;
 
@@ -281,11 +282,13 @@ fn cleanse(frames: &mut impl Frames, this: Name<Lock>) {
         return;
     }
     let (container, span) = (frames.get(this, lock::CONTAINER), span_of(frames, this));
+    let mut cursor = Cursor::new(container);
     for page in span.first..span.end() {
-        let entry = pages::entry(frames, container, page);
+        let entry = cursor.get(frames, page);
         if let (true, Some(frame)) = (entry.is_raw(), entry.frame()) {
             frames.zero(frame, 0, FRAME_BYTES);
-            pages::set(frames, container, page, entry.raw(false));
+            cursor.set(frames, page, entry, entry.raw(false));
         }
     }
+    cursor.finish(frames);
 }

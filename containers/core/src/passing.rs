@@ -19,7 +19,7 @@ use crate::frames::{Contents, Count, Frames, Span};
 use crate::layout::{OVERDUE, container, hold, lock};
 use crate::lock::{find, require_within, start_term, stop_term};
 use crate::mutations::{self, Mutation};
-use crate::pages::{self, Entry};
+use crate::pages::{Cursor, Entry};
 use crate::record::{Container, Contract, Hold, Lock, Name, Records};
 use containers_api::{LockMode, MemoryError};
 use kernel_abi::FRAME_BYTES;
@@ -116,8 +116,9 @@ pub fn tell_frames(
         let made = make_hold(frames, this, driver, span.pages)?;
         frames.set(this, lock::HOLD, Some(made));
     }
+    let mut cursor = Cursor::new(container);
     for page in span.first + first..span.end() {
-        let frame = pages::entry(frames, container, page).frame().expect("a locked page is present");
+        let frame = cursor.get(frames, page).frame().expect("a locked page is present");
         if !tell(frame) {
             break;
         }
@@ -168,16 +169,18 @@ pub fn release(frames: &mut impl Frames, number: u64, written: u64) -> Result<u6
 /// What the device has written is raw no more. The rest of the last page is cleared.
 fn accept(frames: &mut impl Frames, this: Name<Lock>, written: u64) {
     let (container, span) = (frames.get(this, lock::CONTAINER), span_of(frames, this));
+    let mut cursor = Cursor::new(container);
     for index in 0..written.div_ceil(FRAME_BYTES) {
-        let entry = pages::entry(frames, container, span.first + index);
+        let entry = cursor.get(frames, span.first + index);
         if let (true, Some(frame)) = (entry.is_raw(), entry.frame()) {
             let valid = (written - index * FRAME_BYTES).min(FRAME_BYTES);
             if valid < FRAME_BYTES && !mutations::has(Mutation::KeepTail) {
                 frames.zero(frame, valid, FRAME_BYTES - valid);
             }
-            pages::set(frames, container, span.first + index, entry.raw(false));
+            cursor.set(frames, span.first + index, entry, entry.raw(false));
         }
     }
+    cursor.finish(frames);
 }
 
 /// The overdue hold of a device, one of those that `is_wanted` accepts.
@@ -226,12 +229,14 @@ pub fn end(frames: &mut impl Frames, this: Name<Lock>) -> u64 {
 fn replace_frames(frames: &mut impl Frames, this: Name<Lock>, told: Name<Hold>) -> u64 {
     let (container, span) = (frames.get(this, lock::CONTAINER), span_of(frames, this));
     let payer = frames.get(container, container::CONTRACT);
+    let mut cursor = Cursor::new(container);
     for page in span.first..span.end() {
-        let entry = pages::entry(frames, container, page);
+        let entry = cursor.get(frames, page);
         frames.quarantine(told, entry.frame().expect("a locked page is present"));
         let frame = frames.take(payer, Contents::Zero);
-        pages::set(frames, container, page, Entry::resident(frame));
+        cursor.set(frames, page, entry, Entry::resident(frame));
     }
+    cursor.finish(frames);
     frames.set(told, hold::OVERDUE, true);
     let mut roots = frames.roots();
     roots.overdue = Some(OVERDUE.insert(frames, roots.overdue, told));
