@@ -229,6 +229,8 @@ message! {
         tables: u64,
         /// Page faults resolved.
         faults: u64,
+        /// Processor time used, in nanoseconds, with what servers used to answer its calls.
+        used_ns: u64,
     }
 }
 

@@ -2,6 +2,9 @@
 //! that fit the registers. The message goes straight from one thread's registers to the other's, and the processor
 //! with it: no run queue, no timer, no table is touched.
 //!
+//! Who is billed does not change: the server works for the caller, at the higher one of their priorities. A caller in the background
+//! pays nothing; its server is billed for what is left of the call as soon as anything else happens that could wake somebody.
+//!
 //! A path looks at everything before it changes anything and, where one condition does not hold, leaves the call to
 //! the general code as if it had not looked. That code is the reference: the same tests run over both.
 
@@ -43,21 +46,29 @@ impl<M: Machine> Kernel<M> {
         let (endpoint, badge) = self.fast_endpoint(current, handle, Rights::SEND)?;
         let receivers = self.machine.object::<Endpoint>(endpoint).receivers;
         let receiver = receivers.first();
-        if receiver.is_none() || !self.fast_can_run(receiver) {
+        if receiver.is_none() {
+            return None;
+        }
+        let lent = self.machine.object::<Thread>(current).priority;
+        let priority = self.machine.object::<Thread>(receiver).own.max(lent);
+        if !self.fast_can_run(receiver, priority) {
             return None;
         }
         let mut receivers = receivers;
         receivers.pop(&mut self.machine);
-        self.machine.object::<Endpoint>(endpoint).receivers = receivers;
+        let object = self.machine.object::<Endpoint>(endpoint);
+        (object.receivers, object.server) = (receivers, receiver);
         let caller = self.name_of::<Thread>(current);
         let thread = self.machine.object::<Thread>(current);
         thread.sequence += 1;
         thread.state = ThreadState::AwaitingReply;
         thread.is_fault = false;
+        thread.callee = receiver;
         let (sequence, words) = (thread.sequence, thread.context.words());
         let thread = self.machine.object::<Thread>(receiver);
         thread.reply = ReplyName { caller, sequence };
         thread.waits_for = Link::NONE;
+        thread.priority = priority;
         receive_in_registers(&mut thread.context, words, info, badge);
         self.fast_switch(receiver)
     }
@@ -65,10 +76,12 @@ impl<M: Machine> Kernel<M> {
     fn fast_reply_receive(&mut self, current: Link, handle: u64, info: MessageInfo) -> Option<Link> {
         let (endpoint, _) = self.fast_endpoint(current, handle, Rights::RECEIVE)?;
         let thread = self.machine.object::<Thread>(current);
-        let (reply, bound, filled) = (thread.reply, thread.bound, thread.window_filled);
+        let (reply, bound) = (thread.reply, thread.bound);
+        let is_plain = thread.window_filled == 0 && !thread.fallen_back;
         let caller = self.caller_of(reply)?;
         let thread = self.machine.object::<Thread>(caller);
-        if filled != 0 || thread.is_fault || !self.fast_can_run(caller) {
+        let priority = thread.priority;
+        if !is_plain || thread.is_fault || !self.fast_can_run(caller, priority) {
             return None;
         }
         if !bound.is_none() && self.machine.object::<Notification>(bound.link).bits != 0 {
@@ -83,6 +96,7 @@ impl<M: Machine> Kernel<M> {
         let thread = self.machine.object::<Thread>(current);
         thread.reply = ReplyName::NONE;
         (thread.state, thread.waits_for) = (ThreadState::Receiving, endpoint);
+        (thread.serves, thread.priority) = (endpoint, thread.own);
         let words = thread.context.words();
         let thread = self.machine.object::<Thread>(caller);
         receive_in_registers(&mut thread.context, words, info, 0);
@@ -118,10 +132,9 @@ impl<M: Machine> Kernel<M> {
     /// Whether the processor may go from the current thread, which is about to wait, straight to another one: nobody
     /// better waits anywhere, and an equal that waits here will have its turn in time.
     #[inline(always)]
-    fn fast_can_run(&mut self, other: Link) -> bool {
+    fn fast_can_run(&mut self, other: Link, priority: u8) -> bool {
         let thread = self.machine.object::<Thread>(other);
         let is_plain = !thread.timer.is_set() && thread.window_filled == 0 && !thread.unfinished;
-        let priority = thread.priority;
         is_plain && (self.waiting >> priority == 0 || self.equals_can_wait(priority))
     }
 

@@ -7,7 +7,8 @@ use crate::{Capability, Handle};
 use containers_api::Name;
 use containers_api::contract::{
     CallStat, CallStatus, ContractDestroy, ContractStat, ContractStatus, EndpointCreate, Examine, Examined,
-    Extend, HandDown, Merge, NotificationCreate, Renew, Renewed, SpaceCreate, Split, TakeBack,
+    Extend, HandDown, Merge, NotificationCreate, Renew, Renewed, ScheduleCreate, SpaceCreate, Split,
+    TakeBack,
 };
 
 /// A contract that this task split off: destroyed, with everything held under it, when dropped.
@@ -97,6 +98,11 @@ impl OwnContract {
     /// How it stands.
     pub fn status(&self) -> Result<ContractStatus> {
         contract_status(self.handle())
+    }
+
+    /// Makes a schedule, without processor time as yet; it ends with the contract.
+    pub fn create_schedule(&self) -> Result<Capability> {
+        call_for_capability(self.handle(), &ScheduleCreate {}, &[], NEVER).map(|(_, capability)| capability)
     }
 
     /// Makes a task with an address space.

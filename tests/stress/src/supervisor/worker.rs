@@ -76,6 +76,9 @@ pub struct Worker {
     pub is_told: bool,
 }
 
+/// Thousandths of the supervisor's processor time for each task that is measured.
+const MEASURED_TIME: u64 = 400;
+
 impl Worker {
     /// A task that is not started.
     pub fn new(task: &'static Task) -> Result<Worker, Failed> {
@@ -122,6 +125,8 @@ impl Worker {
             directory: b"/",
             allowance: Allowance { guaranteed, extra_limit: extra_limit.min(nursery.extra_limit), pin_limit },
             priority: startup.priority - self.rank(),
+            // Those that are measured have their own time, which the others cannot use up.
+            time: self.is_measured().then_some(MEASURED_TIME),
         };
         let process = Process::spawn(&mut FileSource::new(node, *bytes), &program, death, bits)?;
         let principal = process.contract().status()?.principal;

@@ -22,6 +22,9 @@ pub const SCENARIOS: &[Scenario] = &[
 const FAULT_WORST: u64 = 2_000_000;
 /// And the median of all, also of those that need a frame: 20 microseconds.
 const FAULT_MEDIAN: u64 = 20_000;
+/// Median of those for which a frame is cleared, and often others run meanwhile.
+const FRAME_MEDIAN: u64 = 30_000;
+
 /// Longest wait for a page fault that needs a frame of the guarantee: one term of extra frames, and the grace of a call.
 const FRAME_WORST: u64 = 100_000_000 + 20_000_000;
 
@@ -48,11 +51,12 @@ fn every_law_holds_and_nobody_waits_for_long() {
         let tried = line.map_or(0, |line| line.number("tried"));
         assert!(tried > 0, "{} has tried nothing: {line:?}", task.name);
     }
-    for (name, worst) in [("faulter", FAULT_WORST), ("toucher", FRAME_WORST)] {
+    let bounds = [("faulter", FAULT_MEDIAN, FAULT_WORST), ("toucher", FRAME_MEDIAN, FRAME_WORST)];
+    for (name, median, worst) in bounds {
         let faults = findings.latencies.iter().find(|line| line.get("name") == Some(name));
         let faults = faults.unwrap_or_else(|| panic!("no latencies: {findings:?}"));
         assert!(faults.number("count") > 1000, "{faults}");
-        assert!(faults.number("median") < FAULT_MEDIAN && faults.number("worst") <= worst, "{faults}");
+        assert!(faults.number("median") < median && faults.number("worst") <= worst, "{faults}");
     }
 }
 
