@@ -151,7 +151,10 @@ impl Run {
         let mut step = 0u64;
         while !end.has_passed() {
             for schedule in &mut schedules {
-                while let Some(action) = schedule.next(clock::now(), &mut below) {
+                // On a slow machine there is always something to do.
+                while !end.has_passed()
+                    && let Some(action) = schedule.next(clock::now(), &mut below)
+                {
                     self.act(action, schedule, &mut below);
                 }
             }
