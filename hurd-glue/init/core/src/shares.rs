@@ -73,11 +73,15 @@ pub fn share(server: Server, all: &Share) -> Option<Share> {
     (pin_limit <= all.pin_limit).then_some(Share { guaranteed, extra_limit, pin_limit })
 }
 
+/// Thousandths of all time for the shell and its programs. What is left pays for nothing in particular: servers on the root schedule
+/// work for themselves with it, at start and after a restart, without taking from what the programs were promised.
+const SHELL_TIME: u64 = 900;
+
 /// Thousandths of all time that a server gets as a schedule of its own; none: it is on init's, which is never used up. That is
 /// for servers that everybody waits for: they must be able to start and to finish what they do for those whose own time has run out.
 pub const fn thousandths_of_time(server: Server) -> Option<u64> {
     match server {
-        Server::Shell => Some(600),
+        Server::Shell => Some(SHELL_TIME),
         _ => None,
     }
 }

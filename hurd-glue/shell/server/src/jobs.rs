@@ -21,9 +21,9 @@ const FIRST_BACKGROUND: usize = 2;
 const BACKGROUND_MAX: usize = 16;
 
 /// Thousandths of the shell's schedule for the foreground program.
-const FOREGROUND_TIME: u64 = 350;
+const FOREGROUND_TIME: u64 = 700;
 /// And for each background program. What is left is the shell's own: whatever its programs do, it reads its keys.
-const BACKGROUND_TIME: u64 = 35;
+const BACKGROUND_TIME: u64 = 10;
 
 const _: () = assert!(FOREGROUND_TIME + BACKGROUND_MAX as u64 * BACKGROUND_TIME < 1000);
 

@@ -76,9 +76,6 @@ pub struct Worker {
     pub is_told: bool,
 }
 
-/// Thousandths of the supervisor's processor time for each task that is measured.
-const MEASURED_TIME: u64 = 400;
-
 impl Worker {
     /// A task that is not started.
     pub fn new(task: &'static Task) -> Result<Worker, Failed> {
@@ -125,8 +122,8 @@ impl Worker {
             directory: b"/",
             allowance: Allowance { guaranteed, extra_limit: extra_limit.min(nursery.extra_limit), pin_limit },
             priority: startup.priority - self.rank(),
-            // Those that are measured have their own time, which the others cannot use up.
-            time: self.is_measured().then_some(MEASURED_TIME),
+            // Its own, so that no task uses up another one's, or the supervisor's.
+            time: Some(self.task.time),
         };
         let process = Process::spawn(&mut FileSource::new(node, *bytes), &program, death, bits)?;
         let principal = process.contract().status()?.principal;
