@@ -55,6 +55,9 @@ message! {
         last: u64,
         /// Processor time that its task has used, in nanoseconds.
         used_ns: u64,
+        /// 0: no thread of its task waits for a processor now; else the largest share of time that one which does has been
+        /// promised, in parts of [`kernel_abi::schedule::WHOLE`].
+        share_waiting: u64,
     }
 }
 

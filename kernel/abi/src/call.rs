@@ -89,6 +89,10 @@ system_calls! {
     TaskRun = 28,
     /// Processor time that a task has used, with what servers used to answer its calls. `task` (INSPECT). Value: nanoseconds.
     TaskTime = 29,
+    /// Whether a task is kept waiting for a processor. `task` (INSPECT). Value: 0: no thread of it waits in a run queue; else the
+    /// largest share of time that the schedule of one has which does, in parts of which [`crate::schedule::WHOLE`] are one
+    /// processor. Looks at [`crate::task::THREADS_LOOKED_AT`] threads at most.
+    TaskWaits = 30,
 
     /// Sets where a thread starts and starts it. `thread` (CONFIGURE), `instruction pointer`,
     /// `stack pointer`, `first argument`, `second argument`, `priority`, `schedule`: a schedule (CONFIGURE) that bounds the

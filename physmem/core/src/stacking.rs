@@ -114,6 +114,6 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     pub(crate) fn runs_of(&mut self, this: Name<Space>) -> Runs {
         let task = Handle(self.get(this, space::TASK));
         let last = if self.get(this, space::ENDED) { 0 } else { self.pmap.last_run(task) };
-        Runs { last, used_ns: self.pmap.time_used(task) }
+        Runs { last, used_ns: self.pmap.time_used(task), share_waiting: self.pmap.share_waiting(task) }
     }
 }

@@ -139,6 +139,10 @@ impl Pmap for KernelCalls {
         syscall::task_time(task).unwrap_or(0)
     }
 
+    fn share_waiting(&mut self, task: Handle) -> u64 {
+        syscall::task_waits(task).unwrap_or(0)
+    }
+
     fn drop_handle(&mut self, handle: Handle) {
         syscall::capability_drop(handle).expect("physmem's own handles are in its table");
     }

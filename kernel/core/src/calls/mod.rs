@@ -70,6 +70,7 @@ impl<M: Machine> Kernel<M> {
             Call::TaskStatus => self.task_status(a[0]),
             Call::TaskRun => self.task_run(a[0]),
             Call::TaskTime => self.task_time(a[0]),
+            Call::TaskWaits => self.task_waits(a[0]),
             Call::ThreadStart => self.thread_start(arguments),
             Call::ThreadBuffer => self.thread_buffer(a[0], a[1]),
             Call::ThreadBind => self.thread_bind(a[0]),

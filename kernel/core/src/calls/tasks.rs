@@ -10,7 +10,7 @@ use crate::processor::ProcessorSet;
 use kernel_abi::capability::Kind;
 use kernel_abi::message::MESSAGE_BUFFER_BYTES;
 use kernel_abi::schedule::{NO_SCHEDULE, PRIORITY_BACKGROUND};
-use kernel_abi::task::TaskStatus;
+use kernel_abi::task::{TaskStatus, THREADS_LOOKED_AT};
 use kernel_abi::{FRAME_BYTES, Handle, KernelError, Rights, USER_END};
 
 /// Interrupts on, the bit that always reads 1 (Intel SDM vol. 1, 3.4.3).
@@ -82,6 +82,23 @@ impl<M: Machine> Kernel<M> {
         let name = self.name_of::<Task>(task);
         let running = self.running_for(|bill| bill.task == name);
         Ok(Done::Value(self.machine.object::<Task>(task).used + running))
+    }
+
+    pub(super) fn task_waits(&mut self, task: u64) -> Outcome {
+        let task = self.task(task, Rights::INSPECT)?;
+        let (mut share, mut next) = (0, self.machine.object::<Task>(task).threads);
+        for _ in 0..THREADS_LOOKED_AT {
+            if next.is_none() {
+                break;
+            }
+            let Thread { queued, schedule, task_next, .. } = *self.machine.object::<Thread>(next);
+            if queued && let Ok(place) = self.live(schedule, FrameKind::Schedule) {
+                let schedule = self.machine.object::<Schedule>(place);
+                share = share.max(schedule.share - schedule.given);
+            }
+            next = task_next;
+        }
+        Ok(Done::Value(share))
     }
 
     pub(super) fn thread_start(&mut self, arguments: Arguments) -> Outcome {

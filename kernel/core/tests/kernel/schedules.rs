@@ -226,6 +226,26 @@ fn a_thread_is_started_with_at_most_the_priority_of_its_schedule() {
 }
 
 #[test]
+fn a_task_waits_while_a_thread_of_it_could_run_and_does_not() {
+    let mut system = System::new();
+    let (small, large) = (split(&mut system, root(), 9, 2 * MS), split(&mut system, root(), 5, 5 * MS));
+    let (first, second) = (system.process(), system.process());
+    let waits = |system: &mut System, process: Process| {
+        system.as_boss(|system| system.ok(SystemCall::TaskWaits, &[process.handle]))
+    };
+    spawn_on(&mut system, first, small, 9);
+    assert_eq!(waits(&mut system, second), 0, "it has no thread");
+    spawn_on(&mut system, second, large, 5);
+    system.rest();
+    assert_eq!(waits(&mut system, second), WHOLE / 2, "half of the time is its schedule's");
+    let part = split(&mut system, large, 5, 2 * MS);
+    spawn_on(&mut system, second, part, 5);
+    let given = figure(&mut system, large, Figure::Given);
+    assert_eq!(waits(&mut system, second), WHOLE / 2 - given, "what was given away promises it nothing");
+    system.as_boss(|system| system.refused(SystemCall::TaskWaits, &[part], KernelError::WrongKind));
+}
+
+#[test]
 fn the_caller_pays_for_its_call_and_nothing_is_billed_twice() {
     let mut street = Street::new(None);
     let (client_time, server_time) = (street.client_time, street.server_time);

@@ -59,6 +59,11 @@ pub fn task_time(task: Handle) -> Result<u64, KernelError> {
     plain(SystemCall::TaskTime, [handle(task), 0, 0, 0, 0, 0])
 }
 
+/// Whether a task is kept waiting for a processor: 0, or the largest share of a schedule on which one of its threads waits.
+pub fn task_waits(task: Handle) -> Result<u64, KernelError> {
+    plain(SystemCall::TaskWaits, [handle(task), 0, 0, 0, 0, 0])
+}
+
 /// Makes a schedule in a slot of a kernel frame.
 pub fn schedule_create(
     frames: Handle,

@@ -113,6 +113,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             calls: counters.calls,
             met: counters.calls_met,
             missed: counters.calls_missed,
+            excused: counters.calls_excused,
             seized: counters.seized,
             discarded: counters.discarded,
             locks_broken: counters.locks_broken,

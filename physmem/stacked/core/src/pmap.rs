@@ -348,6 +348,10 @@ impl<C: Parent> Pmap for ParentPmap<'_, C> {
         self.runs(task).map_or(0, |runs| runs.used_ns)
     }
 
+    fn share_waiting(&mut self, task: Handle) -> u64 {
+        self.runs(task).map_or(0, |runs| runs.share_waiting)
+    }
+
     fn keep_notification(&mut self, sent: Handle, kept: Handle) -> Result<(), KernelError> {
         self.parent.keep_notification(sent, kept)
     }

@@ -296,6 +296,10 @@ impl Pmap for Kernel<'_> {
         0
     }
 
+    fn share_waiting(&mut self, _task: Handle) -> u64 {
+        0
+    }
+
     fn keep_notification(&mut self, sent: Handle, kept: Handle) -> Result<(), KernelError> {
         if sent != NOTIFICATION {
             return Err(KernelError::WrongKind);

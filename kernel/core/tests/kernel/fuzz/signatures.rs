@@ -87,7 +87,7 @@ pub fn signature(call: SystemCall) -> &'static [Argument] {
         Call::TaskInstall => &[TASK, AnyCapability, Destination, Rights],
         Call::TaskKill => &[TASK, Small],
         Call::TaskDeathNotice => &[TASK, NOTIFICATION],
-        Call::TaskStatus | Call::TaskRun | Call::TaskTime => &[TASK],
+        Call::TaskStatus | Call::TaskRun | Call::TaskTime | Call::TaskWaits => &[TASK],
         Call::ThreadStart => &[THREAD, Address, Address, Word, Word, Priority, Capability(Kind::Schedule)],
         Call::ThreadBuffer => &[Buffer, Destination],
         Call::ThreadLocalBase => &[Address],

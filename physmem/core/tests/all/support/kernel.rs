@@ -81,6 +81,10 @@ pub struct Task {
     pub referenced: BTreeSet<u64>,
     pub dirty: BTreeSet<u64>,
     pub last_run: u64,
+    /// Processor time used, in nanoseconds.
+    pub used: u64,
+    /// Share that a thread of it which waits for a processor was promised.
+    pub share_waiting: u64,
 }
 
 /// The kernel.
@@ -422,8 +426,11 @@ impl Pmap for FakeKernel {
     }
 
     fn time_used(&mut self, task: Handle) -> u64 {
-        self.tasks.get(&task.0).expect("a task");
-        1000 * u64::from(task.0)
+        self.tasks.get(&task.0).expect("a task").used
+    }
+
+    fn share_waiting(&mut self, task: Handle) -> u64 {
+        self.tasks.get(&task.0).expect("a task").share_waiting
     }
 
     fn drop_handle(&mut self, handle: Handle) {
