@@ -147,6 +147,11 @@ pub fn create_endpoint() -> Result<Capability> {
     call_for_capability(CONTRACT, &EndpointCreate {}, &[], NEVER).map(|(_, capability)| capability)
 }
 
+/// A schedule with all rights, without processor time as yet, paid for by the task's own contract; it ends with that.
+pub fn create_schedule() -> Result<Capability> {
+    call_for_capability(CONTRACT, &ScheduleCreate {}, &[], NEVER).map(|(_, capability)| capability)
+}
+
 /// A notification with all rights, paid for by the task's own contract.
 pub fn create_notification() -> Result<Capability> {
     call_for_capability(CONTRACT, &NotificationCreate {}, &[], NEVER).map(|(_, capability)| capability)

@@ -118,6 +118,7 @@ pub const TASKS: &[Task] = &[
     bad("makes-tables", &[8], "makes page tables until it is refused"),
     bad("dies", &[7, 9], "dies at every step of each protocol"),
     bad("hogs", &[5, 6], "burns all processor time that it gets"),
+    bad("splits-time", &[2, 4, 8], "makes more of its processor time than it is"),
     bad("faults", &[5, 9], "faults, recursively, in every way"),
     bad("maps-often", &[5, 8], "maps one container thousands of times"),
     bad("deep-trees", &[5, 8], "makes deep and wide trees of contracts"),
