@@ -10,7 +10,8 @@
 //!                 └ present ── enter ────────────────────────> resume
 //! ```
 //!
-//! With the page come its neighbours within a cluster, where they are present already. A page is entered writable
+//! With a page that is present come its neighbours within a cluster, where they are present too. With one that gets a frame come
+//! some behind it, where the container is filled page by page (see `containers_core::container::touch`). A page is entered writable
 //! only for a write, so that the container's version tells every change.
 
 use crate::badge::{Badge, BadgeKind};
@@ -24,11 +25,15 @@ use containers_api::{ContainerRights, FaultReason, LockMode, MemoryError};
 use containers_core::access::{Intent, changed, locks_on, mode_in_force, obstacle};
 use containers_core::frames::Span;
 use containers_core::layout::{container, grant, lock};
-use containers_core::record::{Mapping, Name, Records, Space};
-use containers_core::{container as containers, pages};
+use containers_core::container::{self as containers, Touched};
+use containers_core::pages;
+use containers_core::record::{Container, Mapping, Name, Records, Space};
 use kernel_abi::fault::Access as FaultAccess;
 use kernel_abi::pmap::Mapping as KernelMapping;
 use kernel_abi::{FRAME_BYTES, Handle};
+
+/// Bytes of a cluster.
+const CLUSTER_BYTES: u64 = FAULT_CLUSTER_PAGES * FRAME_BYTES;
 
 /// Mappings to enter for one fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,7 +47,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    const fn new(end: u64) -> Cluster {
+    pub(crate) const fn new(end: u64) -> Cluster {
         Cluster {
             items: [KernelMapping { address: 0, frame: 0, frames: 0 }; FAULT_CLUSTER_PAGES as usize],
             used: 0,
@@ -70,12 +75,10 @@ impl Cluster {
 }
 
 /// How a fault is to be answered.
-// There is no heap to put the large variant on, and it is the usual one.
-#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FaultAnswer {
-    /// Enter these and resume.
-    Resolve(Cluster),
+    /// Enter what [`Physmem::resolved`] says and resume.
+    Resolve,
     /// Resume: the instruction faults again.
     Retry,
     /// End the thread.
@@ -160,25 +163,43 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     ) -> FaultAnswer {
         let container = self.get(this, mapping::CONTAINER).expect("checked: the mapping has a container");
         let page = self.page_at(this, address);
-        match containers::touch(self, container, page, write) {
+        let has_locks = self.get(container, container::LOCK_COUNT) != 0;
+        let ahead = if has_locks { 0 } else { self.pages_ahead(this, container, address, page) };
+        let touched = match containers::touch(self, container, page, write, ahead) {
             Err(MemoryError::NoRecord) => return FaultAnswer::Raise(FaultReason::NoRecord),
             Err(MemoryError::Lost) => return FaultAnswer::Raise(FaultReason::Repossessed),
             Err(_) => return FaultAnswer::Raise(FaultReason::ContractExhausted),
-            Ok(()) => {}
-        }
-        let size = FAULT_CLUSTER_PAGES * FRAME_BYTES;
-        let start = (address & !(size - 1)).max(self.get(this, mapping::ADDRESS));
-        let mut cluster = self.cluster(this, start, self.mapping_end(this), write);
-        if cluster.items().is_empty() || self.get(container, container::LOCK_COUNT) != 0 {
-            cluster = self.cluster(this, address, address + FRAME_BYTES, write);
-        }
-        if cluster.writable {
+            Ok(touched) => touched,
+        };
+        // Neighbours come along where the page was there already: then it is likely that they are there, and not entered yet.
+        let (start, end) = match touched {
+            Touched::Filled(pages) => (address, address + pages * FRAME_BYTES),
+            Touched::WasThere if !has_locks => {
+                let start = (address & !(CLUSTER_BYTES - 1)).max(self.get(this, mapping::ADDRESS));
+                (start, self.mapping_end(this))
+            }
+            Touched::WasThere | Touched::Copied => (address, address + FRAME_BYTES),
+        };
+        self.resolved = self.cluster(this, start, end, write);
+        if self.resolved.writable {
             changed(self, container);
         }
         self.flush();
         self.raise(space, space::FAULTS, 1);
         self.counters.faults += 1;
-        FaultAnswer::Resolve(cluster)
+        FaultAnswer::Resolve
+    }
+
+    /// The mappings that resolve the last fault, where its answer is to enter them.
+    pub fn resolved(&self) -> &Cluster {
+        &self.resolved
+    }
+
+    /// Pages behind one that may be filled with it: within the cluster, the mapping and the container.
+    fn pages_ahead(&self, this: Name<Mapping>, container: Name<Container>, address: u64, page: u64) -> u64 {
+        let end = ((address | (CLUSTER_BYTES - 1)) + 1).min(self.mapping_end(this));
+        let size = self.get(container, container::PAGES);
+        ((end - address) / FRAME_BYTES).min(size.saturating_sub(page)).saturating_sub(1)
     }
 
     /// The container's page at an address of a mapping.

@@ -13,6 +13,7 @@
 pub mod archive;
 pub mod build;
 pub mod child;
+pub mod counter;
 pub mod disk;
 pub mod ending;
 pub mod failure;
@@ -22,6 +23,7 @@ pub mod logfile;
 pub mod machine;
 pub mod options;
 pub mod places;
+pub mod profile;
 pub mod programs;
 pub mod qmp;
 pub mod report;
