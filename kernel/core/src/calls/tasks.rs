@@ -10,7 +10,7 @@ use crate::processor::ProcessorSet;
 use kernel_abi::capability::Kind;
 use kernel_abi::message::MESSAGE_BUFFER_BYTES;
 use kernel_abi::schedule::{NO_SCHEDULE, PRIORITY_BACKGROUND};
-use kernel_abi::task::{TaskStatus, THREADS_LOOKED_AT};
+use kernel_abi::task::{THREADS_LOOKED_AT, TaskStatus};
 use kernel_abi::{FRAME_BYTES, Handle, KernelError, Rights, USER_END};
 
 /// Interrupts on, the bit that always reads 1 (Intel SDM vol. 1, 3.4.3).

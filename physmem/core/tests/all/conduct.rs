@@ -33,7 +33,8 @@ impl Called {
         }
         let container = world.container(borrower, 400);
         let allocate = |page| Allocate { first_page: page, pages: 1, any_contents: false };
-        let full = (0..).find(|&page| matches!(world.call(container, &allocate(page), &[]), Call::Refused(_)));
+        let full =
+            (0..).find(|&page| matches!(world.call(container, &allocate(page), &[]), Call::Refused(_)));
         assert!(full > Some(100), "it holds extra frames");
         let wanted = world.container(owner, 150);
         let all = Allocate { first_page: 0, pages: 150, any_contents: false };
