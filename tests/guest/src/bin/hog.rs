@@ -30,8 +30,6 @@ kernel_runtime::program!(main);
 
 /// Samples of each kind.
 const SAMPLES: u64 = 200;
-/// Words of a page.
-const WORDS_PER_PAGE: usize = 512;
 /// Rest before each sample.
 const REST: Duration = Duration::from_micros(700);
 /// Deadline of a call that nobody answers.
@@ -84,16 +82,16 @@ fn pause(rest: &Notification) -> Result<u64, Failed> {
     }
 }
 
-/// From the touch of a page that is not there to the word read.
+/// From the touch of a page that is not there to the word written. Each page is a container of its own, so that no neighbour
+/// comes along with it.
 fn faults(rest: &Notification) -> Result<Vec<u64>, Failed> {
-    let container = OwnContainer::new(SAMPLES).map_err(|error| ("container", error))?;
-    let pages =
-        Mapping::new(&container, 0, SAMPLES, MapProtection::WRITE).map_err(|error| ("mapping", error))?;
     let mut samples = Vec::new();
-    for page in pages.as_words().chunks(WORDS_PER_PAGE) {
+    for _ in 0..SAMPLES {
+        let container = OwnContainer::new(1).map_err(|error| ("container", error))?;
+        let page = Mapping::new(&container, 0, 1, MapProtection::WRITE).map_err(|error| ("mapping", error))?;
         pause(rest)?;
         let begin = clock::now();
-        page[0].store(begin, Ordering::SeqCst);
+        page.as_words()[0].store(begin, Ordering::SeqCst);
         samples.push(clock::now() - begin);
     }
     Ok(samples)
