@@ -166,10 +166,18 @@ pub fn empty_step(frames: &mut impl Frames, this: Name<Container>, budget: u64) 
 pub enum Touched {
     /// The page was there, and can be mapped as it is. So can those around it that are there.
     WasThere,
-    /// It got a frame of its own.
-    Copied,
+    /// It got a frame of its own, this one.
+    Copied {
+        /// The frame.
+        frame: u32,
+    },
     /// It was absent; so many pages from it on got frames.
-    Filled(u64),
+    Filled {
+        /// Pages.
+        pages: u64,
+        /// The frame of the first.
+        frame: u32,
+    },
 }
 
 /// Prepares a page that is about to be mapped: makes it present, and for a write its own. A container that is filled page by page
@@ -195,16 +203,24 @@ pub fn touch(
         let is_covered = ahead != 0 && frames.is_covered(payer, 1 + ahead);
         let span = Span { first: page, pages: if is_covered { 1 + ahead } else { 1 } };
         frames.charge_pages(payer, span.pages)?;
-        if let Err(error) = pages::prepare(frames, this, span) {
+        if (!cursor.has_place(page) || span.pages > 1)
+            && let Err(error) = pages::prepare(frames, this, span)
+        {
             frames.return_pages(payer, span.pages);
             return Err(error);
         }
-        fill_absent(frames, this, span, Contents::Zero);
-        return Ok(Touched::Filled(span.pages));
+        // There may be places by now where there were none.
+        let mut cursor = if cursor.has_place(page) { cursor } else { Cursor::new(this) };
+        let mut first = 0;
+        for at in (span.first..span.end()).rev() {
+            first = frames.take(payer, Contents::Zero);
+            cursor.set(frames, at, Entry::ABSENT, Entry::resident(first));
+        }
+        cursor.finish(frames);
+        return Ok(Touched::Filled { pages: span.pages, frame: first });
     }
     if write && entry.is_shared() {
-        unshare(frames, this, page, entry);
-        return Ok(Touched::Copied);
+        return Ok(Touched::Copied { frame: unshare(frames, this, page, entry) });
     }
     Ok(Touched::WasThere)
 }

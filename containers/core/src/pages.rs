@@ -316,6 +316,26 @@ pub fn next_present(
     find(records, array, page, end, |entry| entry.frame().is_some())
 }
 
+/// Does something with each page that has a frame, from `page` on and before `end`.
+pub fn each_present(
+    records: &impl Records,
+    array: Name<Container>,
+    page: u64,
+    end: u64,
+    mut act: impl FnMut(u64, Entry, u32),
+) {
+    let mut left = (page < end).then(|| Span { first: page, pages: end - page });
+    while let Some(leaf) = left.and_then(|left| first_leaf(records, array, left)) {
+        for page in leaf.span.first..leaf.span.end() {
+            let entry = leaf.get(records, page);
+            if let Some(frame) = entry.frame() {
+                act(page, entry, frame);
+            }
+        }
+        left = (leaf.span.end() < end).then(|| Span { first: leaf.span.end(), pages: end - leaf.span.end() });
+    }
+}
+
 /// The first page that is not absent, from `page` on and before `end`: it has a frame, or has lost it.
 pub fn next_entry(
     records: &impl Records,

@@ -273,8 +273,8 @@ impl FrameDatabase<'_> {
     /// A frame in state held gets its first holder.
     pub fn hold(&mut self, frame: u32, principal: u64) {
         self.expect(frame, State::Held);
-        self.entry(frame).set(PRINCIPAL, principal);
-        self.entry(frame).set(HOLDERS, 1);
+        assert!(principal >> PRINCIPAL.1 == 0, "a value does not fit the frame database");
+        self.entry(frame).put(u128::from(principal) << PRINCIPAL.0 | 1 << HOLDERS.0);
     }
 
     /// Number of holders.

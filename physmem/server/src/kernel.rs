@@ -51,6 +51,8 @@ fn entered(result: Result<(), Stopped>) -> Result<(), EnterError> {
 }
 
 impl Pmap for KernelCalls {
+    const CLEARS: bool = true;
+
     fn enter(&mut self, task: Handle, mappings: &[Mapping]) -> Result<(), EnterError> {
         entered(carry_through(mappings, |rest| syscall::pmap_enter(FRAMES, task, rest)))
     }

@@ -74,6 +74,11 @@ impl Cursor {
         self.is_changed = true;
     }
 
+    /// Whether the page that was looked at last has a place.
+    pub fn has_place(&self, page: u64) -> bool {
+        page >> LEAF_SHIFT == self.group && self.here.is_some()
+    }
+
     /// Counts what was changed.
     pub fn finish(mut self, records: &mut impl Records) {
         self.settle(records);
@@ -95,7 +100,9 @@ impl Cursor {
     }
 
     fn settle(&mut self, records: &mut impl Records) {
-        let Some(Here { place, .. }) = self.here.filter(|_| core::mem::take(&mut self.is_changed)) else { return };
+        let Some(Here { place, .. }) = self.here.filter(|_| core::mem::take(&mut self.is_changed)) else {
+            return;
+        };
         let Tally { used, present, lost, shared } = core::mem::take(&mut self.tally);
         if used != 0 {
             let branch = Branch(read(records, self.array, place));

@@ -122,10 +122,9 @@ impl<S: Server + 'static> Level<S> {
                 let cluster = *self.machine.resolved();
                 answer = match self.machine.pmap.enter(child.task, cluster.items()) {
                     Ok(()) => FaultAnswer::Retry,
-                    Err(EnterError::NeedTables(tables)) => self
-                        .machine
-                        .fault_needs_tables(child.space, tables)
-                        .unwrap_or(FaultAnswer::Resolve),
+                    Err(EnterError::NeedTables(tables)) => {
+                        self.machine.fault_needs_tables(child.space, tables).unwrap_or(FaultAnswer::Resolve)
+                    }
                     Err(EnterError::Lost) => FaultAnswer::Raise(FaultReason::Repossessed),
                     Err(error) => panic!("{error:?}"),
                 };
