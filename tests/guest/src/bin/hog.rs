@@ -88,7 +88,8 @@ fn faults(rest: &Notification) -> Result<Vec<u64>, Failed> {
     let mut samples = Vec::new();
     for _ in 0..SAMPLES {
         let container = OwnContainer::new(1).map_err(|error| ("container", error))?;
-        let page = Mapping::new(&container, 0, 1, MapProtection::WRITE).map_err(|error| ("mapping", error))?;
+        let page =
+            Mapping::new(&container, 0, 1, MapProtection::WRITE).map_err(|error| ("mapping", error))?;
         pause(rest)?;
         let begin = clock::now();
         page.as_words()[0].store(begin, Ordering::SeqCst);
