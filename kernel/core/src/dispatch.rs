@@ -218,7 +218,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Has the timer fire for the end of a slice where an equal waits, and for the next deadline unless another processor's
     /// timer does. Arming again only ever brings the interrupt forward: one that comes for nothing does no harm.
-    fn arm_timer(&mut self, running: Option<u8>) {
+    pub(crate) fn arm_timer(&mut self, running: Option<u8>) {
         let event = self.timers.next_event();
         let keeper = self.timekeeper;
         let is_covered = keeper != self.here && self.processors[keeper].armed_until <= event;
@@ -266,7 +266,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Puts a thread that can run, and does not run here, into a queue, and calls the processor if it must look.
-    fn queue_up(&mut self, link: Link, front: bool) {
+    pub(crate) fn queue_up(&mut self, link: Link, front: bool) {
         let to = if self.processor_count == 1 { 0 } else { self.processor_for(link) };
         let thread = self.machine.object::<Thread>(link);
         thread.home = to as u8;

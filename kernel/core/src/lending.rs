@@ -99,9 +99,28 @@ impl<M: Machine> Kernel<M> {
         found
     }
 
+    /// Whether a thread works for itself alone, is billed already and has time: the usual case after a reply.
+    fn is_billed_alone(&mut self, link: Link) -> bool {
+        let thread = self.machine.object::<Thread>(link);
+        let has_company = !thread.reply.caller.is_none() || !thread.lender.caller.is_none();
+        if has_company || !thread.helper.caller.is_none() || thread.priority != thread.base {
+            return false;
+        }
+        let Thread { task, schedule, .. } = *thread;
+        let own = Bill { schedule, overrun: ObjectName::NONE, task, in_background: false };
+        if self.processors[self.here].bill != own || !self.has_time(schedule) {
+            return false;
+        }
+        self.machine.object::<Thread>(link).fallen_back = false;
+        true
+    }
+
     /// Looks at who pays for a thread that is about to run, and bills them. False: it is less urgent than it was thought to be,
     /// somebody else may be better.
     pub(crate) fn admit(&mut self, link: Link) -> bool {
+        if self.is_billed_alone(link) {
+            return true;
+        }
         let Standing { payer, origin, priority } = self.standing(link);
         let thread = self.machine.object::<Thread>(link);
         let thought = core::mem::replace(&mut thread.priority, priority);
