@@ -199,6 +199,9 @@ protocol! {
         /// For people.
         name: Name,
     } => Empty;
+
+    /// Makes a schedule, without processor time as yet. Out: a capability with all rights. Errors: `ContractExhausted`.
+    17 ScheduleCreate {} => Empty;
 }
 
 impl Split {

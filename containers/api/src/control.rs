@@ -93,6 +93,8 @@ message! {
         met: u64,
         /// Of these, not met.
         missed: u64,
+        /// Of the missed, excused: who was called had no processor time to answer.
+        excused: u64,
         /// Frames seized.
         seized: u64,
         /// Of these, out of discardable containers.
@@ -229,6 +231,8 @@ message! {
         tables: u64,
         /// Page faults resolved.
         faults: u64,
+        /// Processor time used, in nanoseconds, with what servers used to answer its calls.
+        used_ns: u64,
     }
 }
 

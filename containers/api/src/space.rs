@@ -49,10 +49,15 @@ word_enum! {
 }
 
 message! {
-    /// When an address space was active last.
-    pub struct LastRun {
-        /// A number that grows with each switch between address spaces; 0: never.
-        number: u64,
+    /// When an address space was active, and how long.
+    pub struct Runs {
+        /// When it was last, as a number that grows with each switch between address spaces; 0: never.
+        last: u64,
+        /// Processor time that its task has used, in nanoseconds.
+        used_ns: u64,
+        /// 0: no thread of its task waits for a processor now; else the largest share of time that one which does has been
+        /// promised, in parts of [`kernel_abi::schedule::WHOLE`].
+        share_waiting: u64,
     }
 }
 
@@ -162,8 +167,8 @@ protocol! {
         clear: UseClear,
     } => PageUse;
 
-    /// When the address space was active last.
-    31 RunQuery {} => LastRun;
+    /// When the address space was active, and how long.
+    31 RunQuery {} => Runs;
 
     /// As [`ThreadCreate`], where no further frame is needed for it. Errors: `ContractExhausted` (one is).
     30 ThreadReuse {} => Empty;

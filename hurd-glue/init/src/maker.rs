@@ -5,7 +5,7 @@ use crate::authority::{Authority, GrantError};
 use alloc::vec::Vec;
 use core::fmt;
 use hurd_glue_init_core::servers::{Server, Specification, Urgency};
-use hurd_glue_init_core::shares::{Share, share};
+use hurd_glue_init_core::shares::{Share, share, thousandths_of_time};
 use kernel_runtime::containers::Allowance;
 use kernel_runtime::layout::{PRIORITY_DRIVER, PRIORITY_FILE_SERVER, PRIORITY_SHELL};
 use kernel_runtime::notification::Notification;
@@ -82,6 +82,7 @@ impl Maker {
                 Urgency::FileServer => PRIORITY_FILE_SERVER,
                 Urgency::Shell => PRIORITY_SHELL,
             },
+            time: thousandths_of_time(specification.server),
         };
         let bits = 1 << specification.server as u32;
         Process::spawn(&mut source, &program, &self.deaths, bits).map_err(StartError::Spawn)

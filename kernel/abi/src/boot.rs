@@ -22,6 +22,8 @@ pub const ENDPOINT: Handle = Handle(5);
 pub const NOTIFICATION: Handle = Handle(6);
 /// The system log.
 pub const LOG: Handle = Handle(7);
+/// The root schedule: all processors' time, at every priority.
+pub const SCHEDULE: Handle = Handle(12);
 /// First handle that is free in physmem's table of one frame.
 pub const FREE_HANDLES: Handle = Handle(16);
 

@@ -98,9 +98,17 @@ system_calls! {
     /// spaces then, 0 for never; of one that is active, the count now. Switches of the fast path of a call are not counted: tasks
     /// that answer each other there may have the same value.
     TaskRun = 28,
+    /// Processor time that a task has used, with what servers used to answer its calls. `task` (INSPECT). Value: nanoseconds.
+    TaskTime = 29,
+    /// Whether a task is kept waiting for a processor. `task` (INSPECT). Value: 0: no thread of it waits in a run queue; else the
+    /// largest share of time that the schedule of one has which does, in parts of which [`crate::schedule::WHOLE`] are one
+    /// processor. Looks at [`crate::task::THREADS_LOOKED_AT`] threads at most.
+    TaskWaits = 30,
 
     /// Sets where a thread starts and starts it. `thread` (CONFIGURE), `instruction pointer`,
-    /// `stack pointer`, `first argument`, `second argument`, `priority`. Errors: `WrongState`,
+    /// `stack pointer`, `first argument`, `second argument`, `priority`, `schedule`: a schedule (CONFIGURE) that bounds the
+    /// priority and pays for the thread, or `NULL`: the caller's own, with at most its priority, or
+    /// [`crate::schedule::NO_SCHEDULE`]: none, the thread runs on what its callers lend. Errors: `WrongState`,
     /// `PriorityTooHigh`.
     ThreadStart = 32,
     /// Sets the calling thread's message buffer and receive window. `address` (0 for none), `window`: the
@@ -136,6 +144,8 @@ system_calls! {
     /// apart: `TaskKill`, `PmapUnstock` until it gives nothing more, then reclaim its threads, capability
     /// tables and the task.
     Reclaim = 45,
+    /// Same for a schedule, which has no processor time as yet.
+    ScheduleCreate = 46,
 
     /// Gives an address space plain frames for page tables. `frames`, `task`, `array` of `u32` frames, `count`.
     /// Errors, with nothing changed: `WrongFrame` (also for a frame named twice), `Retired`.
@@ -195,6 +205,15 @@ system_calls! {
     /// Reads what a processor has done for others since boot, for measurements. `log`, `processor`, `counter` (a
     /// [`ProcessorCounter`]). Value: the count. Errors: `InvalidArgument` (there is no such processor or counter).
     ProcessorCount = 73,
+
+    /// Gives a schedule a share of another one's processor time, or changes the share that it has of it. `parent`
+    /// (CONFIGURE), `child` (CONFIGURE), `priority` (at most the parent's), `budget` and `period` in nanoseconds
+    /// ([`crate::schedule::PERIOD_MIN_NS`] to [`crate::schedule::PERIOD_MAX_NS`]). A budget of 0 gives the share back. Errors:
+    /// `PriorityTooHigh`, `OverCommitted` (the parent has not so much left, or the child has given more away), `WrongState` (the child
+    /// has another parent, or it is the parent itself or above it, or deeper than [`crate::schedule::DEPTH_MAX`]).
+    ScheduleSplit = 76,
+    /// Reads a number of a schedule. `schedule` (INSPECT), a [`crate::schedule::Figure`]. Value: it.
+    ScheduleRead = 77,
 }
 
 /// What a processor counts.

@@ -58,6 +58,8 @@ pub enum Kind {
     DeviceMemory = 10,
     /// The right to write to the system log.
     Log = 11,
+    /// A share of the processors' time.
+    Schedule = 12,
 }
 
 impl Kind {
@@ -76,6 +78,7 @@ impl Kind {
             9 => Kind::Interrupt,
             10 => Kind::DeviceMemory,
             11 => Kind::Log,
+            12 => Kind::Schedule,
             _ => return None,
         })
     }
@@ -93,11 +96,12 @@ bitflags! {
         const MINT = 1 << 2;
         /// Any kind: pass the capability on in a message or install it in a task.
         const TRANSFER = 1 << 3;
-        /// Task: install capabilities, bind the death notice. Thread: set registers and priority, start.
+        /// Task: install capabilities, bind the death notice. Thread: set registers and priority, start. Schedule: split it,
+        /// run threads on it.
         const CONFIGURE = 1 << 4;
         /// Task: end it.
         const KILL = 1 << 5;
-        /// Task: read its state and exit status.
+        /// Task: read its state, exit status and time. Schedule: read its numbers.
         const INSPECT = 1 << 6;
     }
 }
@@ -116,6 +120,7 @@ impl Rights {
                     | Rights::INSPECT.bits()
                     | Rights::TRANSFER.bits()
             }
+            Kind::Schedule => Rights::CONFIGURE.bits() | Rights::INSPECT.bits() | Rights::TRANSFER.bits(),
             Kind::Thread => Rights::CONFIGURE.bits() | Rights::TRANSFER.bits(),
             _ => Rights::TRANSFER.bits(),
         };

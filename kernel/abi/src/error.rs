@@ -74,6 +74,8 @@ kernel_errors! {
     PeerDied = 33, Peer;
     /// The deadline passed before the peer answered.
     TimedOut = 34, Peer;
+    /// The server has no processor time of its own and the caller's ran out before it answered. Call again when there is more.
+    OutOfTime = 36, Peer;
     /// Nothing is waiting and the call may not block.
     WouldBlock = 35, Peer;
 
@@ -87,6 +89,8 @@ kernel_errors! {
     Busy = 67, System;
     /// A generation number would wrap: the slot or frame is retired and never holds a kernel object again.
     Retired = 68, System;
+    /// A schedule would give away more processor time than it has.
+    OverCommitted = 69, System;
 }
 
 impl KernelError {

@@ -25,6 +25,7 @@ pub mod fault;
 pub mod message;
 pub mod object;
 pub mod pmap;
+pub mod schedule;
 pub mod task;
 
 pub use call::SystemCall;

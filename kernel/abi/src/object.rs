@@ -9,6 +9,9 @@ pub const TASKS_PER_FRAME: u32 = 8;
 /// Threads in a frame.
 pub const THREADS_PER_FRAME: u32 = 4;
 
+/// Schedules in a frame.
+pub const SCHEDULES_PER_FRAME: u32 = 16;
+
 /// Threads that a task may have at most, so that ending a task is bounded work.
 pub const THREADS_PER_TASK: u32 = 64;
 

@@ -1,5 +1,8 @@
 //! Tasks and threads: the states that can be asked for and the reasons for an end.
 
+/// Threads of a task that [`crate::SystemCall::TaskWaits`] looks at, those made last.
+pub const THREADS_LOOKED_AT: u32 = 32;
+
 /// State of a task, value of [`crate::SystemCall::TaskStatus`]: bits 0-7 state, 8-31 reason, 32-63 detail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TaskStatus {

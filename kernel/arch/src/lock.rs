@@ -1,8 +1,11 @@
 //! The kernel's one lock: taken at every entry, released on the way out and while a processor idles.
 //!
-//! Whoever finds it open takes it; were there an order, a processor that its host has put aside in its turn would stop all
-//! others. But one that has looked [`PATIENCE`] times in vain says so, and until it has had the lock nobody else takes it:
-//! processors that enter again and again keep others waiting for a bounded number of entries.
+//! Whoever finds it open takes it. But one that has looked [`PATIENCE`] times in vain has it kept: until it has had the lock
+//! nobody else takes it, so processors that enter again and again keep others waiting for a bounded number of entries.
+//!
+//! That holds for a processor that runs. There may be more of them than the host has: one that the host has put aside
+//! would stop all others in its turn, for as long as its host likes. So who sees the lock open [`ABSENCE`] times in a row, and kept for one
+//! that does not come, takes it after all.
 //!
 //! A processor that waits answers the requests of the one that has the lock ([`crate::requests`]). It may be stopped by one: then it
 //! has no current thread when it enters.
@@ -17,6 +20,10 @@ use kernel_core::Kernel;
 
 /// Looks at the lock after which a processor asks others to hold back.
 const PATIENCE: u32 = 64;
+
+/// Looks at a lock that is open and kept, after which whoever it is kept for is taken to be away. More than one who is there needs to
+/// see that it is open.
+const ABSENCE: u32 = 16;
 
 const OPEN: u8 = 0;
 /// Somebody is in the kernel.
@@ -69,15 +76,21 @@ pub fn try_take() -> Option<KernelGuard> {
 /// Takes the lock as soon as it can be had.
 #[cold]
 pub fn wait() -> KernelGuard {
-    let (mut looks, mut is_kept) = (0, false);
+    let (mut looks, mut absences, mut is_kept) = (0, 0, false);
     loop {
         requests::answer();
-        let wanted = if is_kept { KEPT } else { OPEN };
-        if STATE.load(Ordering::Relaxed) == wanted
-            && STATE.compare_exchange(wanted, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok()
-        {
+        let state = STATE.load(Ordering::Relaxed);
+        let is_free = match state {
+            OPEN => true,
+            KEPT => is_kept || absences >= ABSENCE,
+            _ => false,
+        };
+        if is_free && STATE.compare_exchange(state, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok() {
             return KernelGuard(());
         }
+        absences = if state == KEPT { absences + 1 } else { 0 };
+        // Somebody has overruled what was kept for this one.
+        is_kept &= state & KEPT != 0;
         looks += 1;
         if looks >= PATIENCE && !is_kept {
             // Kept for another one: that one first.

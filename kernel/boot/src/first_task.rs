@@ -41,6 +41,7 @@ pub fn start(kernel: &mut Kernel<Hardware>, memory: &mut Memory, info: &StartInf
         thread: memory.take(),
         endpoint: memory.take(),
         notification: memory.take(),
+        schedule: memory.take(),
         table: memory.take(),
         root: memory.take(),
     };

@@ -5,11 +5,14 @@ use crate::frame_table::FrameKind;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::name::{Link, ObjectName};
-use crate::objects::{Capability, Endpoint, Notification, Object, Task, Thread, ThreadState};
+use crate::objects::{
+    Capability, Endpoint, Notification, Object, Schedule, Task, Thread, ThreadState, UNLIMITED,
+};
 use crate::page_table;
 use kernel_abi::boot;
 use kernel_abi::capability::{CAPABILITIES_PER_FRAME, Kind};
 use kernel_abi::pmap::Protection;
+use kernel_abi::schedule::WHOLE;
 use kernel_abi::{Handle, KernelError, PRIORITY_MAX};
 
 /// Frames for the first task's kernel objects: plain, distinct, not frame 0.
@@ -23,6 +26,8 @@ pub struct FirstFrames {
     pub endpoint: u32,
     /// For its notification.
     pub notification: u32,
+    /// For the root schedule.
+    pub schedule: u32,
     /// For its capability table.
     pub table: u32,
     /// For its top page table.
@@ -42,8 +47,15 @@ impl<M: Machine> Kernel<M> {
         let endpoint = self.first::<Endpoint>(frames.endpoint, |endpoint| endpoint.live = true);
         let notification =
             self.first::<Notification>(frames.notification, |notification| notification.live = true);
+        let share = WHOLE * self.processor_count as u64;
+        let schedule = self.first::<Schedule>(frames.schedule, |schedule| {
+            (schedule.live, schedule.priority, schedule.share) = (true, PRIORITY_MAX, share);
+            (schedule.budget, schedule.left) = (UNLIMITED, UNLIMITED);
+        });
+        self.root_schedule = schedule;
         let thread = self.first::<Thread>(frames.thread, |thread| {
             thread.state = ThreadState::Created;
+            thread.schedule = schedule;
             (thread.task, thread.bound) = (task, notification);
         });
         self.machine.object::<Notification>(notification.link).bound = thread;
@@ -66,6 +78,7 @@ impl<M: Machine> Kernel<M> {
         give(boot::ENDPOINT, Kind::Endpoint, endpoint);
         give(boot::NOTIFICATION, Kind::Notification, notification);
         give(boot::LOG, Kind::Log, ObjectName::NONE);
+        give(boot::SCHEDULE, Kind::Schedule, schedule);
         self.capability_at(Link::new(frames.table, boot::NOTIFICATION.0)).badge = 1;
         self.first_task = task;
         (task.link, thread.link)

@@ -12,6 +12,7 @@
 //! The timing wheel belongs to all. One processor, the timekeeper, has its timer set no later than the wheel's next event;
 //! the others' timers are for their own slices. Whoever finds the event uncovered on the way out becomes the timekeeper.
 
+use crate::accounts::Bill;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::name::Link;
@@ -22,6 +23,9 @@ use crate::scheduler::{Choice, SLICE_NS};
 /// Steps that the timing wheel takes in one kernel entry, so that an entry stays bounded; the rest follow at once in the next.
 const TIMER_STEPS_PER_ENTRY: u32 = 64;
 
+/// Threads that are found to be less urgent than was thought in one kernel entry.
+pub(crate) const DEMOTIONS_PER_ENTRY: u32 = 32;
+
 /// Rank of a processor that has nothing to run; otherwise the rank is a priority.
 const IDLE: i32 = -1;
 
@@ -30,7 +34,14 @@ impl<M: Machine> Kernel<M> {
     pub fn timer_interrupt(&mut self) {
         self.processors[self.here].armed_until = u64::MAX;
         let current = self.current();
-        if current.is_none() || self.machine.now() < self.processors[self.here].slice_end {
+        if current.is_none() {
+            return;
+        }
+        let now = self.machine.now();
+        if now >= self.processors[self.here].exhausted_at {
+            self.settle();
+        }
+        if now < self.processors[self.here].slice_end {
             return;
         }
         let priority = self.machine.object::<Thread>(current).priority;
@@ -51,12 +62,23 @@ impl<M: Machine> Kernel<M> {
     pub fn leave(&mut self) -> Option<Link> {
         self.fire_timers();
         self.processors[self.here].called = false;
+        let mut demotions = DEMOTIONS_PER_ENTRY;
         loop {
+            let running = self.current();
             let next = self.choose();
             if next.is_none() {
+                self.bill(Bill::NONE);
                 self.drop_address_space();
                 self.arm_timer(None);
                 return None;
+            }
+            if !self.admit(next) {
+                demotions -= 1;
+                if demotions != 0 {
+                    self.fall_back(next, next == running);
+                    continue;
+                }
+                self.look_again_at_once(next);
             }
             if self.switch_to(next) {
                 let priority = self.machine.object::<Thread>(next).priority;
@@ -64,6 +86,26 @@ impl<M: Machine> Kernel<M> {
                 return Some(next);
             }
         }
+    }
+
+    /// A thread that was chosen is less urgent than it was thought to be: it waits behind its new equals.
+    fn fall_back(&mut self, link: Link, was_running: bool) {
+        if was_running {
+            self.processors[self.here].yields = true;
+        } else {
+            self.processors[self.here].scheduler.current = Link::NONE;
+            self.queue_up(link, false);
+        }
+    }
+
+    /// There may be better ones than this thread, but looking for them has taken long: it runs as if it were the best, and the
+    /// timer interrupts it before it has done anything.
+    fn look_again_at_once(&mut self, link: Link) {
+        let processor = &mut self.processors[self.here];
+        processor.exhausted_at = 0;
+        let best = u8::try_from(processor.scheduler.best_queued()).unwrap_or(0);
+        let thread = self.machine.object::<Thread>(link);
+        thread.priority = thread.priority.max(best);
     }
 
     /// Chooses the next thread, makes it the current one, and finds places for those that could run but do not.
@@ -176,7 +218,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Has the timer fire for the end of a slice where an equal waits, and for the next deadline unless another processor's
     /// timer does. Arming again only ever brings the interrupt forward: one that comes for nothing does no harm.
-    fn arm_timer(&mut self, running: Option<u8>) {
+    pub(crate) fn arm_timer(&mut self, running: Option<u8>) {
         let event = self.timers.next_event();
         let keeper = self.timekeeper;
         let is_covered = keeper != self.here && self.processors[keeper].armed_until <= event;
@@ -185,6 +227,9 @@ impl<M: Machine> Kernel<M> {
             (self.timekeeper, wanted) = (self.here, event);
         }
         let processor = &mut self.processors[self.here];
+        if running.is_some() {
+            wanted = wanted.min(processor.exhausted_at);
+        }
         if running.is_some_and(|priority| processor.scheduler.has_rival(priority)) {
             // A slice goes on when a better thread has run in between, or those who never let it end would starve equals.
             if processor.slice_end == u64::MAX {
@@ -212,6 +257,14 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// Puts the thread that was woken after the choice was made into a queue.
+    pub(crate) fn queue_woken(&mut self) {
+        let woken = core::mem::replace(&mut self.processors[self.here].scheduler.handoff, Link::NONE);
+        if woken.is_some() {
+            self.queue_up(woken, false);
+        }
+    }
+
     /// Puts a thread that can run, and does not run here, into a queue, and calls the processor if it must look.
     pub(crate) fn queue_up(&mut self, link: Link, front: bool) {
         let to = if self.processor_count == 1 { 0 } else { self.processor_for(link) };
@@ -220,11 +273,30 @@ impl<M: Machine> Kernel<M> {
         let priority = thread.priority;
         let is_here = to == self.here;
         self.processors[to].scheduler.enqueue(&mut self.machine, link, front && is_here);
+        if !front {
+            self.fall_behind(link);
+        }
         self.waiting |= 1 << priority;
         // An equal is a reason too: the other one's slice must end.
         let running = self.processors[to].scheduler.current;
         if !is_here && i32::from(priority) >= self.rank_of(running) {
             self.call_processor(to);
+        }
+    }
+
+    /// Gives a thread another priority, wherever it is.
+    pub(crate) fn change_priority(&mut self, link: Link, priority: u8) {
+        let Thread { priority: old, queued, home, .. } = *self.machine.object::<Thread>(link);
+        if priority == old {
+            return;
+        }
+        if queued {
+            self.processors[usize::from(home)].scheduler.remove(&mut self.machine, link);
+            self.note_waiting();
+        }
+        self.machine.object::<Thread>(link).priority = priority;
+        if queued {
+            self.queue_up(link, false);
         }
     }
 

@@ -28,6 +28,8 @@ pub enum FrameKind {
     CapabilityTable = 6,
     /// A page table, or in the stock to become one.
     PageTable = 7,
+    /// Schedules.
+    Schedule = 8,
 }
 
 /// Highest map count; one mapping more is refused.
@@ -57,6 +59,7 @@ impl FrameEntry {
             5 => FrameKind::Notification,
             6 => FrameKind::CapabilityTable,
             7 => FrameKind::PageTable,
+            8 => FrameKind::Schedule,
             _ => FrameKind::Reserved,
         }
     }

@@ -3,10 +3,11 @@
 use crate::frame_table::FrameKind;
 use crate::machine::{Machine, UserFault};
 use crate::name::{Link, ObjectName};
-use crate::objects::{Capability, Context, Object, Task, Thread};
+use crate::objects::{Capability, Context, Object, Schedule, Task, Thread};
 use crate::processor::{Counters, PROCESSORS_MAX, Processor};
 use crate::timer::TimerWheel;
 use kernel_abi::capability::{CAPABILITIES_PER_FRAME, CAPABILITY_FRAMES_PER_TASK};
+use kernel_abi::schedule::WHOLE;
 use kernel_abi::{Handle, KernelError, Kind, Rights, SystemCall, USER_END};
 
 /// Interrupt lines (of the first I/O APIC).
@@ -38,6 +39,8 @@ pub struct Kernel<M> {
     pub(crate) interrupts: [InterruptLine; INTERRUPT_LINES],
     /// The task whose end is the end of the system.
     pub(crate) first_task: ObjectName,
+    /// The schedule that all others are split off.
+    pub(crate) root_schedule: ObjectName,
 }
 
 /// Why a system call does not go on.
@@ -87,6 +90,7 @@ impl<M: Machine> Kernel<M> {
             timers: TimerWheel::EMPTY,
             interrupts: [InterruptLine { notification: ObjectName::NONE, bits: 0 }; INTERRUPT_LINES],
             first_task: ObjectName::NONE,
+            root_schedule: ObjectName::NONE,
         }
     }
 
@@ -97,6 +101,9 @@ impl<M: Machine> Kernel<M> {
             return None;
         }
         self.processor_count += 1;
+        if let Ok(root) = self.live(self.root_schedule, FrameKind::Schedule) {
+            self.machine.object::<Schedule>(root).share += WHOLE;
+        }
         Some(number)
     }
 
@@ -184,6 +191,7 @@ impl<M: Machine> Kernel<M> {
             FrameKind::Thread => self.machine.object::<Thread>(name.link).generation,
             FrameKind::Task => self.machine.object::<Task>(name.link).generation,
             FrameKind::Endpoint => self.machine.object::<crate::objects::Endpoint>(name.link).generation,
+            FrameKind::Schedule => self.machine.object::<crate::objects::Schedule>(name.link).generation,
             _ => self.machine.object::<crate::objects::Notification>(name.link).generation,
         };
         if generation == name.slot_generation { Ok(name.link) } else { Err(KernelError::Stale) }

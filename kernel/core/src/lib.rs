@@ -15,6 +15,7 @@
 #[cfg(any(test, feature = "host"))]
 extern crate std;
 
+mod accounts;
 pub mod bootstrap;
 mod calls;
 mod describe;
@@ -25,6 +26,7 @@ pub mod host;
 #[cfg(any(test, feature = "host"))]
 mod invariants;
 pub mod kernel;
+mod lending;
 mod machine;
 mod name;
 pub mod objects;

@@ -6,6 +6,7 @@
 //! remember translations of a task are those on which it is the active one: address spaces have no tags, and a
 //! processor that leaves one forgets it.
 
+use crate::accounts::Bill;
 use crate::name::Link;
 use crate::scheduler::Scheduler;
 use kernel_abi::call::ProcessorCounter;
@@ -88,6 +89,12 @@ pub struct Processor {
     pub armed_until: u64,
     /// When the running thread must let its equals run; set when there is one.
     pub slice_end: u64,
+    /// Whom it works for.
+    pub(crate) bill: Bill,
+    /// When it was billed for last.
+    pub(crate) billed_until: u64,
+    /// When the budget will be used up that pays for what it does.
+    pub(crate) exhausted_at: u64,
     /// The running thread is to fall behind its equals.
     pub yields: bool,
     /// It has been sent for: an interrupt is on its way, by which it comes to look at the queues.
@@ -103,6 +110,9 @@ impl Processor {
         active_task: Link::NONE,
         armed_until: u64::MAX,
         slice_end: u64::MAX,
+        bill: Bill::NONE,
+        billed_until: 0,
+        exhausted_at: u64::MAX,
         yields: false,
         called: false,
         counters: Counters { wakes_sent: 0, shootdowns: 0, shootdowns_sent: 0, stops_sent: 0, steals: 0 },

@@ -8,7 +8,7 @@
 use crate::frame_table::FrameKind;
 use crate::machine::Machine;
 use crate::name::Link;
-use crate::objects::{Notification, Thread};
+use crate::objects::{Notification, Schedule, Thread};
 
 /// log2 of a tick in nanoseconds: one microsecond, so that a deadline is noticed soon after it has passed.
 pub const TICK_SHIFT: u32 = 10;
@@ -55,10 +55,10 @@ pub struct TimerWheel {
 
 pub(crate) fn node(machine: &mut impl Machine, link: Link) -> &mut TimerNode {
     let kind = machine.frame(link.frame()).map(|entry| entry.kind());
-    if kind == Some(FrameKind::Thread) {
-        &mut machine.object::<Thread>(link).timer
-    } else {
-        &mut machine.object::<Notification>(link).timer
+    match kind {
+        Some(FrameKind::Thread) => &mut machine.object::<Thread>(link).timer,
+        Some(FrameKind::Schedule) => &mut machine.object::<Schedule>(link).timer,
+        _ => &mut machine.object::<Notification>(link).timer,
     }
 }
 

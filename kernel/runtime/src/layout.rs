@@ -41,6 +41,8 @@ pub const SPACE: Handle = Handle(3);
 pub const CONTRACT: Handle = Handle(4);
 /// The system log.
 pub const LOG: Handle = Handle(5);
+/// The schedule that pays for it: a part of its maker's, or the maker's own.
+pub const SCHEDULE: Handle = Handle(6);
 /// First of the four handles in which the first thread receives capabilities.
 pub const FIRST_WINDOW: Handle = Handle(8);
 /// First handle that the task gives out itself, but for those that the startup block names.

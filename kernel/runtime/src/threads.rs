@@ -95,6 +95,7 @@ fn spawn_prepared(
         stack_pointer: block,
         arguments: [Box::into_raw(start) as u64, 0],
         priority,
+        schedule: None,
     };
     syscall::thread_start(thread.handle(), &state)?;
     // The container and the thread live until the task ends.

@@ -2,8 +2,8 @@
 //!
 //! There is at most one call of a contract at a time; it lies in the contract's own record, so making one needs nothing that could
 //! be missing. A call names how many extra frames may be left at its deadline (the *target*). Whoever holds no
-//! more by then has met it, however it got there. What is above the target at the deadline is seized, and costs standing; a contract
-//! without standing is not asked any more.
+//! more by then has met it, however it got there. What is above the target at the deadline is seized, and costs standing
+//! ([`crate::conduct`]); a contract without standing is not asked any more.
 //!
 //! ```text
 //!                 call                    extra <= target
@@ -14,7 +14,7 @@
 //! ```
 
 use crate::layout::contract;
-use crate::limits::{CALL_GRACE_NS, STANDING_MAX, STANDING_RECOVERY_NS};
+use crate::limits::CALL_GRACE_NS;
 use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
 use containers_api::contract::CallStatus;
@@ -54,6 +54,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         self.raise(this, contract::CALLS, 1);
         self.counters.calls += 1;
         self.called += 1;
+        self.note_time_used(this);
         self.write_contract_page(this);
         let notification = self.get(this, contract::CALL_NOTIFICATION);
         if notification != 0 {
@@ -80,7 +81,11 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         self.set(this, contract::CALL_DEADLINE, 0);
         self.called -= 1;
         self.counters.calls_missed += 1;
-        self.lower_standing(this);
+        if self.had_its_time(this) {
+            self.lower_standing(this);
+        } else {
+            self.counters.calls_excused += 1;
+        }
         self.raise(this, contract::SEIZING, left);
         self.seizing += left;
         self.write_contract_page(this);
@@ -103,18 +108,6 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         self.raise(this, contract::CALLS_MET, 1);
         self.counters.calls_met += 1;
         self.write_contract_page(this);
-    }
-
-    /// Calls that a contract may still ignore before it is no longer asked. Each one that it ignored counts for a while.
-    pub fn standing(&self, this: Name<Contract>) -> u64 {
-        let counts = self.get(this, contract::CONDUCT).saturating_sub(self.now);
-        STANDING_MAX.saturating_sub(counts.div_ceil(STANDING_RECOVERY_NS))
-    }
-
-    fn lower_standing(&mut self, this: Name<Contract>) {
-        let until = self.get(this, contract::CONDUCT).max(self.now) + STANDING_RECOVERY_NS;
-        let most = self.now + STANDING_MAX * STANDING_RECOVERY_NS;
-        self.set(this, contract::CONDUCT, until.min(most));
     }
 
     /// How a contract's call stands.

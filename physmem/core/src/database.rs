@@ -64,6 +64,8 @@ pub enum ObjectKind {
     CapabilityTable = 4,
     /// A page table, in use or in stock.
     PageTable = 5,
+    /// Schedules.
+    Schedule = 6,
 }
 
 /// No principal: contents that belong to several, or to the system.
@@ -396,6 +398,12 @@ impl FrameDatabase<'_> {
     pub fn set_object(&mut self, frame: u32, kind: ObjectKind) {
         self.expect(frame, State::Object);
         self.entry(frame).set(KIND, kind as u64);
+    }
+
+    /// Whether the kernel holds objects of a kind in a frame.
+    pub fn holds(&self, frame: u32, kind: ObjectKind) -> bool {
+        self.expect(frame, State::Object);
+        self.at(frame).get(KIND) == kind as u64
     }
 
     /// Slots of a kernel frame that were given out, and of those, how many are dead.

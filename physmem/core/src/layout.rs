@@ -181,6 +181,8 @@ pub mod space {
         FAULTS: u64,
         /// First fault that waits.
         WAITERS: Option<Name<Waiter>>,
+        /// Processor time that its task had used when its contract was called last.
+        USED_AT_CALL: u64,
         /// Next space of the contract.
         NEXT: Option<Name<Space>>,
         /// Space before.

@@ -14,6 +14,7 @@ pub mod badge;
 mod calls;
 mod chain;
 mod claims;
+mod conduct;
 pub mod contract;
 mod contract_page;
 pub mod database;

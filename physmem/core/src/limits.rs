@@ -26,6 +26,13 @@ pub const EXTRA_TERM_MAX_NS: u64 = 1_000_000_000;
 /// From a call to its deadline.
 pub const CALL_GRACE_NS: u64 = 20_000_000;
 
+/// Part of the grace whose share of processor time a contract's tasks must have had, or wanted no more of, for a missed call to count:
+/// whatever the phase, whole periods of the usual length lie in the grace for as long.
+pub const CONDUCT_WINDOW_NS: u64 = CALL_GRACE_NS / 2;
+
+/// Tasks of a contract that are looked at to judge it. One that has more is taken to have had its time.
+pub const CONDUCT_TASKS: u32 = 16;
+
 /// Calls that a contract may ignore before its frames are seized without one.
 pub const STANDING_MAX: u64 = 3;
 

@@ -54,6 +54,8 @@ pub struct Counters {
     pub calls_met: u64,
     /// Of these, not met.
     pub calls_missed: u64,
+    /// Of these, not held against who missed them: they had no processor time to answer.
+    pub calls_excused: u64,
     /// Frames seized.
     pub seized: u64,
     /// Of these, out of discardable containers.

@@ -1,8 +1,8 @@
 //! Kernel objects: frames that the kernel fills with objects of one kind, charged to one contract.
 //!
-//! Endpoints, notifications and tasks of a contract share frames; threads, page tables and capability tables belong
+//! Endpoints, notifications, schedules and tasks of a contract share frames; threads, page tables and capability tables belong
 //! to one task. A slot is used once: the kernel gives an object's slot back only with its frame, so a frame of tasks
-//! goes when all of them have ended, endpoints and notifications with their contract. Slots of ended threads the
+//! goes when all of them have ended, the others with their contract. Slots of ended threads the
 //! kernel takes again.
 
 use crate::badge::{Badge, BadgeKind};
@@ -17,7 +17,9 @@ use containers_api::space::TableRoom;
 use containers_core::container::Step;
 use containers_core::record::{Contract, Field, Name, Record, Records, Space};
 use kernel_abi::capability::CAPABILITIES_PER_FRAME;
-use kernel_abi::object::{ENDPOINTS_PER_FRAME, NOTIFICATIONS_PER_FRAME, TASKS_PER_FRAME, THREADS_PER_FRAME};
+use kernel_abi::object::{
+    ENDPOINTS_PER_FRAME, NOTIFICATIONS_PER_FRAME, SCHEDULES_PER_FRAME, TASKS_PER_FRAME, THREADS_PER_FRAME,
+};
 use kernel_abi::{Handle, KernelError};
 
 /// Kinds of objects that a contract's tasks share frames of.
@@ -26,15 +28,18 @@ pub(crate) enum Shared {
     Endpoint,
     Notification,
     Task,
+    Schedule,
 }
 
 impl Shared {
-    pub(crate) const ALL: [Shared; 3] = [Shared::Endpoint, Shared::Notification, Shared::Task];
+    /// One of each ring.
+    pub(crate) const RINGS: [Shared; 3] = [Shared::Endpoint, Shared::Notification, Shared::Task];
 
+    /// Schedules are few: they share a ring with notifications, whose frames they never share.
     fn ring(self) -> Field<Contract, u32> {
         match self {
             Shared::Endpoint => contract::ENDPOINT_RING,
-            Shared::Notification => contract::NOTIFICATION_RING,
+            Shared::Notification | Shared::Schedule => contract::NOTIFICATION_RING,
             Shared::Task => contract::TASK_RING,
         }
     }
@@ -44,6 +49,7 @@ impl Shared {
             Shared::Endpoint => ENDPOINTS_PER_FRAME,
             Shared::Notification => NOTIFICATIONS_PER_FRAME,
             Shared::Task => TASKS_PER_FRAME,
+            Shared::Schedule => SCHEDULES_PER_FRAME,
         }
     }
 
@@ -52,6 +58,7 @@ impl Shared {
             Shared::Endpoint => ObjectKind::Endpoint,
             Shared::Notification => ObjectKind::Notification,
             Shared::Task => ObjectKind::Task,
+            Shared::Schedule => ObjectKind::Schedule,
         }
     }
 }
@@ -101,7 +108,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
 
     /// Takes all frames of shared objects back.
     pub(crate) fn reclaim_shared(&mut self, payer: Name<Contract>) {
-        for shared in Shared::ALL {
+        for shared in Shared::RINGS {
             self.reclaim_ring(payer, payer, shared.ring());
         }
     }
@@ -117,7 +124,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         loop {
             let head = self.get(payer, shared.ring());
             let (used, dead) = if head == NO_FRAME { (0, 0) } else { self.database.slots(head) };
-            let fresh = head == NO_FRAME || used == shared.per_frame();
+            let fresh =
+                head == NO_FRAME || !self.database.holds(head, shared.kind()) || used == shared.per_frame();
             let (frame, used, dead) = if fresh {
                 (self.new_object_frame(payer, payer, shared.ring(), shared.kind())?, 0, 0)
             } else {

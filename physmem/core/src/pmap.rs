@@ -38,6 +38,8 @@ pub enum NewObject {
     Endpoint,
     /// A notification.
     Notification,
+    /// A schedule, without processor time as yet.
+    Schedule,
     /// A task; its faults carry the badge.
     Task {
         /// Frame for the top page table.
@@ -97,6 +99,11 @@ pub trait Pmap {
     fn reclaim(&mut self, frame: u32) -> Result<(), KernelError>;
     /// Ends a task.
     fn kill(&mut self, task: Handle);
+    /// Processor time that a task has used, in nanoseconds, with what servers used for it: what a client's conduct is judged by.
+    fn time_used(&mut self, task: Handle) -> u64;
+    /// Whether a task is kept waiting for a processor: 0: no; else the largest share of time that a thread of it which waits has
+    /// been promised, in parts of [`kernel_abi::schedule::WHOLE`].
+    fn share_waiting(&mut self, task: Handle) -> u64;
     /// Empties an entry of physmem's table.
     fn drop_handle(&mut self, handle: Handle);
     /// Looks which pages were used, a byte a page ([`kernel_abi::pmap::QUERY_PRESENT`] and the others), and clears bits as

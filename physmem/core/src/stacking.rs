@@ -9,7 +9,7 @@ use crate::machine::Physmem;
 use crate::pmap::{Clear, EnterError, Pmap, RecordMemory};
 use crate::space::AddressRange;
 use containers_api::space::{
-    ENTER_PAGES_MAX, Enter, LastRun, MapProtection, PageUse, USE_PAGES_MAX, UseClear, UseQuery,
+    ENTER_PAGES_MAX, Enter, MapProtection, PageUse, Runs, USE_PAGES_MAX, UseClear, UseQuery,
 };
 use containers_api::{ContainerRights, MemoryError};
 use containers_core::access::changed;
@@ -110,10 +110,10 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         Ok(PageUse { pages: Bytes::new(bits).ok_or(MemoryError::Limit)? })
     }
 
-    /// When a space was active last.
-    pub(crate) fn last_active(&mut self, this: Name<Space>) -> LastRun {
-        let ended = self.get(this, space::ENDED);
-        let number = if ended { 0 } else { self.pmap.last_run(Handle(self.get(this, space::TASK))) };
-        LastRun { number }
+    /// When a space was active, and how long.
+    pub(crate) fn runs_of(&mut self, this: Name<Space>) -> Runs {
+        let task = Handle(self.get(this, space::TASK));
+        let last = if self.get(this, space::ENDED) { 0 } else { self.pmap.last_run(task) };
+        Runs { last, used_ns: self.pmap.time_used(task), share_waiting: self.pmap.share_waiting(task) }
     }
 }

@@ -15,7 +15,7 @@ use elf::ElfBytes;
 use elf::abi::{EM_X86_64, ET_EXEC, PF_W, PF_X, PT_LOAD};
 use elf::endian::LittleEndian;
 use elf::segment::ProgramHeader;
-use kernel_abi::boot::{ENDPOINT, HARDWARE, LOG, NOTIFICATION};
+use kernel_abi::boot::{ENDPOINT, HARDWARE, LOG, NOTIFICATION, SCHEDULE};
 use kernel_abi::{FRAME_BYTES, Handle, KernelError};
 use kernel_runtime::layout;
 use kernel_runtime::startup::{StartupFrom, TooLong};
@@ -114,6 +114,8 @@ pub fn start(physmem: &mut Logic, archive: &'static [u8], frames: (u32, u64)) ->
     let bytes = loader.startup_block(contract, space, archive.len())?;
     let thread = loader.client.create_thread(space)?;
     install(task, thread, space, contract, readable)?;
+    let rights = Rights::CONFIGURE | Rights::INSPECT | Rights::TRANSFER;
+    syscall::task_install(task, SCHEDULE, layout::SCHEDULE, rights)?;
     let notice = OBJECTS.offset(1);
     syscall::capability_mint(NOTIFICATION, notice, Rights::SEND, FIRST_ENDED)?;
     syscall::task_death_notice(task, notice)?;
@@ -123,6 +125,7 @@ pub fn start(physmem: &mut Logic, archive: &'static [u8], frames: (u32, u64)) ->
         stack_pointer: layout::FIRST_STACK_END,
         arguments: [layout::STARTUP_BLOCK, bytes],
         priority: layout::PRIORITY_INIT,
+        schedule: Some(SCHEDULE),
     };
     syscall::thread_start(thread, &state)?;
     // The thread's capability was init's to have; physmem keeps none.

@@ -52,6 +52,7 @@ pub fn start([thread, notification]: OwnFrames, bit: u64) -> Result<(), KernelEr
         stack_pointer: &raw mut STACK as u64 + STACK_BYTES as u64 - 8,
         arguments: [0; 2],
         priority: PRIORITY,
+        schedule: None,
     };
     syscall::thread_start(THREAD, &state)
 }

@@ -114,6 +114,7 @@ impl Pmap for KernelCalls {
         match object {
             NewObject::Endpoint => syscall::endpoint_create(FRAMES, frame, slot, destination),
             NewObject::Notification => syscall::notification_create(FRAMES, frame, slot, destination),
+            NewObject::Schedule => syscall::schedule_create(FRAMES, frame, slot, destination),
             NewObject::Thread { task } => syscall::thread_create(FRAMES, frame, slot, destination, task),
             NewObject::Task { root, fault_endpoint, fault_badge, name } => {
                 let fault_endpoint = fault_endpoint.unwrap_or(ENDPOINT);
@@ -134,6 +135,14 @@ impl Pmap for KernelCalls {
     fn kill(&mut self, task: Handle) {
         // One that has ended already keeps its status.
         let _ = syscall::task_kill(task, ENDED_BY_PHYSMEM);
+    }
+
+    fn time_used(&mut self, task: Handle) -> u64 {
+        syscall::task_time(task).unwrap_or(0)
+    }
+
+    fn share_waiting(&mut self, task: Handle) -> u64 {
+        syscall::task_waits(task).unwrap_or(0)
     }
 
     fn drop_handle(&mut self, handle: Handle) {

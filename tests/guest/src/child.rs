@@ -51,6 +51,7 @@ impl Child {
             directory: b"/",
             allowance: *allowance,
             priority: startup.priority,
+            time: None,
         };
         let death = Notification::new().map_err(|error| ("notification", error))?;
         let process = Process::spawn(&mut FileSource::new(&node, bytes), &program, &death, 1)

@@ -1,4 +1,4 @@
-//! How init's memory is divided: fixed guarantees for the servers, of which none grows by serving, and what is
+//! How init's memory and time are divided: fixed guarantees for the servers, of which none grows by serving, and what is
 //! left for the shell and its programs.
 //!
 //! Every frame that may be guaranteed is: physmem lends what is guaranteed and idle. So the file server has little of its own, and its
@@ -73,6 +73,19 @@ pub fn share(server: Server, all: &Share) -> Option<Share> {
     (pin_limit <= all.pin_limit).then_some(Share { guaranteed, extra_limit, pin_limit })
 }
 
+/// Thousandths of all time for the shell and its programs. What is left pays for nothing in particular: servers on the root schedule
+/// work for themselves with it, at start and after a restart, without taking from what the programs were promised.
+const SHELL_TIME: u64 = 900;
+
+/// Thousandths of all time that a server gets as a schedule of its own; none: it is on init's, which is never used up. That is
+/// for servers that everybody waits for: they must be able to start and to finish what they do for those whose own time has run out.
+pub const fn thousandths_of_time(server: Server) -> Option<u64> {
+    match server {
+        Server::Shell => Some(SHELL_TIME),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +108,12 @@ mod tests {
             assert!(shares.iter().map(|one| one.pin_limit).sum::<u64>() + disk + DEVICE_PAGES <= frames);
             assert!(shares.iter().all(|one| one.pin_limit <= one.guaranteed && one.extra_limit <= frames));
         }
+    }
+
+    #[test]
+    fn only_the_shell_has_a_limit() {
+        let limited = SERVERS.iter().filter(|one| thousandths_of_time(one.server).is_some());
+        assert_eq!(limited.map(|one| one.server).collect::<Vec<_>>(), [Server::Shell]);
     }
 
     #[test]

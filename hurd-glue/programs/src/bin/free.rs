@@ -28,8 +28,9 @@ Then what was done since boot: frames zeroed when they were handed over, found
 zero, or not zeroed because nobody could see a difference; client bytes moved by
 the processor, pages copied without moving a byte, bytes that devices wrote into
 client frames; faults and requests; callers that had to wait, calls for extra
-frames, how many were met in time and how many missed; frames seized, of them
-discardable ones; locks broken for that, and contracts that ended by their term.
+frames, how many were met in time, how many missed, and of these how many by who
+had no processor time to answer; frames seized, of them discardable ones; locks
+broken for that, and contracts that ended by their term.
 ",
     accepts: Accepts { letters: "", least: 0, most: 0 },
 };
@@ -103,6 +104,7 @@ fn tables(system: &SystemStatus, revocation: &RevocationStatus) -> String {
     done.count("calls", revocation.calls);
     done.count("calls met", revocation.met);
     done.count("calls missed", revocation.missed);
+    done.count("calls excused", revocation.excused);
     done.frames("frames seized", revocation.seized);
     done.frames("of them discarded", revocation.discarded);
     done.count("locks broken", revocation.locks_broken);

@@ -19,7 +19,7 @@ const PROGRAM: Program = Program {
     help: "\
 usage: ps
 Lists the tasks: the principal that pays (what `kill` takes), threads, memory mapped (present or not), frames for
-page tables, and page faults so far.
+page tables, page faults so far, and processor time used, with what servers used to answer its calls.
 ",
     accepts: Accepts { letters: "", least: 0, most: 0 },
 };
@@ -39,6 +39,7 @@ fn main(startup: Startup<'static>) -> i32 {
             ("MAPPED", Align::Right),
             ("TABLES", Align::Right),
             ("FAULTS", Align::Right),
+            ("TIME", Align::Right),
         ]);
         for space in spaces {
             table.row([
@@ -49,6 +50,7 @@ fn main(startup: Startup<'static>) -> i32 {
                 units::frames(space.pages),
                 space.tables.to_string(),
                 space.faults.to_string(),
+                units::duration(space.used_ns),
             ]);
         }
         context.print(&table.text());

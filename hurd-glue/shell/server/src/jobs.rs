@@ -20,6 +20,23 @@ const FIRST_BACKGROUND: usize = 2;
 /// Programs that can run in the background.
 const BACKGROUND_MAX: usize = 16;
 
+/// Thousandths of the shell's schedule for the foreground program.
+const FOREGROUND_TIME: u64 = 700;
+/// And for each background program. What is left is the shell's own: whatever its programs do, it reads its keys.
+const BACKGROUND_TIME: u64 = 10;
+
+const _: () = assert!(FOREGROUND_TIME + BACKGROUND_MAX as u64 * BACKGROUND_TIME < 1000);
+
+/// How a program is started: who hears of its end, and what it gets of the shell's time.
+pub struct Notice<'a> {
+    /// Signalled at its end.
+    pub death: &'a Notification,
+    /// With these bits.
+    pub bits: u64,
+    /// Thousandths of the shell's schedule.
+    pub time: u64,
+}
+
 /// Status of a program that Ctrl-C ended: 128 and the number of the signal that Unix has for it.
 const INTERRUPTED: u32 = 130;
 
@@ -117,10 +134,10 @@ impl Jobs {
     /// Runs a program to its end.
     pub fn run_foreground(
         &mut self,
-        launch: impl FnOnce(&Notification, u64) -> Result<Process, LaunchError>,
+        launch: impl FnOnce(Notice<'_>) -> Result<Process, LaunchError>,
     ) -> Result<End, LaunchError> {
         self.arm();
-        let process = launch(&self.events, FOREGROUND)?;
+        let process = launch(Notice { death: &self.events, bits: FOREGROUND, time: FOREGROUND_TIME })?;
         let mut interrupted = false;
         loop {
             let bits = self.events.wait(Deadline::NEVER)?;
@@ -141,7 +158,7 @@ impl Jobs {
     pub fn start_background(
         &mut self,
         name: &[u8],
-        launch: impl FnOnce(&Notification, u64) -> Result<Process, LaunchError>,
+        launch: impl FnOnce(Notice<'_>) -> Result<Process, LaunchError>,
     ) -> Result<usize, LaunchError> {
         if self.background.iter().all(Option::is_some) {
             // Commands that are not typed have no prompt at which the ended ones would be reported.
@@ -149,7 +166,8 @@ impl Jobs {
         }
         let free = self.background.iter().position(Option::is_none);
         let index = free.ok_or(LaunchError::TooManyPrograms)?;
-        let process = launch(&self.events, 1 << (FIRST_BACKGROUND + index))?;
+        let bits = 1 << (FIRST_BACKGROUND + index);
+        let process = launch(Notice { death: &self.events, bits, time: BACKGROUND_TIME })?;
         let name = String::from_utf8_lossy(name).into_owned();
         self.background[index] = Some(Job { name, process });
         Ok(index + 1)

@@ -1,5 +1,6 @@
 //! Finding programs and starting them, each under a contract of its own split off from the shell's.
 
+use crate::jobs::Notice;
 use alloc::string::String;
 use alloc::vec::Vec;
 use containers_api::contract::ContractStatus;
@@ -10,7 +11,6 @@ use kernel_runtime::containers::{Allowance, contract_status};
 use kernel_runtime::files::{FileCallError, Names, Node};
 use kernel_runtime::ipc::{CallError, call_for_capability};
 use kernel_runtime::layout::{CONTRACT, PRIORITY_PROGRAM};
-use kernel_runtime::notification::Notification;
 use kernel_runtime::process::{FileSource, Given, ImageError, Process, Program, SpawnError};
 use kernel_runtime::startup::Startup;
 use kernel_runtime::{Capability, Deadline, Handle, KernelError, Rights};
@@ -160,9 +160,9 @@ impl Launcher {
         found: &Found,
         arguments: &[&[u8]],
         share: Share,
-        death: &Notification,
-        death_bits: u64,
+        notice: Notice<'_>,
     ) -> Result<Process, LaunchError> {
+        let Notice { death, bits, time } = notice;
         let own = contract_status(CONTRACT).map_err(SpawnError::Memory)?;
         let rights = Rights::SEND | Rights::TRANSFER;
         let mut capabilities = Vec::new();
@@ -180,9 +180,10 @@ impl Launcher {
             directory: names.directory(),
             allowance: share.allowance(&own),
             priority: PRIORITY_PROGRAM,
+            time: Some(time),
         };
         let mut source = FileSource::new(&found.node, found.bytes);
-        match Process::spawn(&mut source, &program, death, death_bits) {
+        match Process::spawn(&mut source, &program, death, bits) {
             Err(SpawnError::Image(ImageError::NotElf)) => Err(LaunchError::NotAFile),
             result => Ok(result?),
         }

@@ -1,7 +1,7 @@
 //! The shell's state, and running the commands of a line.
 
 use crate::builtins;
-use crate::jobs::Jobs;
+use crate::jobs::{Jobs, Notice};
 use crate::programs::{Launcher, Share};
 use alloc::vec::Vec;
 use core::fmt::{Display, Write};
@@ -208,7 +208,7 @@ impl Shell {
             Err(error) => return self.complain(name, &error, error.status()),
         };
         let launch =
-            |death: &_, bits| self.launcher.start(&self.names, &program, arguments, share, death, bits);
+            |notice: Notice<'_>| self.launcher.start(&self.names, &program, arguments, share, notice);
         if background {
             return match self.jobs.start_background(name, launch) {
                 Ok(number) => {

@@ -2,6 +2,9 @@
 //! that fit the registers. The message goes straight from one thread's registers to the other's, and the processor
 //! with it: no run queue, no timer, no table is touched.
 //!
+//! Who is billed does not change: the server works for the caller, at the higher one of their priorities. A caller in the background
+//! pays nothing; its server is billed for what is left of the call as soon as anything else happens that could wake somebody.
+//!
 //! The ways of a page fault and of its answer are in [`super::fast_fault`]; [`Kernel::fast_leave`] is the way out of a call that
 //! changed nothing about who runs.
 //!
@@ -55,21 +58,29 @@ impl<M: Machine> Kernel<M> {
         let (endpoint, badge) = self.fast_endpoint(current, handle, Rights::SEND)?;
         let receivers = self.machine.object::<Endpoint>(endpoint).receivers;
         let receiver = receivers.first();
-        if receiver.is_none() || !self.fast_can_run(receiver) {
+        if receiver.is_none() {
+            return None;
+        }
+        let lent = self.machine.object::<Thread>(current).priority;
+        let priority = self.machine.object::<Thread>(receiver).own.max(lent);
+        if !self.fast_can_run(receiver, priority) {
             return None;
         }
         let mut receivers = receivers;
         receivers.pop(&mut self.machine);
-        self.machine.object::<Endpoint>(endpoint).receivers = receivers;
+        let object = self.machine.object::<Endpoint>(endpoint);
+        (object.receivers, object.server) = (receivers, receiver);
         let caller = self.name_of::<Thread>(current);
         let thread = self.machine.object::<Thread>(current);
         thread.sequence += 1;
         thread.state = ThreadState::AwaitingReply;
         thread.is_fault = false;
+        thread.callee = receiver;
         let sequence = thread.sequence;
         let thread = self.machine.object::<Thread>(receiver);
         thread.reply = ReplyName { caller, sequence };
         thread.waits_for = Link::NONE;
+        thread.priority = priority;
         self.fast_message(current, receiver, info, badge);
         self.fast_switch(receiver)
     }
@@ -77,10 +88,12 @@ impl<M: Machine> Kernel<M> {
     fn fast_reply_receive(&mut self, current: Link, handle: u64, info: MessageInfo) -> Option<Link> {
         let (endpoint, _) = self.fast_endpoint(current, handle, Rights::RECEIVE)?;
         let thread = self.machine.object::<Thread>(current);
-        let (reply, bound, filled) = (thread.reply, thread.bound, thread.window_filled);
+        let (reply, bound) = (thread.reply, thread.bound);
+        let is_plain = thread.window_filled == 0 && !thread.fallen_back;
         let caller = self.fast_caller_of(reply)?;
         let thread = self.machine.object::<Thread>(caller);
-        if filled != 0 || thread.is_fault || !self.fast_can_run(caller) {
+        let priority = thread.priority;
+        if !is_plain || thread.is_fault || !self.fast_can_run(caller, priority) {
             return None;
         }
         if !bound.is_none() && self.machine.object::<Notification>(bound.link).bits != 0 {
@@ -95,6 +108,7 @@ impl<M: Machine> Kernel<M> {
         let thread = self.machine.object::<Thread>(current);
         thread.reply = ReplyName::NONE;
         (thread.state, thread.waits_for) = (ThreadState::Receiving, endpoint);
+        (thread.serves, thread.priority) = (endpoint, thread.own);
         self.fast_message(current, caller, info, 0);
         self.fast_switch(caller)
     }
@@ -159,10 +173,9 @@ impl<M: Machine> Kernel<M> {
     /// Whether the processor may go from the current thread, which is about to wait, straight to another one: nobody
     /// better waits anywhere, and an equal that waits here will have its turn in time.
     #[inline(always)]
-    pub(super) fn fast_can_run(&mut self, other: Link) -> bool {
+    pub(super) fn fast_can_run(&mut self, other: Link, priority: u8) -> bool {
         let thread = self.machine.object::<Thread>(other);
         let is_plain = !thread.timer.is_set() && thread.window_filled == 0 && !thread.unfinished;
-        let priority = thread.priority;
         is_plain && (self.waiting.wrapping_shr(priority.into()) == 0 || self.equals_can_wait(priority))
     }
 
@@ -217,8 +230,9 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Leaves the kernel where it is plain who runs next: the thread that was woken, if the one that ran waits or is less urgent;
-    /// otherwise the one that ran. Nobody as good waits anywhere, and a processor's timer covers the next deadline. `None`: the
-    /// general code must choose.
+    /// otherwise the one that ran. Nobody as good waits anywhere, and a processor's timer covers the next deadline. Who pays for the one
+    /// that goes on is not looked at: that would have changed with the end of somebody's call, who was woken then, or with the timer.
+    /// `None`: the general code must choose.
     #[inline(always)]
     pub fn fast_leave(&mut self) -> Option<Link> {
         let processor = &self.processors[self.here % PROCESSORS_MAX];
@@ -228,7 +242,7 @@ impl<M: Machine> Kernel<M> {
         if current.is_none() || processor.yields || processor.called || has_queue {
             return None;
         }
-        if covered > self.timers.next_event() {
+        if covered > self.timers.next_event() || processor.exhausted_at < processor.armed_until {
             return None;
         }
         let thread = self.machine.object::<Thread>(current);
@@ -256,10 +270,20 @@ impl<M: Machine> Kernel<M> {
         {
             return None;
         }
+        // A server that was given the call of the thread that ran works at its cost: the bill stays.
+        let thread = self.machine.object::<Thread>(current);
+        let is_served = thread.state == ThreadState::AwaitingReply && thread.callee == woken;
+        if !is_served && !self.admit(woken) {
+            return None;
+        }
         self.processors[self.here % PROCESSORS_MAX].scheduler.handoff = Link::NONE;
         let next = self.fast_switch(woken);
         if running.is_some() {
             self.queue_up(current, true);
+        }
+        let processor = &self.processors[self.here % PROCESSORS_MAX];
+        if processor.exhausted_at < processor.armed_until {
+            self.arm_timer(Some(priority));
         }
         // Where its message cannot be delivered yet it waits again, and the general code finds out who runs.
         if unfinished && !self.finish_waiting(woken) { None } else { next }

@@ -35,11 +35,17 @@ impl<M: Machine> Kernel<M> {
         let endpoint = self.fast_live_endpoint(fault_endpoint)?;
         let mut receivers = self.machine.object::<Endpoint>(endpoint).receivers;
         let receiver = receivers.first();
-        if receiver.is_none() || !self.fast_can_run(receiver) {
+        if receiver.is_none() {
+            return None;
+        }
+        let lent = self.machine.object::<Thread>(current).priority;
+        let priority = self.machine.object::<Thread>(receiver).own.max(lent);
+        if !self.fast_can_run(receiver, priority) {
             return None;
         }
         receivers.pop(&mut self.machine);
-        self.machine.object::<Endpoint>(endpoint).receivers = receivers;
+        let object = self.machine.object::<Endpoint>(endpoint);
+        (object.receivers, object.server) = (receivers, receiver);
         let caller = self.name_of::<Thread>(current);
         let info = MessageInfo::new(0, 3, 0);
         let thread = self.machine.object::<Thread>(current);
@@ -47,9 +53,11 @@ impl<M: Machine> Kernel<M> {
         (thread.state, thread.is_fault) = (ThreadState::AwaitingReply, true);
         (thread.info, thread.badge) = (info, badge);
         (thread.fault_address, thread.fault_access) = (address, access);
+        thread.callee = receiver;
         let (sequence, rip) = (thread.sequence, thread.context.rip);
         let thread = self.machine.object::<Thread>(receiver);
         (thread.reply, thread.waits_for) = (ReplyName { caller, sequence }, Link::NONE);
+        thread.priority = priority;
         thread.context.set_words([address, access, rip, 0, 0, 0, 0, 0]);
         (thread.context.rax, thread.context.rdi) = (0, badge);
         thread.context.rsi = info.received(0, MessageFlags::FAULT).0;
@@ -59,11 +67,12 @@ impl<M: Machine> Kernel<M> {
     /// Enters the few mappings by which the current thread, a pager, resolves a fault, and resumes the thread that faulted.
     pub(super) fn fast_resolve_receive(&mut self, current: Link) -> Option<Link> {
         let thread = self.machine.object::<Thread>(current);
-        let (reply, bound, filled) = (thread.reply, thread.bound, thread.window_filled);
+        let (reply, bound) = (thread.reply, thread.bound);
+        let is_plain = thread.window_filled == 0 && !thread.fallen_back;
         let context = &thread.context;
         let (endpoint, frames, array, count) = (context.rdi, context.rsi, context.rdx, context.r10 as usize);
         let is_array = array.is_multiple_of(8) && array < USER_END - (FEW * 16) as u64;
-        if count > FEW || context.r10 != count as u64 || !is_array || filled != 0 {
+        if count > FEW || context.r10 != count as u64 || !is_array || !is_plain {
             return None;
         }
         let (endpoint, _) = self.fast_endpoint(current, endpoint, Rights::RECEIVE)?;
@@ -72,7 +81,8 @@ impl<M: Machine> Kernel<M> {
         }
         let caller = self.fast_caller_of(reply)?;
         let thread = self.machine.object::<Thread>(caller);
-        if !thread.is_fault || !self.fast_can_run(caller) {
+        let priority = thread.priority;
+        if !thread.is_fault || !self.fast_can_run(caller, priority) {
             return None;
         }
         if !bound.is_none() && self.machine.object::<Notification>(bound.link).bits != 0 {
@@ -89,6 +99,7 @@ impl<M: Machine> Kernel<M> {
         let thread = self.machine.object::<Thread>(current);
         thread.reply = ReplyName::NONE;
         (thread.state, thread.waits_for) = (ThreadState::Receiving, endpoint);
+        (thread.serves, thread.priority) = (endpoint, thread.own);
         self.machine.object::<Thread>(caller).is_fault = false;
         self.fast_switch(caller)
     }

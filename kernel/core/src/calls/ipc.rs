@@ -53,6 +53,7 @@ impl<M: Machine> Kernel<M> {
             *self.machine.object::<Endpoint>(endpoint).queue_for(is_fault) = queue;
             let thread = self.machine.object::<Thread>(sender);
             (thread.state, thread.waits_for) = (ThreadState::Sending, endpoint);
+            self.urge(sender, endpoint);
         }
     }
 
@@ -69,6 +70,7 @@ impl<M: Machine> Kernel<M> {
         let sequence = thread.sequence;
         let thread = self.machine.object::<Thread>(receiver);
         (thread.reply, thread.waits_for) = (ReplyName { caller, sequence }, Link::NONE);
+        self.borrow(sender, receiver, endpoint);
     }
 
     pub(super) fn receive(&mut self) -> Outcome {
@@ -137,7 +139,8 @@ impl<M: Machine> Kernel<M> {
             extent: 0,
         };
         self.machine.object::<Task>(task).saved_replies += 1;
-        self.machine.object::<Thread>(current).reply = ReplyName::NONE;
+        let thread = self.machine.object::<Thread>(current);
+        thread.lender = core::mem::replace(&mut thread.reply, ReplyName::NONE);
         Ok(Done::Value(0))
     }
 
@@ -191,6 +194,7 @@ impl<M: Machine> Kernel<M> {
     /// Takes the next message for the current thread, or has it wait. What waits already is taken even after the deadline.
     pub(super) fn wait_for_message(&mut self, endpoint: Link, deadline: u64) -> Outcome {
         let current = self.current();
+        self.give_back(current, endpoint);
         let bound = self.machine.object::<Thread>(current).bound;
         if let Ok(link) = self.live(bound, FrameKind::Notification) {
             let bits = core::mem::take(&mut self.machine.object::<Notification>(link).bits);
@@ -252,12 +256,16 @@ impl<M: Machine> Kernel<M> {
     /// The deadline of an object has passed.
     pub(crate) fn expired(&mut self, link: Link) {
         let kind = self.machine.frame(link.frame()).map(|entry| entry.kind());
-        if kind == Some(FrameKind::Thread) {
-            self.leave_queue(link);
-            self.fail(link, KernelError::TimedOut);
-        } else {
-            let bits = self.machine.object::<Notification>(link).timer_bits;
-            self.signal(link, bits);
+        match kind {
+            Some(FrameKind::Thread) => {
+                self.leave_queue(link);
+                self.fail(link, KernelError::TimedOut);
+            }
+            Some(FrameKind::Schedule) => self.period_over(link),
+            _ => {
+                let bits = self.machine.object::<Notification>(link).timer_bits;
+                self.signal(link, bits);
+            }
         }
     }
 }

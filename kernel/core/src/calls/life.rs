@@ -97,6 +97,7 @@ impl<M: Machine> Kernel<M> {
     fn stop_thread(&mut self, link: Link) {
         self.leave_queue(link);
         self.timers.cancel(&mut self.machine, link);
+        self.unlist(link);
         let thread = self.machine.object::<Thread>(link);
         thread.state = ThreadState::Ended;
         thread.generation = thread.generation.wrapping_add(1);

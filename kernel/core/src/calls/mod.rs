@@ -12,6 +12,7 @@ mod notifications;
 mod objects;
 mod pmap;
 mod reclaim;
+mod schedules;
 mod tasks;
 mod transfer;
 
@@ -69,6 +70,8 @@ impl<M: Machine> Kernel<M> {
             Call::TaskDeathNotice => self.task_death_notice(a[0], a[1]),
             Call::TaskStatus => self.task_status(a[0]),
             Call::TaskRun => self.task_run(a[0]),
+            Call::TaskTime => self.task_time(a[0]),
+            Call::TaskWaits => self.task_waits(a[0]),
             Call::ThreadStart => self.thread_start(arguments),
             Call::ThreadBuffer => self.thread_buffer(a[0], a[1]),
             Call::ThreadBind => self.thread_bind(a[0]),
@@ -80,6 +83,7 @@ impl<M: Machine> Kernel<M> {
             Call::ThreadCreate => self.thread_create(arguments),
             Call::CapabilityTableAdd => self.capability_table_add(a[0], a[1], a[2]),
             Call::Reclaim => self.reclaim(a[0], a[1]),
+            Call::ScheduleCreate => self.schedule_create(arguments),
             Call::PmapStock => self.pmap_stock(arguments),
             Call::PmapEnter => self.pmap_enter(arguments),
             Call::PmapRemove => self.pmap_remove(arguments),
@@ -96,6 +100,8 @@ impl<M: Machine> Kernel<M> {
             Call::InterruptBind => self.interrupt_bind(a[0], a[1]),
             Call::InterruptAcknowledge => self.interrupt_acknowledge(a[0]),
             Call::LogWrite => self.log_write(a[0], a[1], a[2]),
+            Call::ScheduleSplit => self.schedule_split(arguments),
+            Call::ScheduleRead => self.schedule_read(a[0], a[1]),
             Call::ProcessorCount => self.processor_count_call(a[0], a[1], a[2]),
         }
     }

@@ -5,7 +5,7 @@ use crate::frame_table::FrameKind;
 use crate::kernel::{Done, Kernel, Outcome};
 use crate::machine::Machine;
 use crate::name::{Link, ObjectName};
-use crate::objects::{Capability, Endpoint, Notification, Object, Task, Thread, ThreadState};
+use crate::objects::{Capability, Endpoint, Notification, Object, Schedule, Task, Thread, ThreadState};
 use kernel_abi::capability::{CAPABILITIES_PER_FRAME, Kind};
 use kernel_abi::object::THREADS_PER_TASK;
 use kernel_abi::{FRAME_BYTES, KernelError, Rights};
@@ -66,6 +66,15 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn notification_create(&mut self, arguments: Arguments) -> Outcome {
         let place = self.new_place::<Notification>(arguments, |notification| !notification.live)?;
         self.place::<Notification>(&place, Kind::Notification, |notification| notification.live = true);
+        Ok(Done::Value(0))
+    }
+
+    pub(super) fn schedule_create(&mut self, arguments: Arguments) -> Outcome {
+        let place =
+            self.new_place::<Schedule>(arguments, |schedule| !schedule.live && schedule.dry.is_none())?;
+        self.place::<Schedule>(&place, Kind::Schedule, |schedule| {
+            *schedule = Schedule { generation: schedule.generation, live: true, ..Schedule::EMPTY };
+        });
         Ok(Done::Value(0))
     }
 

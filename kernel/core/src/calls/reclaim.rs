@@ -4,7 +4,7 @@ use crate::frame_table::FrameKind;
 use crate::kernel::{Done, Kernel, Outcome, Stop};
 use crate::machine::Machine;
 use crate::name::{Link, ObjectName};
-use crate::objects::{Capability, Endpoint, Notification, Object, Task, Thread, ThreadState};
+use crate::objects::{Capability, Endpoint, Notification, Object, Schedule, Task, Thread, ThreadState};
 use kernel_abi::KernelError;
 use kernel_abi::Rights;
 use kernel_abi::capability::Kind;
@@ -30,6 +30,7 @@ impl<M: Machine> Kernel<M> {
             Some(FrameKind::Notification) => {
                 self.reclaim_slots::<Notification>(frame, Self::cut_notification)?
             }
+            Some(FrameKind::Schedule) => self.reclaim_slots::<Schedule>(frame, Self::cut_schedule)?,
             Some(FrameKind::CapabilityTable) => self.cut_table(frame)?,
             Some(FrameKind::PageTable) => return Err(KernelError::Busy.into()),
             _ => return Err(KernelError::WrongFrame.into()),
@@ -49,7 +50,7 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
-    fn look(&mut self) -> Result<(), Stop> {
+    pub(super) fn look(&mut self) -> Result<(), Stop> {
         if self.machine.interrupt_pending() {
             return Err(KernelError::Preempted.into());
         }

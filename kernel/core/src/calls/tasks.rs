@@ -4,13 +4,14 @@ use super::Arguments;
 use crate::frame_table::FrameKind;
 use crate::kernel::{Done, Kernel, Outcome};
 use crate::machine::Machine;
-use crate::name::Link;
-use crate::objects::{Task, Thread, ThreadState};
+use crate::name::{Link, ObjectName};
+use crate::objects::{Schedule, Task, Thread, ThreadState};
 use crate::processor::ProcessorSet;
 use kernel_abi::capability::Kind;
 use kernel_abi::message::MESSAGE_BUFFER_BYTES;
-use kernel_abi::task::TaskStatus;
-use kernel_abi::{FRAME_BYTES, KernelError, Rights, USER_END};
+use kernel_abi::schedule::{NO_SCHEDULE, PRIORITY_BACKGROUND};
+use kernel_abi::task::{THREADS_LOOKED_AT, TaskStatus};
+use kernel_abi::{FRAME_BYTES, Handle, KernelError, Rights, USER_END};
 
 /// Interrupts on, the bit that always reads 1 (Intel SDM vol. 1, 3.4.3).
 const USER_RFLAGS: u64 = 0x202;
@@ -76,13 +77,37 @@ impl<M: Machine> Kernel<M> {
         Ok(Done::Value(if is_active { self.switches } else { self.machine.object::<Task>(task).last_run }))
     }
 
+    pub(super) fn task_time(&mut self, task: u64) -> Outcome {
+        let task = self.task(task, Rights::INSPECT)?;
+        let name = self.name_of::<Task>(task);
+        let running = self.running_for(|bill| bill.task == name);
+        Ok(Done::Value(self.machine.object::<Task>(task).used + running))
+    }
+
+    pub(super) fn task_waits(&mut self, task: u64) -> Outcome {
+        let task = self.task(task, Rights::INSPECT)?;
+        let (mut share, mut next) = (0, self.machine.object::<Task>(task).threads);
+        for _ in 0..THREADS_LOOKED_AT {
+            if next.is_none() {
+                break;
+            }
+            let Thread { queued, schedule, task_next, .. } = *self.machine.object::<Thread>(next);
+            if queued && let Ok(place) = self.live(schedule, FrameKind::Schedule) {
+                let schedule = self.machine.object::<Schedule>(place);
+                share = share.max(schedule.share - schedule.given);
+            }
+            next = task_next;
+        }
+        Ok(Done::Value(share))
+    }
+
     pub(super) fn thread_start(&mut self, arguments: Arguments) -> Outcome {
-        let Arguments([thread, instruction, stack, first, second, priority, ..]) = arguments;
+        let Arguments([thread, instruction, stack, first, second, priority, schedule, ..]) = arguments;
         let capability = self.capability_for(thread, Kind::Thread, Rights::CONFIGURE)?;
         let link = self.live(capability.name, FrameKind::Thread)?;
-        let own = self.machine.object::<Thread>(self.current()).priority;
         let priority = u8::try_from(priority).map_err(|_| KernelError::InvalidArgument)?;
-        if priority > own {
+        let (schedule, priority_max) = self.schedule_to_start_on(schedule)?;
+        if priority > priority_max {
             return Err(KernelError::PriorityTooHigh.into());
         }
         if instruction >= USER_END || stack > USER_END {
@@ -91,14 +116,29 @@ impl<M: Machine> Kernel<M> {
         if self.machine.object::<Thread>(link).state != ThreadState::Created {
             return Err(KernelError::WrongState.into());
         }
+        self.machine.object::<Thread>(link).schedule = schedule;
         self.start(link, priority, [instruction, stack, first, second]);
         Ok(Done::Value(0))
+    }
+
+    /// The schedule that an argument names for a new thread, and the highest priority on it.
+    fn schedule_to_start_on(&mut self, argument: u64) -> Result<(ObjectName, u8), KernelError> {
+        if argument == NO_SCHEDULE {
+            return Ok((ObjectName::NONE, PRIORITY_BACKGROUND));
+        }
+        if argument == u64::from(Handle::NULL.0) {
+            let Thread { schedule, base, .. } = *self.machine.object::<Thread>(self.current());
+            return Ok((schedule, base));
+        }
+        let capability = self.capability_for(argument, Kind::Schedule, Rights::CONFIGURE)?;
+        let link = self.live(capability.name, FrameKind::Schedule)?;
+        Ok((capability.name, self.machine.object::<Schedule>(link).priority))
     }
 
     /// Starts a thread that was created.
     pub fn start(&mut self, link: Link, priority: u8, [instruction, stack, first, second]: [u64; 4]) {
         let thread = self.machine.object::<Thread>(link);
-        thread.priority = priority;
+        (thread.priority, thread.base, thread.own) = (priority, priority, priority);
         let context = &mut thread.context;
         (context.rip, context.rsp) = (instruction, stack);
         (context.rdi, context.rsi, context.rflags) = (first, second, USER_RFLAGS);

@@ -1,9 +1,10 @@
 //! What must hold between two kernel entries, checked by walking everything. For tests: slow, and it panics.
 //!
 //! [`frames`] is about memory: page tables, capability tables, counts. [`threads`] is about who waits where: queues,
-//! deadlines, tasks' lists of threads.
+//! deadlines, tasks' lists of threads. [`schedules`] is about shares, budgets and who waits for them.
 
 mod frames;
+mod schedules;
 mod threads;
 
 use crate::frame_table::FrameKind;
@@ -23,6 +24,7 @@ impl Kernel<HostMachine> {
         self.machine.check_translations();
         self.check_frames();
         self.check_threads();
+        self.check_schedules();
     }
 
     /// Objects of a kind in all frames, empty slots too, with their places.

@@ -4,7 +4,7 @@ use crate::host::HostMachine;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::name::{Link, ObjectName};
-use crate::objects::{Endpoint, Notification, Task, Thread, ThreadState};
+use crate::objects::{Endpoint, Notification, Schedule, Task, Thread, ThreadState};
 use crate::queue::Queue;
 use crate::timer::{LEVELS, SLOTS};
 use std::collections::BTreeSet;
@@ -240,6 +240,8 @@ impl Kernel<HostMachine> {
         let mut set: BTreeSet<Link> = threads.map(|(link, _)| link).collect();
         let notifications = self.all::<Notification>().into_iter().filter(|(_, entry)| entry.timer.is_set());
         set.extend(notifications.map(|(link, _)| link));
+        let schedules = self.all::<Schedule>().into_iter().filter(|(_, entry)| entry.timer.is_set());
+        set.extend(schedules.map(|(link, _)| link));
         assert_eq!(listed, set, "deadlines");
         let earliest =
             set.iter().map(|&link| crate::timer::node(&mut self.machine, link).deadline_tick).min();

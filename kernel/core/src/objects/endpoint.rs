@@ -2,6 +2,7 @@
 
 use super::Object;
 use crate::frame_table::FrameKind;
+use crate::name::Link;
 use crate::queue::Queue;
 use kernel_abi::object::ENDPOINTS_PER_FRAME;
 
@@ -22,6 +23,8 @@ pub struct Endpoint {
     pub faulters: Queue,
     /// Threads in state `Receiving`.
     pub receivers: Queue,
+    /// The thread that received from here last, if it still serves what it received.
+    pub server: Link,
     /// Faults received one after the other while calls waited.
     faults_in_turn: u64,
     reserved: [u64; 2],
@@ -65,6 +68,7 @@ impl Object for Endpoint {
         senders: Queue::EMPTY,
         faulters: Queue::EMPTY,
         receivers: Queue::EMPTY,
+        server: Link::NONE,
         faults_in_turn: 0,
         reserved: [0; 2],
     };

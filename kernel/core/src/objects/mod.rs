@@ -3,12 +3,14 @@
 mod capability;
 mod endpoint;
 mod notification;
+mod schedule;
 mod task;
 mod thread;
 
 pub use capability::Capability;
 pub use endpoint::{Endpoint, FAULTS_PER_CALL};
 pub use notification::Notification;
+pub use schedule::{Schedule, UNLIMITED};
 pub use task::Task;
 pub use thread::{Context, ReplyName, Thread, ThreadState};
 
@@ -33,4 +35,4 @@ macro_rules! fits_its_frame {
     )* };
 }
 
-fits_its_frame!(Capability, Endpoint, Notification, Task, Thread);
+fits_its_frame!(Capability, Endpoint, Notification, Schedule, Task, Thread);

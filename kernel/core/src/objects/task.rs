@@ -39,6 +39,8 @@ pub struct Task {
     pub death_notice: ObjectName,
     /// Bits they get.
     pub death_bits: u64,
+    /// Nanoseconds that it has used, with what servers used to answer its calls.
+    pub used: u64,
     /// What people call it, filled with zeros; the kernel only repeats it.
     pub name: [u8; 16],
     /// Frames of its capability table; 0 where there is none.
@@ -63,6 +65,7 @@ impl Object for Task {
         fault_badge: 0,
         death_notice: ObjectName::NONE,
         death_bits: 0,
+        used: 0,
         name: [0; 16],
         table: [0; CAPABILITY_FRAMES_PER_TASK as usize],
     };

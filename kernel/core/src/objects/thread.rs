@@ -104,8 +104,16 @@ pub struct Thread {
     pub generation: u32,
     /// What it is doing.
     pub state: ThreadState,
-    /// Its priority.
+    /// The priority at which it runs or waits to run now: the highest of its own and those lent to it.
     pub priority: u8,
+    /// The priority that it was started with, to be had while its schedule has time.
+    pub base: u8,
+    /// Its own priority: that, or the background's while it is throttled.
+    pub own: u8,
+    /// It is listed with its schedule, to be told when that has time again.
+    pub throttled: bool,
+    /// Another schedule pays for it than the one at the start of its chain of calls, so its reply changes the bill.
+    pub fallen_back: bool,
     /// The message that it sends is a page fault. If it is ready all the same, its pager is gone and it ends.
     pub is_fault: bool,
     /// It stands in the run queue of its home.
@@ -142,6 +150,20 @@ pub struct Thread {
     pub sequence: u64,
     /// Whom it has to answer.
     pub reply: ReplyName,
+    /// Whose call it works on, where it saved the reply.
+    pub lender: ReplyName,
+    /// The best of those who wait for it at its endpoint, and which of their calls waits.
+    pub helper: ReplyName,
+    /// Its schedule; none: it runs on what its callers lend.
+    pub schedule: ObjectName,
+    /// Next thread that waits for the schedule's next period.
+    pub dry_next: Link,
+    /// Previous thread that waits for it.
+    pub dry_previous: Link,
+    /// The endpoint from which it received last.
+    pub serves: Link,
+    /// The thread that received its last call.
+    pub callee: Link,
     /// Notification that its receives answer for too.
     pub bound: ObjectName,
     /// Its deadline.
@@ -189,6 +211,10 @@ impl Object for Thread {
         generation: 0,
         state: ThreadState::Empty,
         priority: 0,
+        base: 0,
+        own: 0,
+        throttled: false,
+        fallen_back: false,
         is_fault: false,
         queued: false,
         home: 0,
@@ -207,6 +233,13 @@ impl Object for Thread {
         badge: 0,
         sequence: 0,
         reply: ReplyName::NONE,
+        lender: ReplyName::NONE,
+        helper: ReplyName::NONE,
+        schedule: ObjectName::NONE,
+        dry_next: Link::NONE,
+        dry_previous: Link::NONE,
+        serves: Link::NONE,
+        callee: Link::NONE,
         bound: ObjectName::NONE,
         timer: TimerNode::IDLE,
         buffer: 0,

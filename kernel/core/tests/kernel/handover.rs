@@ -7,7 +7,6 @@ use kernel_abi::boot;
 use kernel_abi::fault::RESUME;
 use kernel_abi::message::MessageFlags;
 use kernel_abi::{MessageInfo, Rights, SystemCall};
-use kernel_core::Link;
 use kernel_core::objects::ThreadState;
 
 #[test]
@@ -98,18 +97,19 @@ fn a_receive_after_a_reply_takes_the_caller_that_waits() {
 }
 
 #[test]
-fn a_call_to_a_lower_server_lets_a_better_thread_run_first() {
+fn a_call_to_a_lower_server_is_served_at_the_priority_of_the_caller() {
     let mut pair = Pair::new();
     let task = pair.client_task;
     pair.run(pair.client);
     let (_, caller) = pair.system.spawn(task, 20);
     let (_, between) = pair.system.spawn(task, 10);
     assert_eq!(pair.system.current(), caller);
-    assert_eq!(pair.system.issue(SystemCall::Call, &[ENDPOINT, info(0, 0)]), Some(between));
-    assert_eq!(pair.system.state(pair.server), ThreadState::Ready);
+    assert_eq!(pair.system.issue(SystemCall::Call, &[ENDPOINT, info(0, 0)]), Some(pair.server));
+    assert_eq!(pair.system.thread(pair.server).priority, 20);
+    assert_eq!(pair.system.issue(SystemCall::ReplyReceive, &[ENDPOINT, info(0, 0)]), Some(caller));
+    assert_eq!(pair.system.thread(pair.server).priority, 6, "what was lent has returned");
     pair.system.issue(SystemCall::ThreadExit, &[0]);
-    assert_eq!(pair.system.current(), pair.server);
-    assert_ne!(pair.system.current(), Link::NONE);
+    assert_eq!(pair.system.current(), between);
 }
 
 #[test]

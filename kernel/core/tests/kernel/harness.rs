@@ -29,6 +29,8 @@ pub const ARRAY: u64 = MEMORY + 8 * FRAME_BYTES;
 pub const CODE: u64 = 0x1000;
 /// The line that wakes the boss.
 pub const WAKE_LINE: u32 = 3;
+/// The frame of the root schedule.
+pub const SCHEDULE_FRAME: u32 = 15;
 /// First frame that tests use as they like.
 pub const FREE_FRAME: u32 = 1024;
 
@@ -61,7 +63,15 @@ impl System {
         for number in 1..processors {
             assert_eq!(kernel.add_processor(), Some(number));
         }
-        let frames = FirstFrames { task: 1, thread: 2, endpoint: 3, notification: 4, table: 5, root: 6 };
+        let frames = FirstFrames {
+            task: 1,
+            thread: 2,
+            endpoint: 3,
+            notification: 4,
+            table: 5,
+            root: 6,
+            schedule: SCHEDULE_FRAME,
+        };
         let (task, boss) = kernel.create_first_task(frames);
         for frame in 7..15 {
             kernel.stock_first_task(task, frame);

@@ -21,6 +21,7 @@ mod preemption;
 mod processors;
 mod ranges;
 mod reclaim;
+mod schedules;
 mod scheduling;
 mod superpages;
 mod tables;

@@ -93,13 +93,12 @@ fn a_slice_that_ends_while_a_better_thread_runs_has_ended() {
 #[test]
 fn a_server_that_a_call_hands_over_to_shares_with_its_equals() {
     let mut pair = Pair::new();
-    // As good as the server, but not as the client: no slice runs yet.
     let task = pair.client_task;
     pair.run(pair.other_client);
     pair.system.issue(SystemCall::ThreadExit, &[0]);
     pair.system.pass(2 * SLICE);
     let (_, better) = pair.system.spawn(task, 20);
-    let (_, rival) = pair.system.spawn(task, 6);
+    let (_, rival) = pair.system.spawn(task, 20);
     assert_eq!(pair.system.current(), better);
     assert_eq!(pair.system.issue(SystemCall::Call, &[ENDPOINT, info(0, 0)]), Some(pair.server));
     assert_eq!(pair.system.pass(SLICE), Some(rival));

@@ -7,7 +7,8 @@ use crate::{Capability, Handle};
 use containers_api::Name;
 use containers_api::contract::{
     CallStat, CallStatus, ContractDestroy, ContractStat, ContractStatus, EndpointCreate, Examine, Examined,
-    Extend, HandDown, Merge, NotificationCreate, Renew, Renewed, SpaceCreate, Split, TakeBack,
+    Extend, HandDown, Merge, NotificationCreate, Renew, Renewed, ScheduleCreate, SpaceCreate, Split,
+    TakeBack,
 };
 
 /// A contract that this task split off: destroyed, with everything held under it, when dropped.
@@ -99,6 +100,11 @@ impl OwnContract {
         contract_status(self.handle())
     }
 
+    /// Makes a schedule, without processor time as yet; it ends with the contract.
+    pub fn create_schedule(&self) -> Result<Capability> {
+        call_for_capability(self.handle(), &ScheduleCreate {}, &[], NEVER).map(|(_, capability)| capability)
+    }
+
     /// Makes a task with an address space.
     pub fn create_space(&self, name: &str) -> Result<NewSpace> {
         let request = SpaceCreate { name: Name::truncated(name) };
@@ -139,6 +145,11 @@ pub fn examine(capability: Handle) -> Result<Examined> {
 /// An endpoint with all rights, paid for by the task's own contract.
 pub fn create_endpoint() -> Result<Capability> {
     call_for_capability(CONTRACT, &EndpointCreate {}, &[], NEVER).map(|(_, capability)| capability)
+}
+
+/// A schedule with all rights, without processor time as yet, paid for by the task's own contract; it ends with that.
+pub fn create_schedule() -> Result<Capability> {
+    call_for_capability(CONTRACT, &ScheduleCreate {}, &[], NEVER).map(|(_, capability)| capability)
 }
 
 /// A notification with all rights, paid for by the task's own contract.

@@ -9,7 +9,7 @@ mod space;
 
 pub use contract::{
     Allowance, NewSpace, OwnContract, Terms, call_status, contract_status, create_endpoint,
-    create_notification, examine, renew,
+    create_notification, create_schedule, examine, renew,
 };
 pub use page_states::{PageState, PageStates};
 pub use space::{Space, create_thread_in, map_into};

@@ -21,7 +21,7 @@ use crate::layout::*;
 use crate::memory::Mapping;
 use crate::notification::Notification;
 use crate::startup::{StartupFrom, TooLong};
-use crate::syscall::{self, ThreadState};
+use crate::syscall::{self, ThreadState, TimeShare};
 use crate::{Capability, Handle, KernelError, Rights};
 use alloc::vec::Vec;
 use containers_api::MemoryError;
@@ -58,8 +58,10 @@ pub struct Program<'a> {
     pub directory: &'a [u8],
     /// What it may hold.
     pub allowance: Allowance,
-    /// At most the parent's own.
+    /// At most its schedule's.
     pub priority: u8,
+    /// The part of the parent's schedule that is split off for it, in thousandths; none: it shares the parent's.
+    pub time: Option<u64>,
 }
 
 /// Why a program was not started.
@@ -139,10 +141,14 @@ impl Process {
         for segment in &image.segments {
             load(source, segment, &contract, &space)?;
         }
+        let schedule =
+            program.time.map(|part| split_schedule(&contract, part, program.priority)).transpose()?;
+        let schedule = schedule.as_ref().map(Capability::handle);
+        install_schedule(task.handle(), schedule.unwrap_or(SCHEDULE))?;
         let bytes = set_up(program, &contract, &space, task.handle(), thread.handle())?;
         let signaller = death.signaller(death_bits)?;
         syscall::task_death_notice(task.handle(), signaller.handle())?;
-        start(&image, thread.handle(), bytes, program.priority)?;
+        start(&image, thread.handle(), bytes, program.priority, schedule)?;
         Ok(Process { task, contract })
     }
 
@@ -165,6 +171,19 @@ impl Process {
     pub fn contract(&self) -> &OwnContract {
         &self.contract
     }
+}
+
+/// A part of the parent's schedule, in an object that the child's contract pays for: it ends with that.
+fn split_schedule(contract: &OwnContract, thousandths: u64, priority: u8) -> Result<Capability, SpawnError> {
+    let schedule = contract.create_schedule()?;
+    let share = TimeShare::part_of(SCHEDULE, thousandths, priority)?;
+    syscall::schedule_split(SCHEDULE, schedule.handle(), &share)?;
+    Ok(schedule)
+}
+
+fn install_schedule(task: Handle, schedule: Handle) -> Result<(), KernelError> {
+    let rights = Rights::CONFIGURE | Rights::INSPECT | Rights::TRANSFER;
+    syscall::task_install(task, schedule, SCHEDULE, rights)
 }
 
 /// Makes a container with a segment's contents and maps it.
@@ -253,12 +272,19 @@ fn install_named<'a>(program: &Program<'a>, task: Handle) -> Result<(Entries<'a>
     Ok((capabilities, mounts))
 }
 
-fn start(image: &Image, thread: Handle, startup_bytes: u64, priority: u8) -> Result<(), KernelError> {
+fn start(
+    image: &Image,
+    thread: Handle,
+    startup_bytes: u64,
+    priority: u8,
+    schedule: Option<Handle>,
+) -> Result<(), KernelError> {
     let state = ThreadState {
         instruction_pointer: image.entry,
         stack_pointer: FIRST_STACK_END,
         arguments: [STARTUP_BLOCK, startup_bytes],
         priority,
+        schedule,
     };
     syscall::thread_start(thread, &state)
 }

@@ -2,6 +2,7 @@
 
 use super::handle;
 use super::raw::{message, plain, status};
+use kernel_abi::schedule::{Figure, WHOLE};
 use kernel_abi::task::TaskStatus;
 use kernel_abi::{Handle, KernelError, Rights, SystemCall};
 
@@ -14,8 +15,10 @@ pub struct ThreadState {
     pub stack_pointer: u64,
     /// `rdi` and `rsi`.
     pub arguments: [u64; 2],
-    /// At most the caller's own.
+    /// At most the schedule's; where none is named, at most the caller's own.
     pub priority: u8,
+    /// What pays for it; none: the caller's own schedule.
+    pub schedule: Option<Handle>,
 }
 
 /// Puts a copy of a capability into another task's table.
@@ -51,18 +54,69 @@ pub fn task_run(task: Handle) -> Result<u64, KernelError> {
     plain(SystemCall::TaskRun, [handle(task), 0, 0, 0, 0, 0])
 }
 
+/// Processor time that a task has used, in nanoseconds, with what servers used to answer its calls.
+pub fn task_time(task: Handle) -> Result<u64, KernelError> {
+    plain(SystemCall::TaskTime, [handle(task), 0, 0, 0, 0, 0])
+}
+
+/// Whether a task is kept waiting for a processor: 0, or the largest share of a schedule on which one of its threads waits.
+pub fn task_waits(task: Handle) -> Result<u64, KernelError> {
+    plain(SystemCall::TaskWaits, [handle(task), 0, 0, 0, 0, 0])
+}
+
+/// Makes a schedule in a slot of a kernel frame.
+pub fn schedule_create(
+    frames: Handle,
+    frame: u32,
+    slot: u32,
+    destination: Handle,
+) -> Result<(), KernelError> {
+    let arguments = [handle(frames), u64::from(frame), u64::from(slot), handle(destination), 0, 0];
+    plain(SystemCall::ScheduleCreate, arguments).map(drop)
+}
+
+/// Gives a schedule a share of another one's time, or changes the share that it has of it; a budget of 0 gives it back.
+pub fn schedule_split(parent: Handle, child: Handle, share: &TimeShare) -> Result<(), KernelError> {
+    let &TimeShare { priority, budget_ns, period_ns } = share;
+    let arguments = [handle(parent), handle(child), priority.into(), budget_ns, period_ns, 0];
+    plain(SystemCall::ScheduleSplit, arguments).map(drop)
+}
+
+/// Reads a number of a schedule.
+pub fn schedule_read(schedule: Handle, figure: Figure) -> Result<u64, KernelError> {
+    plain(SystemCall::ScheduleRead, [handle(schedule), figure as u64, 0, 0, 0, 0])
+}
+
+/// A part of the processors' time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TimeShare {
+    /// Highest priority at which it may be used.
+    pub priority: u8,
+    /// Nanoseconds in each period.
+    pub budget_ns: u64,
+    /// The period in nanoseconds.
+    pub period_ns: u64,
+}
+
+impl TimeShare {
+    /// So many thousandths of all that a schedule has, with what it gave away, in periods of [`TimeShare::PERIOD_NS`].
+    pub fn part_of(schedule: Handle, thousandths: u64, priority: u8) -> Result<TimeShare, KernelError> {
+        let whole = schedule_read(schedule, Figure::Share)?;
+        let budget_ns = whole * Self::PERIOD_NS / WHOLE * thousandths / 1000;
+        Ok(TimeShare { priority, budget_ns, period_ns: Self::PERIOD_NS })
+    }
+
+    /// The system's usual period: nobody with a budget waits longer for it.
+    pub const PERIOD_NS: u64 = 10_000_000;
+}
+
 /// Sets where a thread starts and starts it.
 pub fn thread_start(thread: Handle, state: &ThreadState) -> Result<(), KernelError> {
     let [first, second] = state.arguments;
-    let arguments = [
-        handle(thread),
-        state.instruction_pointer,
-        state.stack_pointer,
-        first,
-        second,
-        u64::from(state.priority),
-    ];
-    plain(SystemCall::ThreadStart, arguments).map(drop)
+    let schedule = handle(state.schedule.unwrap_or(Handle::NULL));
+    let words = [state.stack_pointer, first, second, state.priority.into(), schedule, 0, 0, 0];
+    let returned = message(SystemCall::ThreadStart, handle(thread), state.instruction_pointer, words, 0);
+    status(returned.status)
 }
 
 /// Sets the calling thread's message buffer and receive window.

@@ -57,6 +57,10 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 self.make_shared(this, Shared::Notification, NewObject::Notification, scratch)?;
                 handing(&Empty, Handed::Handle(scratch))
             }
+            Request::ScheduleCreate(_) => {
+                self.make_shared(this, Shared::Schedule, NewObject::Schedule, scratch)?;
+                handing(&Empty, Handed::Handle(scratch))
+            }
             Request::HandDown(asked) => {
                 let child = self.child_sent(&incoming)?;
                 self.hand_down(this, child, asked.guaranteed, asked.pin_limit)?;

@@ -17,6 +17,7 @@ use containers_api::control::{
 use containers_core::layout::container;
 use containers_core::list::List;
 use containers_core::record::{Container, Contract, Field, Name, Record, Records, Space};
+use kernel_abi::Handle;
 use kernel_protocol::Empty;
 
 impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
@@ -112,6 +113,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             calls: counters.calls,
             met: counters.calls_met,
             missed: counters.calls_missed,
+            excused: counters.calls_excused,
             seized: counters.seized,
             discarded: counters.discarded,
             locks_broken: counters.locks_broken,
@@ -224,9 +226,10 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         })
     }
 
-    fn list_space(&self, cursor: u64) -> Result<SpaceEntry, MemoryError> {
+    fn list_space(&mut self, cursor: u64) -> Result<SpaceEntry, MemoryError> {
         let (this, next): (Name<Space>, u64) = self.at_cursor(&SPACES, space::CONTRACT, cursor)?;
         let payer = self.get(this, space::CONTRACT);
+        let used_ns = self.pmap.time_used(Handle(self.get(this, space::TASK)));
         Ok(SpaceEntry {
             next,
             number: self.get(this, space::NUMBER),
@@ -237,6 +240,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             pages: self.get(this, space::MAPPED_PAGES),
             tables: self.get(this, space::TABLE_COUNT),
             faults: self.get(this, space::FAULTS),
+            used_ns,
         })
     }
 }

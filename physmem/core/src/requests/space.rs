@@ -60,7 +60,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 return answered(&api::TablesReturned { tables: self.return_tables(this) });
             }
             Request::UseQuery(asked) => return answered(&self.page_use(this, &asked)?),
-            Request::RunQuery(_) => return answered(&self.last_active(this)),
+            Request::RunQuery(_) => return answered(&self.runs_of(this)),
             Request::TableGrow(_) => return answered(&self.grow_table(this)?),
             Request::MapClock(asked) => {
                 let clock = self.clock_frame.ok_or(MemoryError::Internal)?;

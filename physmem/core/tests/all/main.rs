@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod basics;
+mod conduct;
 mod corners;
 mod isolation;
 mod ladder;

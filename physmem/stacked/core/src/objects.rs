@@ -1,13 +1,15 @@
 //! Kernel objects and page tables of children, made by the parent.
 //!
-//! A frame is given up for each frame of kernel objects that the logic counts. Endpoints and notifications end with
+//! A frame is given up for each frame of kernel objects that the logic counts. Endpoints, notifications and schedules end with
 //! their contract alone, so each frame of them has a contract of its own at the parent, which holds one frame.
 //! Everything of a task goes with its address space.
 
 use crate::parent::Parent;
 use crate::pmap::{ParentPmap, TaskNote};
 use containers_api::container::{Allocate, Deallocate};
-use containers_api::contract::{ContractDestroy, EndpointCreate, NotificationCreate, SpaceCreateFor, Split};
+use containers_api::contract::{
+    ContractDestroy, EndpointCreate, NotificationCreate, ScheduleCreate, SpaceCreateFor, Split,
+};
 use containers_api::space::{SpaceDestroy, Stock, TableGrow, ThreadCreate, ThreadReuse, Unstock};
 use containers_api::{MemoryError, Name};
 use kernel_abi::{Handle, KernelError};
@@ -54,7 +56,7 @@ impl<C: Parent> ParentPmap<'_, C> {
     ) -> Result<(), KernelError> {
         let is_fresh = self.give_up(frame);
         let result = match object {
-            NewObject::Endpoint | NewObject::Notification => {
+            NewObject::Endpoint | NewObject::Notification | NewObject::Schedule => {
                 self.create_in_contract(object, frame, destination)
             }
             NewObject::Thread { task } => self.create_thread(task, is_fresh, slot, destination),
@@ -88,6 +90,7 @@ impl<C: Parent> ParentPmap<'_, C> {
         let contract = Handle(self.frames[frame as usize].contract);
         let made = match object {
             NewObject::Endpoint => self.parent.ask_for(contract, &EndpointCreate {}, &[], &[destination]),
+            NewObject::Schedule => self.parent.ask_for(contract, &ScheduleCreate {}, &[], &[destination]),
             _ => self.parent.ask_for(contract, &NotificationCreate {}, &[], &[destination]),
         };
         made.map(drop).map_err(|refused| kernel_error(refused.error))

@@ -10,7 +10,7 @@ use crate::parent::{Parent, Refused};
 use containers_api::MemoryError;
 use containers_api::container::{Allocate, Copy, Deallocate};
 use containers_api::space::{
-    ENTER_PAGES_MAX, Enter, MapClock, MapDevice, MapProtection, Protect, RunQuery, SpaceDestroy,
+    ENTER_PAGES_MAX, Enter, MapClock, MapDevice, MapProtection, Protect, RunQuery, Runs, SpaceDestroy,
     USE_PAGES_MAX, Unmap, UseClear, UseQuery,
 };
 use kernel_abi::pmap::{FrameRange, FrameSpan, Mapping, PageRange, Protection};
@@ -341,11 +341,15 @@ impl<C: Parent> Pmap for ParentPmap<'_, C> {
     }
 
     fn last_run(&mut self, task: Handle) -> u64 {
-        if self.has_ended(task) {
-            return 0;
-        }
-        let space = self.space(task);
-        self.parent.ask(space, &RunQuery {}, &[]).map_or(0, |found| found.number)
+        self.runs(task).map_or(0, |runs| runs.last)
+    }
+
+    fn time_used(&mut self, task: Handle) -> u64 {
+        self.runs(task).map_or(0, |runs| runs.used_ns)
+    }
+
+    fn share_waiting(&mut self, task: Handle) -> u64 {
+        self.runs(task).map_or(0, |runs| runs.share_waiting)
     }
 
     fn keep_notification(&mut self, sent: Handle, kept: Handle) -> Result<(), KernelError> {
@@ -362,5 +366,16 @@ impl<C: Parent> Pmap for ParentPmap<'_, C> {
 
     fn answer(&mut self, reply: Handle, label: u32, words: &[u64]) {
         self.parent.answer(reply, label, words);
+    }
+}
+
+impl<C: Parent> ParentPmap<'_, C> {
+    /// When a task ran, unless it has ended.
+    fn runs(&mut self, task: Handle) -> Option<Runs> {
+        if self.has_ended(task) {
+            return None;
+        }
+        let space = self.space(task);
+        self.parent.ask(space, &RunQuery {}, &[]).ok()
     }
 }

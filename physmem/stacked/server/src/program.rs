@@ -72,6 +72,7 @@ pub fn start(serving: &Serving, physmem: &mut Logic, startup: &Startup<'_>) -> R
         stack_pointer: FIRST_STACK_END,
         arguments: [STARTUP_BLOCK, bytes],
         priority: startup.priority,
+        schedule: None,
     };
     syscall::thread_start(thread, &state)?;
     // The thread's capability was the program's to have.

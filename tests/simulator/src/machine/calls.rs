@@ -291,6 +291,15 @@ impl Pmap for Kernel<'_> {
         self.task_mut(task).map_or(0, |task| task.last_run)
     }
 
+    fn time_used(&mut self, _task: Handle) -> u64 {
+        // Nothing in the simulation takes processor time.
+        0
+    }
+
+    fn share_waiting(&mut self, _task: Handle) -> u64 {
+        0
+    }
+
     fn keep_notification(&mut self, sent: Handle, kept: Handle) -> Result<(), KernelError> {
         if sent != NOTIFICATION {
             return Err(KernelError::WrongKind);

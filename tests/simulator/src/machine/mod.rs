@@ -264,6 +264,7 @@ impl<'a> Kernel<'a> {
             NewObject::Notification => 1,
             NewObject::Task { .. } => 2,
             NewObject::Thread { .. } => 3,
+            NewObject::Schedule => 4,
         }
     }
 }

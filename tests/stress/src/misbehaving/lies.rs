@@ -2,14 +2,15 @@
 //!
 //! Law 7: it is lent a range for a time and does with it whatever a server must not: fills beyond what was lent, into other
 //! containers, claims to have filled more than there is, fills nothing, goes on writing after unlock, after expiry and after
-//! the grant was revoked, keeps the capability, locks again and again, answers late or never, or dies with the lock in its
-//! hands. Each step beyond what was lent must be refused; the client checks that its memory is its own afterwards.
+//! the grant was revoked, keeps the capability, locks again and again, answers late or never, burns the time that is lent with the
+//! call and goes on when the call is over, or dies with the lock in its hands. Each step beyond what was lent must be refused; the client checks that its memory is its own afterwards.
 
 use super::{Attacker, unable};
 use crate::page::Page;
 use crate::rest::Rest;
 use containers_api::space::MapProtection;
 use containers_api::{ContainerRights, LockMode, MemoryError};
+use core::hint;
 use core::time::Duration;
 use kernel_abi::FRAME_BYTES;
 use kernel_protocol::{Empty, protocol};
@@ -27,6 +28,8 @@ pub const SERVICE: &str = "service";
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Term asked for; the grant allows less.
 const TERM_NS: u64 = 60_000_000_000;
+/// How long the client's time is burnt: several times as long as the client waits.
+const BURNING: Duration = Duration::from_millis(150);
 /// Pages that the client lends.
 const PAGES: u64 = 4;
 
@@ -48,13 +51,21 @@ pub fn attack(attacker: &mut Attacker) -> Result<(), Failed> {
     overstep(page, &lent);
     let locked = page.outcome(lent.lock(0..PAGES, LockMode::Fill, TERM_NS));
     let mut filled = page.outcome(Mapping::new(&lent, 0, PAGES, MapProtection::WRITE));
-    match random.below(6) {
+    match random.below(7) {
         // Dies with the lock, and the mapping, and the caller's reply.
         0 => syscall::task_exit(1),
         // Never answers: the next receive drops the reply.
         1 => return Ok(()),
-        // Fills, and claims too much, then too little.
+        // Burns the client's time, until long after it has given up.
         2 => {
+            let end = Deadline::after(BURNING);
+            while !end.has_passed() {
+                hint::spin_loop();
+            }
+            return Ok(());
+        }
+        // Fills, and claims too much, then too little.
+        3 => {
             if let (Some(locked), Some(mapping)) = (&locked, &mut filled) {
                 mapping.as_mut_slice().fill(0xdd);
                 page.must_refuse("filling too much", lent.unlock(locked.lock, PAGES * FRAME_BYTES + 1));
@@ -63,7 +74,7 @@ pub fn attack(attacker: &mut Attacker) -> Result<(), Failed> {
             }
         }
         // Answers only when the lock has expired, and then uses it.
-        3 => {
+        4 => {
             Rest::new().map_err(|error| ("rest", error))?.rest(Duration::from_millis(30));
             if let Some(locked) = &locked {
                 page.must_refuse("an expired lock", lent.unlock(locked.lock, 0));
@@ -71,7 +82,7 @@ pub fn attack(attacker: &mut Attacker) -> Result<(), Failed> {
             }
         }
         // Passes it on to nobody in particular.
-        4 => {
+        5 => {
             drop(locked.and_then(|locked| page.outcome(lent.lock_pass(locked.lock, LockMode::Dma, TERM_NS))))
         }
         // Keeps it, and answers that all is well.

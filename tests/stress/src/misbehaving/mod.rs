@@ -32,6 +32,7 @@ mod poisons_cache;
 mod probes;
 mod races_fill;
 mod rides;
+mod splits_time;
 mod touches_returned;
 
 use crate::page::Page;
@@ -85,6 +86,7 @@ const ALL: &[(&str, Attack)] = &[
     ("probes", probes::attack),
     ("races-fill", races_fill::attack),
     ("rides", rides::attack),
+    ("splits-time", splits_time::attack),
     ("touches-returned", touches_returned::attack),
 ];
 

@@ -61,6 +61,7 @@ pub fn revocation(before: &RevocationStatus, after: &RevocationStatus) -> Line {
         .with("calls", after.calls - before.calls)
         .with("met", after.met - before.met)
         .with("missed", after.missed - before.missed)
+        .with("excused", after.excused - before.excused)
         .with("seized", after.seized - before.seized)
         .with("discarded", after.discarded - before.discarded)
         .with("locks-broken", after.locks_broken - before.locks_broken)

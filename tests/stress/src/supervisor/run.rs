@@ -9,14 +9,15 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use containers_api::control::Latency;
 use core::time::Duration;
+use kernel_abi::schedule::Figure;
 use kernel_runtime::console::Output;
 use kernel_runtime::containers::contract_status;
 use kernel_runtime::files::{Names, Window};
-use kernel_runtime::layout::CONTRACT;
+use kernel_runtime::layout::{CONTRACT, SCHEDULE};
 use kernel_runtime::notification::Notification;
 use kernel_runtime::process::SpawnError;
 use kernel_runtime::startup::Startup;
-use kernel_runtime::{Deadline, Handle, clock};
+use kernel_runtime::{Deadline, Handle, clock, syscall};
 use tests_guest::{Books, Failed, Random};
 use tests_stress_core::Line;
 use tests_stress_core::schedule::{Action, Schedule};
@@ -59,6 +60,12 @@ pub struct Run {
     endings: Endings,
     constants: books::Constants,
     before: Books,
+    /// The part of the supervisor's time that is given away.
+    given_before: u64,
+}
+
+fn given_time() -> Result<u64, Failed> {
+    syscall::schedule_read(SCHEDULE, Figure::Given).map_err(|error| ("time", error).into())
 }
 
 /// What is made on first use is there before the first look.
@@ -93,6 +100,7 @@ impl Run {
             endings: Endings::default(),
             constants: books::Constants::of(&before.system),
             before,
+            given_before: given_time()?,
         };
         for index in 0..run.workers.len() {
             if run.workers[index].is_measured() && !run.start(index) {
@@ -151,7 +159,10 @@ impl Run {
         let mut step = 0u64;
         while !end.has_passed() {
             for schedule in &mut schedules {
-                while let Some(action) = schedule.next(clock::now(), &mut below) {
+                // On a slow machine there is always something to do.
+                while !end.has_passed()
+                    && let Some(action) = schedule.next(clock::now(), &mut below)
+                {
                     self.act(action, schedule, &mut below);
                 }
             }
@@ -299,6 +310,10 @@ impl Run {
         let same = Books::look(self.startup)?.check_not_grown(&self.before, "stress");
         let text = same.err().map(|Failed(text)| text);
         self.check_that(text.is_none(), "supervisor", || format!("law 1: {}", text.unwrap_or_default()));
+        let given = given_time()?;
+        let before = self.given_before;
+        let text = || format!("law 2: of its time {before} parts were given away before, and {given} now");
+        self.check_that(given == before, "supervisor", text);
         Ok(self.all_broken())
     }
 

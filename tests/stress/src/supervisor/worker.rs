@@ -122,6 +122,8 @@ impl Worker {
             directory: b"/",
             allowance: Allowance { guaranteed, extra_limit: extra_limit.min(nursery.extra_limit), pin_limit },
             priority: startup.priority - self.rank(),
+            // Its own, so that no task uses up another one's, or the supervisor's.
+            time: Some(self.task.time),
         };
         let process = Process::spawn(&mut FileSource::new(node, *bytes), &program, death, bits)?;
         let principal = process.contract().status()?.principal;

@@ -9,6 +9,7 @@ mod concurrency;
 mod deaths;
 mod disks;
 mod files;
+mod hogs;
 mod laws;
 mod memory;
 mod paging;
@@ -34,6 +35,7 @@ const SCENARIOS: &[(&str, &[Scenario])] = &[
     ("deaths", deaths::SCENARIOS),
     ("disks", disks::SCENARIOS),
     ("files", files::SCENARIOS),
+    ("hogs", hogs::SCENARIOS),
     ("laws", laws::SCENARIOS),
     ("memory", memory::SCENARIOS),
     ("paging", paging::SCENARIOS),

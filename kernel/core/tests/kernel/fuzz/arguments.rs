@@ -81,6 +81,8 @@ pub fn argument(system: &mut System, random: &mut Random, kind: Argument, array:
         }
         Argument::Count => random.pick(&[0, 1, 1, 1, 2, 3, 5, 17, 64]),
         Argument::Time => time(system, random),
+        Argument::Budget => random.pick(&[0, 1, 50_000, 200_000, 500_000, 1_000_000]),
+        Argument::Period => random.pick(&[1_000_000, 1_000_000, 2_000_000, 3_141_592, 1_000_000_000]),
         Argument::Priority => random.below(u64::from(PRIORITY_MAX)),
     }
 }

@@ -3,10 +3,11 @@
 
 use super::arguments::held;
 use super::random::Random;
-use crate::harness::{ARRAY, CODE, MEMORY, MEMORY_PAGES, System, boot_handle};
+use crate::harness::{ARRAY, CODE, MEMORY, MEMORY_PAGES, SCHEDULE_FRAME, System, boot_handle};
 use kernel_abi::boot;
 use kernel_abi::capability::Kind;
 use kernel_abi::pmap::{Mapping, Protection};
+use kernel_abi::schedule::NO_SCHEDULE;
 use kernel_abi::{FRAME_BYTES, SystemCall};
 use kernel_core::frame_table::FrameKind;
 use kernel_core::objects::{Capability, Task};
@@ -17,9 +18,17 @@ const FRAMES: u64 = boot::FRAMES.0 as u64;
 /// Handles of the boss, made first of all, that every task gets: two endpoints and a notification.
 pub const SHARED: std::ops::Range<u64> = 18..21;
 
+/// Handle of the boss with a schedule that every task gets: most of what they do is more than its budget.
+pub const SCHEDULE: u64 = 21;
+
 /// Frames and tables that the kernel started with, and handles of the boss that stay.
 const FIRST_FRAMES: std::ops::Range<u64> = 1..7;
-const KEPT_HANDLES: std::ops::Range<u64> = 1..8;
+const KEPT_HANDLES: [u64; 9] = [1, 2, 3, 4, 5, 6, 7, boot::SCHEDULE.0 as u64, SCHEDULE];
+
+/// Whether a frame is one that the kernel started with.
+pub fn is_first(frame: u64) -> bool {
+    FIRST_FRAMES.contains(&frame) || frame == u64::from(SCHEDULE_FRAME)
+}
 
 /// A plain frame that nobody maps.
 fn spare_frame(system: &mut System, random: &mut Random) -> Option<u64> {
@@ -33,13 +42,13 @@ fn spare_frame(system: &mut System, random: &mut Random) -> Option<u64> {
 
 fn empty_handle(system: &mut System) -> Option<u64> {
     let taken = held(system, None);
-    (21..118).find(|handle| !taken.contains(handle))
+    (22..118).find(|handle| !taken.contains(handle))
 }
 
 /// The boss, which runs, drops capabilities, so that there are empty entries.
 pub fn tidy_up(system: &mut System, random: &mut Random) {
     for handle in held(system, None) {
-        if handle > SHARED.end && random.once_in(3) {
+        if handle > SCHEDULE && random.once_in(3) {
             system.call_unchecked(SystemCall::CapabilityDrop, &[handle]);
         }
     }
@@ -75,6 +84,7 @@ pub fn make_task(system: &mut System, random: &mut Random) -> Option<()> {
     for (shared, destination) in SHARED.zip(1..) {
         system.call_unchecked(SystemCall::TaskInstall, &[task, shared, destination, 0xf])?;
     }
+    system.call_unchecked(SystemCall::TaskInstall, &[task, SCHEDULE, 30, 0x58])?;
     for _ in 0..12 {
         let sources = held(system, None);
         let (source, destination) = (random.pick(&sources), 4 + random.below(20));
@@ -85,7 +95,7 @@ pub fn make_task(system: &mut System, random: &mut Random) -> Option<()> {
         if !own.contains(&source) && (source != FRAMES || random.once_in(3)) {
             system.call_unchecked(
                 SystemCall::TaskInstall,
-                &[task, source, destination, random.pick(&[9, 11, 15, 8, 0x78, 0x18])],
+                &[task, source, destination, random.pick(&[9, 11, 15, 8, 0x78, 0x18, 0x58])],
             );
         }
     }
@@ -96,7 +106,18 @@ fn make_thread(system: &mut System, random: &mut Random, task: u64) -> Option<()
     let thread = empty_handle(system)?;
     let frame = spare_frame(system, random)?;
     system.call_unchecked(SystemCall::ThreadCreate, &[FRAMES, frame, 0, thread, task])?;
-    system.call_unchecked(SystemCall::ThreadStart, &[thread, CODE, 0, 0, 0, 1 + random.below(30)])?;
+    let schedules = held(system, Some(Kind::Schedule));
+    let schedule = match random.below(4) {
+        0 => 0,
+        1 => NO_SCHEDULE,
+        _ if schedules.is_empty() => 0,
+        _ => random.pick(&schedules),
+    };
+    let priority = if schedule == NO_SCHEDULE { 0 } else { 1 + random.below(30) };
+    let start = |system: &mut System, priority| {
+        system.call_unchecked(SystemCall::ThreadStart, &[thread, CODE, 0, 0, 0, priority, schedule])
+    };
+    start(system, priority).or_else(|| start(system, 0))?;
     if random.once_in(2) {
         system.call_unchecked(SystemCall::CapabilityDrop, &[thread])?;
     }
@@ -153,7 +174,7 @@ pub fn saws_the_branch(system: &mut System, call: SystemCall, arguments: &[u64])
         Call::CapabilityDrop | Call::CapabilityMove => kept(argument(0)),
         Call::ThreadBuffer => is_boss && (argument(1) < 8 || argument(0) == 0),
         Call::TaskKill => names_boss(system, argument(0)),
-        Call::Reclaim => FIRST_FRAMES.contains(&argument(1)),
+        Call::Reclaim => is_first(argument(1)),
         Call::PmapEnter | Call::PmapRemove | Call::PmapProtect | Call::PmapEnterDevice => {
             names_boss(system, argument(1))
         }

@@ -22,6 +22,9 @@ const BOSS_CALLS: u32 = 4;
 const REMEMBERED: usize = 24;
 /// Processors of the machine are 1 to this many, by the seed.
 const PROCESSORS: u64 = 4;
+/// Kinds of frames that hold objects, of each of which the kernel starts with one.
+const OBJECTS: [FrameKind; 5] =
+    [FrameKind::Thread, FrameKind::Task, FrameKind::Endpoint, FrameKind::Notification, FrameKind::Schedule];
 
 pub struct Run {
     seed: u64,
@@ -57,9 +60,12 @@ impl Run {
             (SystemCall::EndpointCreate, boss::SHARED.start),
             (SystemCall::EndpointCreate, boss::SHARED.start + 1),
             (SystemCall::NotificationCreate, boss::SHARED.start + 2),
+            (SystemCall::ScheduleCreate, boss::SCHEDULE),
         ] {
             assert_eq!(self.system.object(call, &[]).0, handle);
         }
+        let split = [boot_handle(boot::SCHEDULE), boss::SCHEDULE, 20, 1_000_000, 2_000_000];
+        self.system.ok(SystemCall::ScheduleSplit, &split);
         for _ in 0..3 {
             boss::make_task(&mut self.system, &mut self.random);
         }
@@ -336,19 +342,19 @@ impl Run {
         }
         self.system.kernel.check();
         let (first, frames) = (self.system.boss_task.link, boot_handle(boot::FRAMES));
-        for kind in [FrameKind::Thread, FrameKind::Task, FrameKind::Endpoint, FrameKind::Notification] {
-            for frame in self.frames_of(kind).into_iter().filter(|&frame| frame > 6) {
+        for kind in OBJECTS {
+            for frame in self.frames_of(kind).into_iter().filter(|&frame| !boss::is_first(frame.into())) {
                 self.system.ok_unchecked(SystemCall::Reclaim, &[frames, frame.into()]);
                 self.system.kernel.check();
             }
         }
-        for kind in [FrameKind::Thread, FrameKind::Task, FrameKind::Endpoint, FrameKind::Notification] {
+        for kind in OBJECTS {
             assert_eq!(self.frames_of(kind).len(), 1, "{kind:?} frames are left");
         }
         let tables = self.system.task(first).table.into_iter().filter(|&table| table != 0).count();
         assert_eq!(self.frames_of(FrameKind::CapabilityTable).len(), tables);
         let plain = self.frames_of(FrameKind::Plain).len();
-        let own = 4 + tables + self.frames_of(FrameKind::PageTable).len() + 1;
+        let own = OBJECTS.len() + tables + self.frames_of(FrameKind::PageTable).len() + 1;
         assert_eq!(plain + own, self.system.kernel.machine.frames() as usize, "frames are lost");
         let boss = self.system.boss;
         assert_eq!(self.system.kernel.machine.object::<Thread>(boss).state, ThreadState::Ready);

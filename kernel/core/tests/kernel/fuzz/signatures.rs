@@ -49,15 +49,21 @@ pub enum Argument {
     Time,
     /// A priority.
     Priority,
+    /// A budget of processor time.
+    Budget,
+    /// A period of a schedule.
+    Period,
 }
 
 use Argument::{
-    Address, AnyCapability, Buffer, Capability, Count, Destination, Frame, HardwareKind, Info, Mappings,
-    Numbers, Page, Parts, Priority, Ranges, Resource, Rights, Slot, Small, Spans, Time, Word,
+    Address, AnyCapability, Budget, Buffer, Capability, Count, Destination, Frame, HardwareKind, Info,
+    Mappings, Numbers, Page, Parts, Period, Priority, Ranges, Resource, Rights, Slot, Small, Spans, Time,
+    Word,
 };
 
 const FRAMES: Argument = Capability(Kind::Frames);
 const TASK: Argument = Capability(Kind::Task);
+const SCHEDULE: Argument = Capability(Kind::Schedule);
 const THREAD: Argument = Capability(Kind::Thread);
 const ENDPOINT: Argument = Capability(Kind::Endpoint);
 const NOTIFICATION: Argument = Capability(Kind::Notification);
@@ -81,11 +87,13 @@ pub fn signature(call: SystemCall) -> &'static [Argument] {
         Call::TaskInstall => &[TASK, AnyCapability, Destination, Rights],
         Call::TaskKill => &[TASK, Small],
         Call::TaskDeathNotice => &[TASK, NOTIFICATION],
-        Call::TaskStatus | Call::TaskRun => &[TASK],
-        Call::ThreadStart => &[THREAD, Address, Address, Word, Word, Priority],
+        Call::TaskStatus | Call::TaskRun | Call::TaskTime | Call::TaskWaits => &[TASK],
+        Call::ThreadStart => &[THREAD, Address, Address, Word, Word, Priority, Capability(Kind::Schedule)],
         Call::ThreadBuffer => &[Buffer, Destination],
         Call::ThreadLocalBase => &[Address],
-        Call::EndpointCreate | Call::NotificationCreate => &[FRAMES, Frame, Slot, Destination],
+        Call::EndpointCreate | Call::NotificationCreate | Call::ScheduleCreate => {
+            &[FRAMES, Frame, Slot, Destination]
+        }
         Call::TaskCreate => &[FRAMES, Frame, Slot, Destination, Frame, ENDPOINT, Word],
         Call::ThreadCreate => &[FRAMES, Frame, Slot, Destination, TASK],
         Call::CapabilityTableAdd => &[FRAMES, TASK, Frame],
@@ -103,6 +111,8 @@ pub fn signature(call: SystemCall) -> &'static [Argument] {
         Call::PortWrite => &[Capability(Kind::IoPorts), Small, Small, Small],
         Call::InterruptBind => &[Capability(Kind::Interrupt), NOTIFICATION],
         Call::InterruptAcknowledge => &[Capability(Kind::Interrupt)],
+        Call::ScheduleSplit => &[SCHEDULE, SCHEDULE, Priority, Budget, Period],
+        Call::ScheduleRead => &[SCHEDULE, Small],
         Call::LogWrite => &[Capability(Kind::Log), Address, Count],
         Call::ProcessorCount => &[Capability(Kind::Log), Small, Small],
     }

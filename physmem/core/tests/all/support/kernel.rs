@@ -2,7 +2,8 @@
 //! tables, kernel frames. It checks what the real one checks and panics where physmem breaks its contract.
 
 use kernel_abi::object::{
-    ENDPOINTS_PER_FRAME, NOTIFICATIONS_PER_FRAME, TASKS_PER_FRAME, THREADS_PER_FRAME, THREADS_PER_TASK,
+    ENDPOINTS_PER_FRAME, NOTIFICATIONS_PER_FRAME, SCHEDULES_PER_FRAME, TASKS_PER_FRAME, THREADS_PER_FRAME,
+    THREADS_PER_TASK,
 };
 use kernel_abi::pmap::{
     FrameRange, FrameSpan, Mapping, PageRange, Protection, QUERY_DIRTY, QUERY_PRESENT, QUERY_REFERENCED,
@@ -80,6 +81,10 @@ pub struct Task {
     pub referenced: BTreeSet<u64>,
     pub dirty: BTreeSet<u64>,
     pub last_run: u64,
+    /// Processor time used, in nanoseconds.
+    pub used: u64,
+    /// Share that a thread of it which waits for a processor was promised.
+    pub share_waiting: u64,
 }
 
 /// The kernel.
@@ -349,6 +354,7 @@ impl Pmap for FakeKernel {
             NewObject::Notification => (1, NOTIFICATIONS_PER_FRAME),
             NewObject::Task { .. } => (2, TASKS_PER_FRAME),
             NewObject::Thread { .. } => (3, THREADS_PER_FRAME),
+            NewObject::Schedule => (4, SCHEDULES_PER_FRAME),
         };
         assert!(slot < most);
         let kind = self.ram.borrow().kinds[frame as usize];
@@ -423,6 +429,14 @@ impl Pmap for FakeKernel {
 
     fn kill(&mut self, task: Handle) {
         self.tasks.get_mut(&task.0).expect("a task").ended = true;
+    }
+
+    fn time_used(&mut self, task: Handle) -> u64 {
+        self.tasks.get(&task.0).expect("a task").used
+    }
+
+    fn share_waiting(&mut self, task: Handle) -> u64 {
+        self.tasks.get(&task.0).expect("a task").share_waiting
     }
 
     fn drop_handle(&mut self, handle: Handle) {
