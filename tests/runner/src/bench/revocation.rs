@@ -33,20 +33,23 @@ const TITLES: [(&str, &str); 6] = [
 /// A line of the table.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Line {
-    name: String,
-    frames: u64,
+    /// The operation.
+    pub name: String,
+    /// Frames that it is about.
+    pub frames: u64,
     median: u64,
     late: u64,
     worst: u64,
-    count: u64,
+    /// Rounds.
+    pub count: u64,
     /// Interrupts sent to other processors, in all rounds: for shootdowns, wake-ups and stops.
-    sent: [u64; 3],
+    pub sent: [u64; 3],
     /// Rounds in which a client was not done by the deadline of its call.
     too_late: u64,
     /// Rounds that do not count; `None`: rounds are not marked.
     warm: Option<u64>,
     /// What each processor executed in the median, the caller's first. Empty: nobody told.
-    processors: Vec<OnProcessor>,
+    pub processors: Vec<OnProcessor>,
 }
 
 impl Line {
@@ -94,13 +97,20 @@ fn on(bench: &Bench<'_>, processors: u32) -> Result<Vec<Line>> {
         return Ok(bench.run(boot, Accelerator::CountedEmulation, None)?.revocation);
     }
     let mut lines = bench.run(boot, Accelerator::EmulationInTurns, None)?.revocation;
-    let (told, record) = bench.run_counted(boot, Accelerator::EmulationInTurns, true)?;
-    let mut counted = told.revocation;
-    add_processors(&mut counted, &record);
+    let counted = counted(bench, processors)?;
     for line in &mut lines {
         let same = counted.iter().find(|other| (&other.name, other.frames) == (&line.name, line.frames));
         line.processors = same.map(|line| line.processors.clone()).unwrap_or_default();
     }
+    Ok(lines)
+}
+
+/// Measures what each of several processors executes; times mean nothing.
+pub fn counted(bench: &Bench<'_>, processors: u32) -> Result<Vec<Line>> {
+    let boot = Boot::Revocation(processors);
+    let (told, record) = bench.run_counted(boot, Accelerator::EmulationInTurns, true)?;
+    let mut lines = told.revocation;
+    add_processors(&mut lines, &record);
     Ok(lines)
 }
 
