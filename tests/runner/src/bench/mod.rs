@@ -6,6 +6,7 @@
 
 pub mod boots;
 pub mod disk;
+pub mod document;
 pub mod figure;
 pub mod kept;
 pub mod options;
@@ -35,6 +36,7 @@ pub fn run(options: &BenchOptions) -> Result<u8> {
         let versions = Versions::find()?;
         if options.update {
             Kept::write(&places, &versions, &figures)?;
+            document::update(&places, &Kept::read(&places)?)?;
         } else {
             print!("{}", compared(&Kept::read(&places)?, &versions, &figures, options));
         }
