@@ -2,13 +2,15 @@
 //!
 //! [`rows`] says what is measured; [`boots`] boots the guests that measure it, once with instructions counted and once for
 //! the time; [`figure`] joins what they print with what the counter saw; [`table`] prints it,
-//! [`kept`] compares it with what it was.
+//! [`kept`] compares it with what it was. [`revocation`] is a table of its own.
 
 pub mod boots;
 pub mod disk;
+pub mod document;
 pub mod figure;
 pub mod kept;
 pub mod options;
+pub mod revocation;
 pub mod rows;
 pub mod table;
 
@@ -29,15 +31,23 @@ pub fn run(options: &BenchOptions) -> Result<u8> {
     let guest = prepare(&places)?;
     let bench = Bench { options, guest: &guest, places: &places, image: disk::image(&places)? };
     let figures = measure(&bench)?;
-    print!("{}", table::table(&figures));
-    if let Some(file) = &options.json {
-        write_whole(file, format!("{:#}\n", to_json(&figures)).as_bytes())?;
+    if !figures.is_empty() {
+        print!("{}", table::table(&figures));
+        let versions = Versions::find()?;
+        if options.update {
+            Kept::write(&places, &versions, &figures)?;
+            document::update(&places, &Kept::read(&places)?)?;
+        } else {
+            print!("{}", compared(&Kept::read(&places)?, &versions, &figures, options));
+        }
     }
-    let versions = Versions::find()?;
-    if options.update {
-        Kept::write(&places, &versions, &figures)?;
-    } else {
-        print!("{}", compared(&Kept::read(&places)?, &versions, &figures, options));
+    let taken = if options.wants_revocation() { revocation::measure(&bench)? } else { Vec::new() };
+    if !taken.is_empty() {
+        print!("\n{}", revocation::table(&taken));
+    }
+    if let Some(file) = &options.json {
+        let all = json!({"rows": to_json(&figures), "revocation": revocation::to_json(&taken)});
+        write_whole(file, format!("{all:#}\n").as_bytes())?;
     }
     Ok(0)
 }
@@ -63,7 +73,7 @@ fn compared(kept: &Kept, versions: &Versions, figures: &[Figure], options: &Benc
 pub fn measure(bench: &Bench<'_>) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     let mut clock = None;
-    for boot in [Boot::System, Boot::FirstTask, Boot::Prompt] {
+    for boot in Boot::OF_ROWS {
         let wanted: Vec<_> = bench.options.rows().filter(|row| Boot::of(row) == boot).collect();
         if wanted.is_empty() {
             continue;
