@@ -1,0 +1,3 @@
+//! `cargo run -- bench`: what operations cost, in guest instructions.
+
+pub mod rows;
