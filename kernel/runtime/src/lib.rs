@@ -25,6 +25,7 @@ pub mod handles;
 pub mod ipc;
 pub mod layout;
 pub mod logging;
+pub mod region;
 pub mod server;
 pub mod startup;
 pub mod sync;

@@ -3,6 +3,7 @@
 //! No default devices. The first serial port is the terminal, or a pair of pipes; the debug console is the
 //! log; the exit device carries the ending; a QMP socket answers for the rest.
 
+use crate::counter::Counter;
 use crate::{Failure, Result};
 use serde_json::{Value, json};
 use std::ffi::OsString;
@@ -36,6 +37,8 @@ pub struct Machine {
     pub accelerator: Accelerator,
     /// Record the run, or replay one that was; instructions must be counted.
     pub replay: Option<Replay>,
+    /// Count what is executed.
+    pub counter: Option<Counter>,
     /// Wait for a debugger.
     pub gdb: bool,
 }
@@ -137,6 +140,9 @@ impl Machine {
             add("-blockdev", description.to_string().into());
             add("-device", "virtio-blk-pci,drive=disk0,disable-legacy=on".into());
         }
+        if let Some(counter) = &self.counter {
+            add("-plugin", counter.argument()?);
+        }
         if self.gdb {
             arguments.extend(["-s", "-S"].map(OsString::from));
         }
@@ -203,7 +209,7 @@ impl ReadFault {
 }
 
 /// A path within an option of QEMU, in which a comma is written twice.
-fn with_path(before: &str, path: &Path, after: &str) -> Result<OsString> {
+pub(crate) fn with_path(before: &str, path: &Path, after: &str) -> Result<OsString> {
     Ok(format!("{before}{}{after}", text(path)?.replace(',', ",,")).into())
 }
 
@@ -217,6 +223,7 @@ fn text(path: &Path) -> Result<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::counter::Profile;
 
     fn machine() -> Machine {
         Machine {
@@ -231,6 +238,7 @@ mod tests {
             command_line: String::new(),
             accelerator: Accelerator::Emulation,
             replay: None,
+            counter: None,
             gdb: false,
         }
     }
@@ -313,6 +321,17 @@ mod tests {
         assert_eq!(described["image"]["file"]["filename"], "/my, \"odd\" disk.img");
         let machine = Machine { replay: Some(Replay::Replay("/r".into())), ..machine };
         assert_eq!(values(&machine, "-icount"), ["shift=0,rr=replay,rrfile=/r"]);
+    }
+
+    #[test]
+    fn the_counter_is_loaded_with_its_arguments() {
+        let counter = Counter {
+            library: "/c,.so".into(),
+            out: "/o".into(),
+            profile: Some(Profile { file: "/p".into(), region: Some(7) }),
+        };
+        let machine = Machine { counter: Some(counter), ..machine() };
+        assert_eq!(values(&machine, "-plugin"), ["/c,,.so,out=/o,profile=/p,region=7"]);
     }
 
     #[test]

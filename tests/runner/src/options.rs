@@ -77,6 +77,14 @@ pub struct Options {
     #[arg(long, conflicts_with = "kvm")]
     pub icount: bool,
 
+    /// Write to FILE how many instructions each function of kernel and programs executed
+    #[arg(long, value_name = "FILE", requires = "icount")]
+    pub profile: Option<PathBuf>,
+
+    /// Leave out of --profile what is not within the region of this number (kernel_runtime::region)
+    #[arg(long, value_name = "NUMBER", requires = "profile")]
+    pub region: Option<u16>,
+
     /// Run on the processor instead of in software emulation
     #[arg(long)]
     pub kvm: bool,
@@ -154,6 +162,8 @@ mod tests {
         assert_eq!(options.exec.as_deref(), Some("ls /; ps"));
         assert_eq!(options.disk, Some(PathBuf::from("a,b.img")));
         assert_eq!((options.memory, options.processors()), (64 << 20, 1));
+        let profiled = parse(&["--icount", "--profile", "p", "--region", "7"]).unwrap();
+        assert_eq!((profiled.profile, profiled.region), (Some(PathBuf::from("p")), Some(7)));
         assert_eq!(parse(&["--cpus", "4"]).unwrap().processors(), 4);
         assert_eq!(options.time_limit(), Some(Duration::from_secs(TIMEOUT_SECONDS)));
         let options =
@@ -185,6 +195,8 @@ mod tests {
             &["--cpus", "0"],
             &["--cpus", "2", "--icount"],
             &["--cpus", "17"],
+            &["--profile", "p"],
+            &["--icount", "--region", "7"],
             &["--timeout", "0", "--exec", "ls"],
             &["--timeout", "5"],
             &["--disk", "x", "--no-disk"],

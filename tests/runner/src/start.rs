@@ -2,6 +2,7 @@
 
 use crate::archive::{Archive, Member};
 use crate::build::{self, Guest};
+use crate::counter::{Counter, Profile, Record};
 use crate::ending::Ending;
 use crate::host::ThisMachine;
 use crate::logfile::Log;
@@ -10,7 +11,7 @@ use crate::options::Options;
 use crate::places::{Places, write_whole};
 use crate::session::{Event, Session};
 use crate::terminal::SavedTerminal;
-use crate::{Result, disk, interrupt, report, setup};
+use crate::{Result, disk, interrupt, profile, report, setup};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -39,7 +40,9 @@ pub fn start(options: &Options) -> Result<u8> {
     }
     let log = Log::create(&places)?;
     let archive = ArchiveFile::write(&places, &guest.archive)?;
-    let machine = machine(options, &guest, image, archive.path(), &log);
+    let mut machine = machine(options, &guest, image, archive.path(), &log);
+    let counted = options.profile.as_ref().map(|_| Counted::new(&places, options.region)).transpose()?;
+    machine.counter = counted.as_ref().map(|counted| counted.counter.clone());
     let started = Session::start(machine)?;
     if options.gdb {
         let kernel = guest.kernel.display();
@@ -52,7 +55,39 @@ pub fn start(options: &Options) -> Result<u8> {
     } else {
         run_shell(started, options, log, &guest, &places)?
     };
+    if let (Some(counted), Some(file)) = (counted, &options.profile) {
+        counted.write(&guest, file)?;
+    }
     Ok(ending)
+}
+
+/// The counter of one run, and what it writes until the run has ended.
+struct Counted {
+    counter: Counter,
+    profile: tempfile::TempPath,
+    record: tempfile::TempPath,
+}
+
+impl Counted {
+    fn new(places: &Places, region: Option<u16>) -> Result<Counted> {
+        let folder = places.own("counts")?;
+        let file = || match tempfile::Builder::new().tempfile_in(&folder) {
+            Ok(file) => Ok(file.into_temp_path()),
+            Err(error) => Err(crate::Failure::file("write to", &folder, &error)),
+        };
+        let (profile, record) = (file()?, file()?);
+        let mut counter = Counter::build(places, record.to_path_buf())?;
+        counter.profile = Some(Profile { file: profile.to_path_buf(), region });
+        Ok(Counted { counter, profile, record })
+    }
+
+    /// Writes what the regions counted, and the profile by function.
+    fn write(&self, guest: &Guest, file: &Path) -> Result<()> {
+        let counts = std::fs::read_to_string(&self.profile)
+            .map_err(|error| crate::Failure::file("read", &self.profile, &error))?;
+        let regions = Record::read(&self.record)?.table();
+        write_whole(file, format!("{regions}\n{}", profile::fold(&counts, guest).table()).as_bytes())
+    }
 }
 
 fn machine(options: &Options, guest: &Guest, image: Option<PathBuf>, archive: &Path, log: &Log) -> Machine {
@@ -72,6 +107,7 @@ fn machine(options: &Options, guest: &Guest, image: Option<PathBuf>, archive: &P
             (false, false) => Accelerator::Emulation,
         },
         replay: None,
+        counter: None,
         gdb: options.gdb,
     }
 }

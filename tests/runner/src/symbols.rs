@@ -77,6 +77,17 @@ impl Symbols {
         lines
     }
 
+    /// The function that an instruction was compiled into, and the innermost inlined one that it comes from.
+    pub fn functions(&mut self, program: &str, address: u64) -> (String, String) {
+        let Some(loader) = self.loader(program) else { return (String::from("?"), String::from("?")) };
+        let outer = symbol(loader, address).unwrap_or_else(|| String::from("?"));
+        let mut frames = loader.find_frames(address).ok();
+        let first = frames.as_mut().and_then(|frames| frames.next().ok().flatten());
+        let name = first.and_then(|frame| Some(frame.function?.demangle().ok()?.into_owned()));
+        let inner = name.unwrap_or_else(|| outer.clone());
+        (outer, inner)
+    }
+
     fn loader(&mut self, program: &str) -> Option<&addr2line::Loader> {
         let file = self.files.get(program)?;
         let load = || addr2line::Loader::new(file).ok();

@@ -186,6 +186,7 @@ impl Boot {
                 command_line: String::new(),
                 accelerator: self.accelerator,
                 replay: None,
+                counter: None,
                 gdb: false,
             };
             Ok((Session::start(machine)?, log, archive))

@@ -123,6 +123,7 @@ impl Files {
                 Accelerator::Emulation
             },
             replay,
+            counter: None,
             gdb: false,
         }
     }
