@@ -5,7 +5,7 @@ use crate::report::Report;
 use crate::sys::{Fill, Memory, PAGE};
 use rustix::fs::{Mode, OFlags, open, sync};
 use rustix::io::{Errno, Result, pread};
-use rustix::mount::{MountFlags, mount as mount_file_system, mount_remount};
+use rustix::mount::{MountFlags, mount as mount_file_system};
 use std::fs::File;
 use std::time::{Duration, Instant};
 use tests_linux_core::Row;
@@ -29,21 +29,22 @@ const APPEARS: Duration = Duration::from_secs(10);
 
 /// Mounts it, read-only.
 pub fn mount() -> std::result::Result<(), String> {
-    let begin = Instant::now();
-    while !std::path::Path::new(DISK).exists() {
-        if begin.elapsed() > APPEARS {
-            return Err(format!("there is no {DISK}"));
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_for(DISK)?;
     std::fs::create_dir_all(PLACE).map_err(about(PLACE))?;
     mount_file_system(DISK, PLACE, "ext4", MountFlags::RDONLY | MountFlags::NOATIME, None)
         .map_err(about(PLACE))
 }
 
-/// Mounts it anew, to be written.
-pub fn make_writable() -> std::result::Result<(), String> {
-    mount_remount(PLACE, MountFlags::NOATIME, "").map_err(about(PLACE))
+/// Waits until the driver has found a disk.
+pub fn wait_for(disk: &str) -> std::result::Result<(), String> {
+    let begin = Instant::now();
+    while !std::path::Path::new(disk).exists() {
+        if begin.elapsed() > APPEARS {
+            return Err(format!("there is no {disk}"));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
 }
 
 /// Opens the large file, to be read.

@@ -20,11 +20,7 @@ use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount};
 use std::fs;
 use std::path::Path;
-use tests_linux_core::BOOT_REGION;
-
-/// What the exit device is given: all was tried, or it came to nothing.
-const DONE: u8 = 0;
-const FAILED: u8 = 1;
+use tests_linux_core::{BOOT_REGION, DONE, FAILED};
 
 /// Modules of the kernel, in the order of their names.
 const MODULES: &str = "/modules";
@@ -66,7 +62,6 @@ fn measure(report: &mut Report) -> Result<(), String> {
     report.write();
     disk::measure(report).map_err(about("the disk"))?;
     report.write();
-    disk::make_writable()?;
     swap::measure(report)
 }
 

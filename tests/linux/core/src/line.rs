@@ -15,6 +15,11 @@ use std::fmt;
 /// Region that begins with the program itself: what was executed before is the boot.
 pub const BOOT_REGION: u16 = 1;
 
+/// What the exit device is given when every row was tried. Not 0, which QEMU's own failures look like.
+pub const DONE: u8 = 1;
+/// What it is given when the program could not go on.
+pub const FAILED: u8 = 2;
+
 /// A figure: instructions of one unit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Figure {
