@@ -3,7 +3,7 @@
 //!
 //! From the bottom up: [`syscall`] (one function a kernel call), [`handles`] and [`capability`] (who owns which
 //! entry of the task's table), [`ipc`] and [`server`] (typed calls and answers), [`startup`] and [`entry`]
-//! (how a task begins), [`logging`], [`clock`], [`sync`]. With the feature `heap`: [`heap`], [`containers`],
+//! (how a task begins), [`boot`] (for the first task alone), [`logging`], [`clock`], [`sync`], [`region`]. With the feature `heap`: [`heap`], [`containers`],
 //! [`files`], [`console`], [`threads`], [`process`], [`self_paging`].
 //!
 //! This crate holds nearly all the unsafe code outside the kernel: the call stubs, the thread's own block,
@@ -17,6 +17,7 @@
 #[cfg_attr(test, allow(unused_extern_crates))]
 extern crate alloc;
 
+pub mod boot;
 pub mod capability;
 pub mod clock;
 pub mod current;

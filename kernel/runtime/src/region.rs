@@ -2,6 +2,11 @@
 //!
 //! A mark is one instruction without effect. Regions have numbers below 2^15 and may overlap.
 
+/// One sample of a measurement (`tests/bench`).
+pub const SAMPLE: u16 = 1;
+/// Begins once, when the system is up.
+pub const UP: u16 = 2;
+
 /// Highest number of a region.
 pub const REGION_MAX: u16 = 0x7fff;
 

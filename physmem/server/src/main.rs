@@ -15,7 +15,7 @@ use kernel::{FirstPhysmem, KernelCalls, LOGIC_HANDLES, OBJECTS};
 use kernel_abi::boot::{FRAMES, HARDWARE, TASK};
 use kernel_abi::pmap::{Mapping, Protection};
 use kernel_abi::{Handle, Kind};
-use kernel_runtime::{clock, layout, syscall};
+use kernel_runtime::{boot, clock, layout, syscall};
 use physmem_core::limits::reserve_frames;
 use physmem_core::machine::managed_frames;
 use physmem_core::{Beginning, Physmem};
@@ -42,8 +42,8 @@ fn main() -> i32 {
 }
 
 fn bring_up() -> Result<Server<FirstPhysmem, RecordWindow>, Reason> {
-    let info = window::boot_info().ok_or(Reason::BootInfo)?;
-    let archive = window::archive(info);
+    let info = boot::info().ok_or(Reason::BootInfo)?;
+    let archive = boot::archive(info);
     let books = books::open(info).map_err(Reason::Books)?;
     map_clock(books.clock).map_err(Reason::Clock)?;
     let managed = managed_frames(&books.database);

@@ -2,13 +2,12 @@
 //!
 //! | address | what | how |
 //! |---|---|---|
-//! | [`kernel_abi::boot`] | boot information, boot archive | read-only, by the kernel |
 //! | [`DATABASE`] | the frame database | once at the start |
 //! | [`WAITS`] | the table of those who wait for frames | once at the start |
 //! | [`SCRATCH`] | a frame that is being written once | for a moment |
 //! | [`WINDOW`] + frame * 4096 | record frames | as they become and cease to be record frames |
 
-use kernel_abi::boot::{BOOT_ARCHIVE_ADDRESS, BOOT_INFO_ADDRESS, BOOT_INFO_MAGIC, BootInfo, FRAMES, TASK};
+use kernel_abi::boot::{FRAMES, TASK};
 use kernel_abi::pmap::{FrameRange, Mapping, PageRange, Protection};
 use kernel_abi::{FRAME_BYTES, KernelError};
 use kernel_runtime::syscall;
@@ -23,22 +22,6 @@ pub const WAITS: u64 = 0x1e0_0000_0000;
 pub const SCRATCH: u64 = 0x1f0_0000_0000;
 /// Where record frames are mapped.
 pub const WINDOW: u64 = 0x200_0000_0000;
-
-/// What the kernel left. `None`: it is not what this physmem was built for.
-pub fn boot_info() -> Option<&'static BootInfo> {
-    // SAFETY: the kernel maps the page at this address for the first task, for good and read-only.
-    let info = unsafe { &*(BOOT_INFO_ADDRESS as *const BootInfo) };
-    (info.magic == BOOT_INFO_MAGIC).then_some(info)
-}
-
-/// The boot archive.
-pub fn archive(info: &BootInfo) -> &'static [u8] {
-    // SAFETY: the kernel maps that many bytes at this address for the first task, for good and read-only; nobody writes
-    // the archive's frames.
-    unsafe {
-        core::slice::from_raw_parts(BOOT_ARCHIVE_ADDRESS as *const u8, info.boot_archive_bytes as usize)
-    }
-}
 
 /// The frame database, all zero.
 ///

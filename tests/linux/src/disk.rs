@@ -14,11 +14,13 @@ use tests_linux_core::Row;
 const DISK: &str = "/dev/vda";
 /// Where it is mounted.
 const PLACE: &str = "/disk";
-/// The large file on it.
-pub const FILE: &str = "/disk/large";
+/// The files on it that are read: from the cache, in order, and at random places.
+pub const CACHED: &str = "/disk/bench/cached";
+const SEQUENTIAL: &str = "/disk/bench/sequential";
+const RANDOM: &str = "/disk/bench/random";
 /// A folder with many names, and one of them.
-pub const FOLDER: &str = "/disk/folder";
-pub const NAMED: &str = "name-17";
+pub const FOLDER: &str = "/disk/bench/names";
+pub const NAMED: &str = "file-17";
 
 /// Bytes that are read, in whole.
 const BYTES: usize = 64 << 20;
@@ -47,17 +49,17 @@ pub fn wait_for(disk: &str) -> std::result::Result<(), String> {
     Ok(())
 }
 
-/// Opens the large file, to be read.
-pub fn open_file(flags: OFlags) -> Result<File> {
-    open(FILE, OFlags::RDONLY | flags, Mode::empty()).map(File::from)
+/// Opens a file, to be read.
+pub fn open_file(name: &str, flags: OFlags) -> Result<File> {
+    open(name, OFlags::RDONLY | flags, Mode::empty()).map(File::from)
 }
 
 /// Measures all rows of this module. Units are pages, but for single reads at random places.
 pub fn measure(report: &mut Report) -> Result<()> {
     let mut memory = Memory::anonymous(BYTES, Fill::Populated)?;
-    let buffered = open_file(OFlags::empty())?;
-    let direct = open_file(OFlags::DIRECT)?;
-    let raw = File::from(open(DISK, OFlags::RDONLY | OFlags::DIRECT, Mode::empty())?);
+    let buffered = open_file(SEQUENTIAL, OFlags::empty())?;
+    let direct = open_file(SEQUENTIAL, OFlags::DIRECT)?;
+    let raw = open_file(DISK, OFlags::DIRECT)?;
     let pages = (BYTES / PAGE) as u64;
     for (row, file, call) in [
         (Row::ColdRead64k, &buffered, 64 << 10),
@@ -70,10 +72,11 @@ pub fn measure(report: &mut Report) -> Result<()> {
     ] {
         report.waits(row, pages, forget_files, || read_in_calls(file, memory.bytes(), call));
     }
+    let random = open_file(RANDOM, OFlags::DIRECT)?;
     let places = random_pages(RANDOM_READS);
     let buffer = &mut memory.bytes()[..PAGE];
     report.waits(Row::Random4k, RANDOM_READS as u64, forget_files, || {
-        places.iter().try_for_each(|page| read_at(&direct, buffer, page * PAGE))
+        places.iter().try_for_each(|page| read_at(&random, buffer, page * PAGE))
     });
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Files that are in the cache, and names.
 
-use crate::disk::{FOLDER, NAMED, open_file};
+use crate::disk::{CACHED, FOLDER, NAMED, open_file};
 use crate::report::Report;
 use crate::sys::{Fill, Memory, PAGE, stamp};
 use rustix::fs::{AtFlags, Mode, OFlags, RawDir, open, openat, seek, statat};
@@ -52,7 +52,7 @@ fn names(report: &mut Report) -> Result<()> {
 
 /// Into a buffer that is there.
 fn reads(report: &mut Report) -> Result<()> {
-    let file = open_file(OFlags::empty())?;
+    let file = open_file(CACHED, OFlags::empty())?;
     let mut memory = Memory::anonymous(64 * MIB, Fill::Populated)?;
     read_whole(&file, memory.bytes())?;
     for (row, bytes, count) in [
@@ -73,7 +73,7 @@ fn read_whole(file: &std::fs::File, buffer: &mut [u8]) -> Result<()> {
 }
 
 fn mapped(report: &mut Report) -> Result<()> {
-    let file = open_file(OFlags::empty())?;
+    let file = open_file(CACHED, OFlags::empty())?;
     report.each(Row::Mapped1m, MIB_COUNT, |_| {
         let memory = Memory::of_file(&file, MIB, Fill::Touched)?;
         for page in 0..memory.pages() {

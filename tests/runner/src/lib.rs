@@ -3,7 +3,8 @@
 //!
 //! The tests under `tests/system` boot through the same code, so the module boundary is: [`setup`] and
 //! [`build`] give a [`build::Guest`]; [`archive`] packs it; [`machine`] says what QEMU is given;
-//! [`session`] runs it to its [`ending::Ending`]; [`report`] explains a bad one. [`stress`] is `cargo run -- stress`.
+//! [`session`] runs it to its [`ending::Ending`]; [`report`] explains a bad one. [`stress`] is `cargo run -- stress`, [`bench`]
+//! `cargo run -- bench`.
 //!
 //! Nothing here knows a protocol of the guest beyond five facts: the archive's member names, the byte
 //! stream of the first serial port, the log on the debug console, `backtrace:` lines in it, and the numbers

@@ -4,7 +4,7 @@
 use clap::Parser;
 use std::process::ExitCode;
 use tests_runner::options::{Command, Options};
-use tests_runner::{interrupt, simulate, start, stress};
+use tests_runner::{bench, interrupt, simulate, start, stress};
 
 /// Exit status when the runner could not do its own part.
 const FAILED: u8 = 125;
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     let result = match &options.command {
         Some(Command::Simulate { arguments }) => simulate::simulate(arguments),
         Some(Command::Stress(options)) => stress::run(options),
+        Some(Command::Bench(options)) => bench::run(options),
         None => start::start(&options),
     };
     match result {

@@ -1,5 +1,6 @@
 //! The command line of `cargo run`.
 
+use crate::bench::BenchOptions;
 use crate::stress::StressOptions;
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -38,6 +39,8 @@ pub enum Command {
     },
     /// Boot tasks that misbehave and tasks that check that the laws are kept, and say what came of it
     Stress(StressOptions),
+    /// Measure what operations cost, in guest instructions, and print a table
+    Bench(BenchOptions),
 }
 
 /// Builds Tenure and boots it under QEMU to a shell on this terminal.

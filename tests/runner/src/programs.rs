@@ -33,6 +33,7 @@ pub const GUEST_CRATES: &[GuestCrate] = &[
     GuestCrate { folder: "physmem/stacked/server", place: Place::Folder("bin") },
     GuestCrate { folder: "tests/guest", place: Place::Folder("test") },
     GuestCrate { folder: "tests/stress", place: Place::Folder("stress") },
+    GuestCrate { folder: "tests/bench", place: Place::Folder("bench") },
 ];
 
 /// Name by which lines of a backtrace call the kernel.

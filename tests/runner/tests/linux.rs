@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use tests_linux_core::{Clock, Row};
-use tests_runner::bench::{compare, linux};
+use tests_runner::bench::{BenchOptions, compare, disk, linux};
 use tests_runner::host::ThisMachine;
 use tests_runner::places::Places;
 use tests_runner::setup;
@@ -18,8 +18,9 @@ fn every_row_of_linux_is_measured() {
             return;
         }
     };
-    let column = linux::measure(&places, &kernel).unwrap_or_else(|failure| panic!("{failure}"));
-    println!("{}", compare::table(&kernel.name, &|_| None, &column));
+    let column = linux::measure(&places, &kernel, &disk::image(&places).unwrap())
+        .unwrap_or_else(|failure| panic!("{failure}"));
+    println!("{}", compare::table(&kernel.name, &[], &BenchOptions::default(), &column));
     assert!(column.failed.is_empty(), "{:?}", column.failed);
     let median = |row: Row| column.rows[&row].figure.median;
     // What holds of any Linux: a message costs more than two calls, a copy of 1 MiB more than one of 64 KiB, and so on.

@@ -20,6 +20,7 @@ use filesystems_api::file::FileError;
 use kernel_protocol::Refusal;
 use kernel_runtime::files::{Names, ReadError, Window};
 use kernel_runtime::ipc::CallError;
+use kernel_runtime::region;
 use kernel_runtime::startup::Startup;
 use shell::Shell;
 
@@ -62,6 +63,7 @@ fn main(startup: Startup<'static>) -> i32 {
 /// Says how long booting took, so that it can be counted.
 fn log_boot_time() {
     let ticks = kernel_runtime::clock::ticks();
+    region::begin::<{ region::UP }>();
     kernel_runtime::logging::write_line(format_args!("boot: prompt after {ticks} ticks"));
 }
 

@@ -10,22 +10,22 @@
 
 extern crate alloc;
 
-use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use containers_api::container::{BreakLocks, Grant, Revoke};
-use containers_api::contract::{CallStat, ContractStat, TakeBack, Watch};
-use containers_api::control::{Latencies, Latency, LatencyStat};
+use containers_api::contract::{ContractStat, Watch};
+use containers_api::control::Latency;
 use containers_api::space::MapProtection;
 use containers_api::{ContainerRights, LockMode};
 use core::time::Duration;
-use kernel_runtime::containers::{Allowance, OwnContainer, OwnContract};
+use kernel_runtime::containers::OwnContainer;
 use kernel_runtime::ipc::{call, call_for_capability};
 use kernel_runtime::layout::CONTRACT;
 use kernel_runtime::memory::Mapping;
 use kernel_runtime::notification::Notification;
 use kernel_runtime::startup::Startup;
 use kernel_runtime::{Deadline, Handle, clock};
+use tests_guest::lent::{BESIDE, Lent, seizure, times};
 use tests_guest::{Failed, Report};
 
 kernel_runtime::program!(main);
@@ -36,8 +36,6 @@ const SIZES: [u64; 6] = [16, 64, 256, 1024, 4096, 16384];
 const ROUNDS_FRAMES: u64 = 1 << 16;
 const ROUNDS_MIN: u64 = 5;
 const ROUNDS_MAX: u64 = 101;
-/// Frames of the child beside its pages: records of its container, and of this page array.
-const BESIDE: u64 = 128;
 const NEVER: Deadline = Deadline::NEVER;
 const RIGHTS: ContainerRights = ContainerRights::all();
 
@@ -84,40 +82,6 @@ fn measure(
     Ok(())
 }
 
-fn times(control: Handle, which: Latency) -> Result<Latencies, Failed> {
-    call(control, &LatencyStat { which }, &[], NEVER).map_err(|error| ("times", error).into())
-}
-
-/// A child contract with pages of a container, mapped and present.
-struct Lent {
-    child: OwnContract,
-    container: OwnContainer,
-    _mapping: Mapping,
-    /// What it can be asked for.
-    asked: u64,
-}
-
-impl Lent {
-    fn new(frames: u64) -> Result<Lent, Failed> {
-        let allowance = Allowance { guaranteed: frames + BESIDE, extra_limit: 0, pin_limit: 0 };
-        let child = OwnContract::split(CONTRACT, &allowance, "child").map_err(|error| ("split", error))?;
-        let container = OwnContainer::under(child.handle(), frames).map_err(|error| ("container", error))?;
-        container.allocate(0..frames, true).map_err(|error| ("allocate", error))?;
-        let mapping =
-            Mapping::new(&container, 0, frames, MapProtection::WRITE).map_err(|error| ("mapping", error))?;
-        Ok(Lent { child, container, _mapping: mapping, asked: frames })
-    }
-
-    /// Takes the guarantee for the pages away: they are extra then, beyond the limit, and called at once.
-    fn take_back(&self) -> Result<(), Failed> {
-        let status = self.child.status().map_err(|error| ("status", error))?;
-        let kept = status.records + status.kernel;
-        let take = TakeBack { guaranteed: status.guaranteed - kept, pin_limit: 0 };
-        call(CONTRACT, &take, &[self.child.handle()], NEVER).map_err(|error| ("taking back", error))?;
-        Ok(())
-    }
-}
-
 /// From the request that brings a call about to the frames being free, where the client gives them back as soon as it is
 /// told.
 fn met(control: Handle, frames: u64) -> Result<u64, Failed> {
@@ -135,31 +99,6 @@ fn met(control: Handle, frames: u64) -> Result<u64, Failed> {
         return Err(Failed("the call is not met".to_string()));
     }
     Ok(took)
-}
-
-/// From the deadline to the frames being free.
-fn seizure(control: Handle, frames: u64) -> Result<u64, Failed> {
-    let lent = Lent::new(frames)?;
-    let earlier = times(control, Latency::Seizure)?;
-    lent.take_back()?;
-    let called = call(lent.child.handle(), &CallStat {}, &[], NEVER).map_err(|error| ("call", error))?;
-    if called.frames == 0 {
-        return Err(Failed(format!("no call: {called:?}")));
-    }
-    let nobody = Notification::new().map_err(|error| ("notification", error))?;
-    let _ = nobody.wait(Deadline::at(called.deadline));
-    for _ in 0..100 {
-        let _ = nobody.wait(Deadline::after(Duration::from_millis(20)));
-        let now = times(control, Latency::Seizure)?;
-        if now.count > earlier.count {
-            let after = lent.child.status().map_err(|error| ("status", error))?;
-            if after.pages != 0 {
-                return Err(Failed(format!("{} pages are left", after.pages)));
-            }
-            return Ok(now.sum - earlier.sum);
-        }
-    }
-    Err(Failed("nothing was seized".to_string()))
 }
 
 /// What granting one page costs, and revoking the grant.

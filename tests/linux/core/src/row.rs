@@ -84,12 +84,12 @@ rows! {
     CopyOnWrite, "copy-on-write", "copy-on-write after fork", ["memory/copy-on-write"], Stamps;
     UserFault, "userfaultfd", "userfaultfd, UFFDIO_COPY by a thread", ["memory/user-pager"], Stamps;
     MapUntouched, "map-untouched", "mmap of an anonymous page", ["memory/container-create"], Stamps;
-    UnmapUntouched, "unmap-untouched", "munmap of it, untouched", ["memory/container-destroy"], Stamps;
+    UnmapUntouched, "unmap-untouched", "munmap of an untouched page", ["memory/container-destroy"], Stamps;
     UnmapTouched, "unmap-1", "munmap of a touched page", ["kernel/unmap-1"], Stamps;
     UnmapTouched64, "unmap-64", "munmap of 64 touched pages", ["memory/container-destroy-64"], Stamps;
     MapCached, "map-cached", "mmap of 1 MiB of a cached file, MAP_POPULATE",
         ["kernel/map-256", "memory/map-1m"], Stamps;
-    UnmapCached, "unmap-cached", "munmap of it", ["kernel/unmap-256", "memory/unmap-1m"], Stamps;
+    UnmapCached, "unmap-cached", "munmap of 1 MiB of a cached file", ["kernel/unmap-256", "memory/unmap-1m"], Stamps;
     MapCachedPage, "map-cached-1", "mmap of a page of a cached file, MAP_POPULATE", ["kernel/map-1"], Stamps;
     Protect, "protect-1", "mprotect of a page", ["kernel/protect-1"], Stamps;
     Protect256, "protect-256", "mprotect of 256 pages", ["kernel/protect-256"], Stamps;

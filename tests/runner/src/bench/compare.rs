@@ -3,136 +3,127 @@
 //! Beside each row of Tenure stands what does the same work on Linux in the fewest instructions. Rows of Linux that are not
 //! there are listed below: those that were beaten by another way to do the same, and those that Tenure has nothing beside.
 
+use super::figure::Figure;
 use super::linux::{Column, Measured};
-use super::rows::{GROUPS, ROWS, Unit};
-use std::cmp::Ordering;
+use super::options::BenchOptions;
+use super::rows::{GROUPS, Row, Unit};
+use super::table::grouped;
 use std::fmt::Write;
-use tests_linux_core::Row;
+use tests_linux_core::Row as LinuxRow;
 
-/// Width of what is done, in Tenure's words.
-const TITLE: usize = 64;
+/// Width of a row's name.
+const NAME: usize = 36;
 
-/// A figure of Tenure's, for this table.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Figure {
-    /// Instructions, the median.
-    pub median: u64,
-    /// Iterations of `rep` instructions among them, if they were counted.
-    pub repeated: Option<u64>,
+/// The table of the rows that are wanted. `name` is that of the kernel.
+pub fn table(name: &str, figures: &[Figure], options: &BenchOptions, linux: &Column) -> String {
+    let mut text = String::new();
+    let rows: Vec<Pair<'_>> = options.rows().map(|row| Pair::new(row, figures, linux)).collect();
+    for (group, title) in GROUPS {
+        let mut rows = rows.iter().filter(|pair| pair.row.group() == *group).peekable();
+        if rows.peek().is_none() {
+            continue;
+        }
+        let _ = writeln!(text, "{}", head(&title.to_uppercase()));
+        for pair in rows {
+            let _ = writeln!(text, "{}", pair.line());
+        }
+        text.push('\n');
+    }
+    text += "guest instructions, the median, and of it iterations of rep; ratio: Linux's to Tenure's; behind |: how Linux does it\n";
+    let compared = rows.iter().filter(|pair| pair.ratio().is_some()).count();
+    let behind: Vec<&str> = rows.iter().filter(|pair| pair.is_behind()).map(|pair| pair.row.name).collect();
+    let _ = match &behind[..] {
+        [] => writeln!(text, "Tenure is behind in none of {compared} rows"),
+        names => {
+            writeln!(text, "Tenure is BEHIND in {} of {compared} rows: {}", names.len(), names.join(", "))
+        }
+    };
+    if options.only.is_empty() {
+        let _ = writeln!(text, "\n{}", head(&format!("OTHER ROWS OF LINUX ({name})")));
+        others(&mut text, linux, &rows);
+    }
+    text
 }
 
-/// The table. `tenure` tells Tenure's figure of a row, if it was measured.
-pub fn table(name: &str, tenure: &dyn Fn(&str) -> Option<Figure>, linux: &Column) -> String {
-    let mut text = format!(
-        "{:<TITLE$} {:>12} {:>9} {:>13} {:>10} {:>8}\n",
-        "GUEST INSTRUCTIONS", "TENURE", "REP", "LINUX", "REP", "RATIO"
-    );
-    let mut shown = Vec::new();
-    let (mut behind, mut compared) = (Vec::new(), 0);
-    for (group, title) in GROUPS {
-        let _ = writeln!(text, "{title}");
-        for row in ROWS.iter().filter(|row| row.group() == *group) {
-            let (ours, best) = (tenure(row.name), best(row.name, linux));
-            shown.extend(best.map(|(theirs, _)| theirs));
-            let ratio =
-                ours.zip(best).map(|(ours, (_, theirs))| Ratio::new(ours.median, theirs.figure.median));
-            compared += usize::from(ratio.is_some());
-            if ratio.is_some_and(|ratio| ratio.is_behind()) {
-                behind.push(row.title);
-            }
-            let a_page = if row.unit == Unit::Page { ", a page" } else { "" };
-            let title = format!("  {}{a_page}", row.title);
-            let _ = writeln!(text, "{}", line(&title, ours, best, ratio));
-        }
+fn head(title: &str) -> String {
+    format!("{title:<NAME$} {:>11} {:>9} {:>13} {:>9} {:>7}", "TENURE", "REP", "LINUX", "REP", "RATIO")
+}
+
+/// A row with what there is of both systems.
+struct Pair<'a> {
+    row: &'static Row,
+    ours: Option<&'a Figure>,
+    theirs: Option<(LinuxRow, Measured)>,
+}
+
+impl<'a> Pair<'a> {
+    fn new(row: &'static Row, figures: &'a [Figure], linux: &Column) -> Pair<'a> {
+        let ours = figures.iter().find(|figure| figure.row.name == row.name);
+        Pair { row, ours, theirs: best(row.name, linux) }
     }
-    let _ = writeln!(text, "\nratio: Linux's instructions to Tenure's; below 1 Tenure is behind");
-    let _ = writeln!(text, "rep: iterations of rep instructions, among the instructions before them");
-    match &behind[..] {
-        [] => {
-            let _ = writeln!(text, "behind: in none of {compared} rows");
-        }
-        behind => {
-            let _ = writeln!(text, "behind: in {} of {compared} rows: {}", behind.len(), behind.join("; "));
-        }
+
+    /// Linux's instructions and Tenure's.
+    fn ratio(&self) -> Option<(u64, u64)> {
+        Some((self.theirs?.1.figure.median, self.ours?.median))
     }
-    let _ = writeln!(text, "\nother rows of Linux ({name})");
-    others(&mut text, linux, &shown);
-    text
+
+    fn is_behind(&self) -> bool {
+        self.ratio().is_some_and(|(theirs, ours)| ours > theirs)
+    }
+
+    fn line(&self) -> String {
+        let unit = if self.row.unit == Unit::Page { ", a page" } else { "" };
+        let columns = columns(self.row.name, self.ours, self.theirs.map(|(_, theirs)| theirs));
+        let ratio = self.ratio().map_or(String::new(), |(theirs, ours)| ratio(theirs, ours));
+        let behind = if self.is_behind() { "BEHIND  " } else { "" };
+        let way = self.theirs.map_or(String::new(), |(row, _)| format!(" | {}", row.about().title));
+        format!("{columns} {ratio:>7}  {behind}{}{unit}{way}", self.row.title)
+    }
+}
+
+/// A row's name, and for both systems instructions and iterations of `rep`.
+fn columns(name: &str, ours: Option<&Figure>, theirs: Option<Measured>) -> String {
+    let number = |number: Option<u64>| number.map_or_else(|| String::from("-"), grouped);
+    format!(
+        "  {name:<width$} {:>11} {:>9} {:>13} {:>9}",
+        number(ours.map(|ours| ours.median)),
+        number(ours.and_then(|ours| ours.repeated)),
+        number(theirs.map(|theirs| theirs.figure.median)),
+        number(theirs.and_then(|theirs| theirs.repeated)),
+        width = NAME - 2,
+    )
 }
 
 /// What of Linux stands beside a row: of all ways to do it the one of the fewest instructions.
-fn best(name: &str, linux: &Column) -> Option<(Row, Measured)> {
-    let candidates = Row::ALL.iter().filter(|row| row.about().beside.contains(&name));
-    candidates.filter_map(|row| Some((*row, *linux.rows.get(row)?))).min_by_key(|(_, one)| one.figure.median)
+fn best(name: &str, linux: &Column) -> Option<(LinuxRow, Measured)> {
+    let ways = LinuxRow::ALL.iter().filter(|row| row.about().beside.contains(&name));
+    ways.filter_map(|row| Some((*row, *linux.rows.get(row)?))).min_by_key(|(_, one)| one.figure.median)
 }
 
-fn line(title: &str, ours: Option<Figure>, theirs: Option<(Row, Measured)>, ratio: Option<Ratio>) -> String {
-    let number = |number: Option<u64>| number.map_or_else(|| String::from("-"), grouped);
-    let mut line = format!(
-        "{title:<TITLE$} {:>12} {:>9} {:>13} {:>10} {:>8}",
-        number(ours.map(|ours| ours.median)),
-        number(ours.and_then(|ours| ours.repeated)),
-        number(theirs.map(|(_, theirs)| theirs.figure.median)),
-        number(theirs.and_then(|(_, theirs)| theirs.repeated)),
-        ratio.map_or_else(String::new, |ratio| ratio.text()),
-    );
-    if let Some((row, _)) = theirs {
-        let behind = if ratio.is_some_and(|ratio| ratio.is_behind()) { "BEHIND  " } else { "" };
-        let _ = write!(line, "  {behind}{}", row.about().title);
-    }
-    line.trim_end().to_owned()
+/// How often the second number goes into the first one. Rounded down: what is behind never reads 1.00.
+fn ratio(theirs: u64, ours: u64) -> String {
+    let hundredths = u128::from(theirs) * 100 / u128::from(ours.max(1));
+    let (whole, part) = (hundredths / 100, hundredths % 100);
+    if whole < 10 { format!("{whole}.{part:02}") } else { format!("{whole}.{}", part / 10) }
 }
 
-/// Linux's instructions to Tenure's.
-#[derive(Clone, Copy)]
-struct Ratio {
-    ours: u64,
-    theirs: u64,
-}
-
-impl Ratio {
-    fn new(ours: u64, theirs: u64) -> Ratio {
-        Ratio { ours, theirs }
-    }
-
-    fn is_behind(self) -> bool {
-        self.ours.cmp(&self.theirs) == Ordering::Greater
-    }
-
-    /// Rounded down, so that what is behind never reads 1.00.
-    fn text(self) -> String {
-        let hundredths = (u128::from(self.theirs) * 100) / u128::from(self.ours.max(1));
-        let (whole, part) = (hundredths / 100, hundredths % 100);
-        if whole >= 10 { format!("{whole}.{}", part / 10) } else { format!("{whole}.{part:02}") }
-    }
-}
-
-fn others(text: &mut String, linux: &Column, shown: &[Row]) {
-    for row in Row::ALL.iter().filter(|row| !shown.contains(row)) {
-        let Some(measured) = linux.rows.get(row) else { continue };
-        let title = format!("  {}", row.about().title);
-        let _ = writeln!(
-            text,
-            "{}",
-            line(&title, None, Some((*row, *measured)), None).trim_end_matches(row.about().title).trim_end()
-        );
+/// Rows of Linux that stand beside nothing, and those that could not be measured.
+fn others(text: &mut String, linux: &Column, rows: &[Pair<'_>]) {
+    let stands = |row: &LinuxRow| rows.iter().any(|pair| pair.theirs.is_some_and(|(one, _)| one == *row));
+    for row in LinuxRow::ALL.iter().filter(|row| !stands(row)) {
+        if let Some(measured) = linux.rows.get(row) {
+            let _ = writeln!(
+                text,
+                "{} {:>7}  {}",
+                columns(row.about().name, None, Some(*measured)),
+                "",
+                row.about().title
+            );
+        }
     }
     for (row, reason) in &linux.failed {
-        let _ = writeln!(text, "  {}: not measured: {reason}", row.about().title);
+        let _ = writeln!(text, "  {}: not measured: {reason}", row.about().name);
     }
-}
-
-/// Digits in groups of three.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]
@@ -147,54 +138,60 @@ mod tests {
         Column::new(console, &Record::parse("end 9 105380 400\n"))
     }
 
-    fn table_with(null_call: u64) -> String {
-        let figure = |median| Some(Figure { median, repeated: None });
-        let tenure = |name: &str| match name {
-            "kernel/null-call" => figure(null_call),
-            "ipc/round-trip-0" => Some(Figure { median: 360, repeated: Some(2) }),
-            _ => None,
-        };
-        table("linux-image-9", &tenure, &column())
+    fn figure(name: &str, median: u64, repeated: Option<u64>) -> Figure {
+        let row = find(name).unwrap();
+        Figure { row, median, least: median, most: median, count: 1, repeated, nanoseconds: None }
     }
 
-    fn row(table: &str, begin: &str) -> Vec<String> {
-        let line = table.lines().find(|line| line.trim_start().starts_with(begin)).unwrap();
-        line.trim_start()[begin.len()..].split_whitespace().map(str::to_owned).collect()
+    fn table_with(null_call: u64) -> String {
+        let figures = [figure("kernel/null-call", null_call, None), figure("ipc/round-trip-0", 360, Some(2))];
+        table("linux-image-9", &figures, &BenchOptions::default(), &column())
+    }
+
+    /// The words behind what was done.
+    fn cells<'a>(table: &'a str, begin: &str) -> Vec<&'a str> {
+        let line = table.lines().find(|line| line.starts_with(&format!("  {begin}"))).unwrap();
+        line[NAME..].split_whitespace().collect()
     }
 
     #[test]
     fn a_row_has_both_figures_and_the_best_of_linux() {
         let table = table_with(54);
-        assert_eq!(row(&table, "call and reply, no words")[..6], ["360", "2", "9", "000", "-", "25.0"]);
-        assert!(table.contains("futex, 2 processes"));
-        assert_eq!(row(&table, "pipe, 1 byte"), ["-", "-", "10", "538", "40"], "beaten by another way");
-        assert_eq!(
-            row(&table, "signal to oneself, handler, return"),
-            ["-", "-", "3", "702", "-"],
-            "nothing beside it"
-        );
-        assert!(table.contains("swap") || table.contains("not measured: no space"));
-        assert!(table.contains("behind: in none of 2 rows"), "{table}");
+        let expected = ["360", "2", "9", "000", "-", "25.0"];
+        assert_eq!(cells(&table, "ipc/round-trip-0 ")[..6], expected);
+        assert!(table.contains("  call and reply, no words | futex, 2 processes\n"), "{table}");
+        assert_eq!(cells(&table, "pipe-1 ")[..5], ["-", "-", "10", "538", "40"], "beaten by another way");
+        assert_eq!(cells(&table, "signal ")[..5], ["-", "-", "3", "702", "-"], "nothing beside it");
+        assert!(table.contains("  swap: not measured: no space"), "{table}");
+        assert!(table.contains("behind in none of 2 rows"), "{table}");
     }
 
     #[test]
     fn where_tenure_is_behind_the_table_says_so() {
         assert!(!table_with(324).contains("BEHIND"));
         let table = table_with(325);
-        let cells = row(&table, "call that does nothing");
-        assert_eq!(cells, ["325", "-", "324", "-", "0.99", "BEHIND", "getppid"]);
-        assert!(table.contains("behind: in 1 of 2 rows: call that does nothing"), "{table}");
+        assert_eq!(cells(&table, "kernel/null-call ")[..6], ["325", "-", "324", "-", "0.99", "BEHIND"]);
+        assert!(table.contains("BEHIND in 1 of 2 rows: kernel/null-call\n"), "{table}");
     }
 
     #[test]
     fn a_row_that_one_side_lacks_has_no_ratio() {
-        let table = table("x", &|_| None, &column());
-        assert_eq!(row(&table, "call that does nothing"), ["-", "-", "324", "-", "getppid"]);
+        let table = table("x", &[figure("kernel/identify", 70, None)], &BenchOptions::default(), &column());
+        assert_eq!(cells(&table, "kernel/null-call ")[..5], ["-", "-", "324", "-", "call"]);
+        assert_eq!(cells(&table, "kernel/identify ")[..5], ["70", "-", "-", "-", "call"]);
+    }
+
+    #[test]
+    fn only_rows_that_are_wanted_are_shown() {
+        let options = BenchOptions { only: vec![String::from("ipc")], ..BenchOptions::default() };
+        let table = table("x", &[figure("ipc/round-trip-0", 360, None)], &options, &column());
+        assert!(table.contains("ipc/round-trip-0") && !table.contains("kernel/"), "{table}");
+        assert!(!table.contains("KERNEL") && !table.contains("OTHER ROWS"), "{table}");
     }
 
     #[test]
     fn every_row_of_linux_stands_beside_rows_that_there_are() {
-        for linux in Row::ALL {
+        for linux in LinuxRow::ALL {
             for name in linux.about().beside {
                 assert!(find(name).is_some(), "{}: {name}", linux.about().name);
             }
@@ -202,7 +199,10 @@ mod tests {
     }
 
     #[test]
-    fn digits_are_grouped() {
-        assert_eq!([0, 999, 1000, 12_345_678].map(grouped), ["0", "999", "1 000", "12 345 678"]);
+    fn ratios_are_rounded_down() {
+        assert_eq!(ratio(999, 1000), "0.99");
+        assert_eq!(ratio(9_999, 1000), "9.99");
+        assert_eq!(ratio(10_550, 1000), "10.5");
+        assert_eq!(ratio(5, 0), "5.00");
     }
 }

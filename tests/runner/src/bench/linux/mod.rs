@@ -1,13 +1,11 @@
 //! The other column of `cargo run -- bench --against linux`: the same work on Debian's cloud kernel, in the same QEMU with the
 //! same flags.
 //!
-//! [`package`] gets the kernel, [`programs`] packs what runs in it (`tests/linux`), [`disk`] makes its disks, [`column`] reads
-//! what it says. Linux runs on QEMU's plain processor: where one promises fast string instructions it copies by them, and
+//! [`package`] gets the kernel, [`programs`] packs what runs in it (`tests/linux`), [`column`] reads what it says. Linux runs on QEMU's plain processor: where one promises fast string instructions it copies by them, and
 //! each of their iterations counts.
 
 mod column;
 mod cpio;
-mod disk;
 mod package;
 mod programs;
 
@@ -22,11 +20,13 @@ use crate::places::Places;
 use crate::session::Session;
 use crate::start::{ArchiveFile, drive};
 use crate::{Failure, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Memory of the machine: caches of 64 MiB, buffers of as much, and room.
 const MEMORY_BYTES: u64 = 1 << 30;
+/// Bytes of the disk to swap to.
+const SWAP_BYTES: u64 = 256 << 20;
 /// Words for the kernel: as its distribution has it, with its console on the serial port; a panic ends the machine.
 const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1";
 /// How long it may take; half a minute is usual.
@@ -43,11 +43,11 @@ pub fn kernel(places: &Places) -> Result<Kernel> {
     package::find(&package::Debian, &places.own("linux")?)
 }
 
-/// Boots Linux and measures.
-pub fn measure(places: &Places, kernel: &Kernel) -> Result<Column> {
+/// Boots Linux with this disk and measures.
+pub fn measure(places: &Places, kernel: &Kernel, image: &Path) -> Result<Column> {
     eprintln!("measuring {} under QEMU, about half a minute", kernel.name);
     let archive = ArchiveFile::write_bytes(places, &programs::pack(places, kernel)?)?;
-    let swap = disk::swap(places)?;
+    let swap = swap_disk(places)?;
     let mut log = Log::create(places)?;
     let record = record_file(places)?;
     let machine = Machine {
@@ -55,7 +55,7 @@ pub fn measure(places: &Places, kernel: &Kernel) -> Result<Column> {
         archive: archive.path().to_owned(),
         memory_bytes: MEMORY_BYTES,
         cpus: 1,
-        disk: Some(Disk::new(disk::image(places)?)),
+        disk: Some(Disk::new(image)),
         scratch: Some(swap.to_path_buf()),
         serial: Serial::Pipes,
         log: log.path().to_owned(),
@@ -83,6 +83,15 @@ fn record_file(places: &Places) -> Result<tempfile::TempPath> {
     let file = tempfile::Builder::new().tempfile_in(&folder);
     file.map(tempfile::NamedTempFile::into_temp_path)
         .map_err(|error| Failure::file("write to", &folder, &error))
+}
+
+/// An empty disk to swap to; it goes with the value.
+fn swap_disk(places: &Places) -> Result<tempfile::TempPath> {
+    let folder = places.own("disk")?;
+    let failed = |error: std::io::Error| Failure::file("write to", &folder, &error);
+    let file = tempfile::Builder::new().prefix("swap-").tempfile_in(&folder).map_err(failed)?;
+    file.as_file().set_len(SWAP_BYTES).map_err(failed)?;
+    Ok(file.into_temp_path())
 }
 
 /// The column of a run that came to its end.
