@@ -13,14 +13,15 @@ use tests_linux_core::Row;
 /// The disk itself.
 const DISK: &str = "/dev/vda";
 /// Where it is mounted.
-const PLACE: &str = "/disk";
+pub const PLACE: &str = "/disk";
 /// The files on it that are read: from the cache, in order, and at random places.
 pub const CACHED: &str = "/disk/bench/cached";
 const SEQUENTIAL: &str = "/disk/bench/sequential";
 const RANDOM: &str = "/disk/bench/random";
-/// A folder with many names, and one of them.
+/// A path of two names that is looked up from the root of the disk.
+pub const NAMED: &str = "bench/cached";
+/// A folder with many names.
 pub const FOLDER: &str = "/disk/bench/names";
-pub const NAMED: &str = "file-17";
 
 /// Bytes that are read, in whole.
 const BYTES: usize = 64 << 20;

@@ -1,6 +1,6 @@
 //! Files that are in the cache, and names.
 
-use crate::disk::{CACHED, FOLDER, NAMED, open_file};
+use crate::disk::{CACHED, FOLDER, NAMED, PLACE, open_file};
 use crate::report::Report;
 use crate::sys::{Fill, Memory, PAGE, stamp};
 use rustix::fs::{AtFlags, Mode, OFlags, RawDir, open, openat, seek, statat};
@@ -23,17 +23,17 @@ pub fn measure(report: &mut Report) -> Result<()> {
     mapped(report)
 }
 
-/// Names are looked up in their folder: one name.
 fn names(report: &mut Report) -> Result<()> {
-    let folder = open(FOLDER, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
-    let open_named = || openat(&folder, NAMED, OFlags::RDONLY, Mode::empty());
+    let root = open(PLACE, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+    let open_named = || openat(&root, NAMED, OFlags::RDONLY, Mode::empty());
     report.timed(Row::Open, COUNT, 1, |_| {
         let begin = stamp();
         let _file = open_named()?;
         Ok(stamp() - begin)
     });
     report.each(Row::OpenClose, COUNT, |_| open_named().map(drop));
-    report.each(Row::Stat, COUNT, |_| statat(&folder, NAMED, AtFlags::empty()).map(drop));
+    report.each(Row::Stat, COUNT, |_| statat(&root, NAMED, AtFlags::empty()).map(drop));
+    let folder = open(FOLDER, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
     let mut buffer = [const { MaybeUninit::uninit() }; 32 << 10];
     let mut entries = || -> Result<u64> {
         let mut entries = 0;

@@ -102,8 +102,8 @@ rows! {
     Copy64m, "copy-64m", "memcpy of 64 MiB", ["memory/copy-64m"], Stamps;
     Swap, "swap", "page rewritten, 1 in and 1 out, memory.max", [], Counter;
 
-    Open, "open", "open", ["files/open"], Stamps;
-    OpenClose, "open-close", "open and close", [], Stamps;
+    Open, "open", "open", [], Stamps;
+    OpenClose, "open-close", "open and close", ["files/open"], Stamps;
     Stat, "stat", "stat", ["files/stat"], Stamps;
     ReadFolder, "readdir", "getdents64, an entry", ["files/readdir"], Stamps;
     Read4k, "pread-4k", "pread of 4 KiB", ["files/cached-read-4k", "files/cached-touch-4k"], Stamps;

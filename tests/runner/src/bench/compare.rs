@@ -29,6 +29,7 @@ pub fn table(name: &str, figures: &[Figure], options: &BenchOptions, linux: &Col
         }
         text.push('\n');
     }
+    let _ = writeln!(text, "LINUX: {name}");
     text += "guest instructions, the median, and of it iterations of rep; ratio: Linux's to Tenure's; behind |: how Linux does it\n";
     let compared = rows.iter().filter(|pair| pair.ratio().is_some()).count();
     let behind: Vec<&str> = rows.iter().filter(|pair| pair.is_behind()).map(|pair| pair.row.name).collect();
@@ -39,7 +40,7 @@ pub fn table(name: &str, figures: &[Figure], options: &BenchOptions, linux: &Col
         }
     };
     if options.only.is_empty() {
-        let _ = writeln!(text, "\n{}", head(&format!("OTHER ROWS OF LINUX ({name})")));
+        let _ = writeln!(text, "\n{}", head("OTHER ROWS OF LINUX"));
         others(&mut text, linux, &rows);
     }
     text
