@@ -62,6 +62,11 @@ impl Machine for Hardware {
         self.frames.get_mut(frame as usize)
     }
 
+    #[inline(always)]
+    fn entry(&mut self, frame: u32) -> FrameEntry {
+        if (frame as usize) < self.frames.len() { self.frames[frame as usize] } else { FrameEntry::default() }
+    }
+
     fn table(&mut self, frame: u32) -> &mut [u64; 512] {
         self.assert_kind(frame, FrameKind::PageTable);
         // SAFETY: a frame of this kind is RAM that only the kernel and the processor's page walker touch; the walker's

@@ -8,6 +8,7 @@ use crate::{apic, backtrace, requests, user_copy};
 use core::fmt::Write;
 use core::hint;
 use core::sync::atomic::{AtomicBool, Ordering};
+use kernel_abi::{KernelError, SystemCall};
 use kernel_core::objects::{Context, Thread};
 use kernel_core::{Kernel, Machine};
 use x86_64::instructions::interrupts;
@@ -118,12 +119,41 @@ fn interrupt(kernel: &mut Kernel<Hardware>, vector: u32) {
 
 #[unsafe(no_mangle)]
 extern "C" fn system_call() -> *mut Context {
+    let context = PerCpu::get().context();
+    // SAFETY: the registers of the thread that entered are in its context; until the kernel is entered nobody else looks at
+    // them but who stops the thread, which it does by an interrupt, that is, later.
+    let number = unsafe { (*context).rax };
+    if number > SystemCall::LAST {
+        return refuse_unknown_call(context);
+    }
+    known_system_call()
+}
+
+/// A number that means nothing needs nothing of the kernel. The answer is that of [`Kernel::system_call`].
+#[inline(always)]
+fn refuse_unknown_call(context: *mut Context) -> *mut Context {
+    // SAFETY: as above.
+    unsafe { ((*context).rax, (*context).rdx) = (KernelError::InvalidCall.status(), 0) };
+    context
+}
+
+#[inline(never)]
+fn known_system_call() -> *mut Context {
     let Some(mut guard) = lock::try_take() else { return contended_system_call() };
     let kernel = entered(&mut guard);
     if let Some(link) = kernel.fast_system_call() {
         return &raw mut kernel.machine.object::<Thread>(link).context;
     }
+    general_system_call(guard)
+}
+
+#[inline(never)]
+fn general_system_call(mut guard: KernelGuard) -> *mut Context {
+    let kernel = guard.as_mut().expect("the kernel is set before anything can enter it");
     kernel.system_call();
+    if let Some(link) = kernel.fast_leave() {
+        return &raw mut kernel.machine.object::<Thread>(link).context;
+    }
     let context = context_to_run(kernel);
     drop(guard);
     context.unwrap_or_else(idle)
@@ -140,7 +170,7 @@ extern "C" fn trap_from_user(vector: u64, code: u64) -> *mut Context {
     // Read before the lock is waited for: a fault of the kernel itself would overwrite it.
     let address = Cr2::read_raw();
     match vector {
-        PAGE_FAULT => enter(|kernel| kernel.page_fault(address, code & 0x13)),
+        PAGE_FAULT => page_fault(address, code & 0x13),
         NON_MASKABLE => end_machine(None),
         REQUEST => {
             apic::end_of_interrupt();
@@ -149,6 +179,18 @@ extern "C" fn trap_from_user(vector: u64, code: u64) -> *mut Context {
         0..32 => enter(|kernel| kernel.exception(vector as u32)),
         _ => enter(|kernel| interrupt(kernel, vector as u32)),
     }
+}
+
+fn page_fault(address: u64, access: u64) -> *mut Context {
+    let mut guard = lock::try_take().unwrap_or_else(lock::wait);
+    let kernel = entered(&mut guard);
+    if let Some(link) = kernel.fast_page_fault(address, access) {
+        return &raw mut kernel.machine.object::<Thread>(link).context;
+    }
+    kernel.page_fault(address, access);
+    let context = context_to_run(kernel);
+    drop(guard);
+    context.unwrap_or_else(idle)
 }
 
 /// What the processor and the stub have pushed.

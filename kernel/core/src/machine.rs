@@ -32,6 +32,12 @@ pub trait Machine {
     /// The entry of a frame, unless the number lies beyond the table.
     fn frame(&mut self, frame: u32) -> Option<&mut FrameEntry>;
 
+    /// The same by value; reserved beyond the table.
+    #[inline(always)]
+    fn entry(&mut self, frame: u32) -> FrameEntry {
+        self.frame(frame).copied().unwrap_or_default()
+    }
+
     /// A page table (a frame of kind `PageTable`).
     fn table(&mut self, frame: u32) -> &mut [u64; 512];
 

@@ -2,6 +2,9 @@
 //! that fit the registers. The message goes straight from one thread's registers to the other's, and the processor
 //! with it: no run queue, no timer, no table is touched.
 //!
+//! The ways of a page fault and of its answer are in [`super::fast_fault`]; [`Kernel::fast_leave`] is the way out of a call that
+//! changed nothing about who runs.
+//!
 //! A path looks at everything before it changes anything and, where one condition does not hold, leaves the call to
 //! the general code as if it had not looked. That code is the reference: the same tests run over both.
 
@@ -18,6 +21,9 @@ use kernel_abi::{Rights, SystemCall};
 /// Bits of a descriptor that a message in registers may have: its label, and a word count.
 const REGISTER_MESSAGE: u64 = 0xffff_ffff_0000_000f;
 
+/// Words of a message that are moved one by one.
+const SHORT: usize = 2;
+
 impl<M: Machine> Kernel<M> {
     /// Takes the current thread's system call if a fast path applies: the thread to run, its address space active. `None`:
     /// nothing has changed, the general code must take it.
@@ -26,8 +32,14 @@ impl<M: Machine> Kernel<M> {
         let current = self.current();
         let context = &self.machine.object::<Thread>(current).context;
         let (call, handle, info, deadline) = (context.rax, context.rdi, context.rsi, context.rbx);
+        if deadline != 0 {
+            return None;
+        }
+        if call == SystemCall::ResolveReceive as u64 {
+            return self.fast_resolve_receive(current);
+        }
         let in_registers = info & !REGISTER_MESSAGE == 0 && (info & 0xf) as usize <= REGISTER_WORDS;
-        if deadline != 0 || !in_registers {
+        if !in_registers {
             return None;
         }
         if call == SystemCall::Call as u64 {
@@ -54,11 +66,11 @@ impl<M: Machine> Kernel<M> {
         thread.sequence += 1;
         thread.state = ThreadState::AwaitingReply;
         thread.is_fault = false;
-        let (sequence, words) = (thread.sequence, thread.context.words());
+        let sequence = thread.sequence;
         let thread = self.machine.object::<Thread>(receiver);
         thread.reply = ReplyName { caller, sequence };
         thread.waits_for = Link::NONE;
-        receive_in_registers(&mut thread.context, words, info, badge);
+        self.fast_message(current, receiver, info, badge);
         self.fast_switch(receiver)
     }
 
@@ -83,15 +95,28 @@ impl<M: Machine> Kernel<M> {
         let thread = self.machine.object::<Thread>(current);
         thread.reply = ReplyName::NONE;
         (thread.state, thread.waits_for) = (ThreadState::Receiving, endpoint);
-        let words = thread.context.words();
-        let thread = self.machine.object::<Thread>(caller);
-        receive_in_registers(&mut thread.context, words, info, 0);
+        self.fast_message(current, caller, info, 0);
         self.fast_switch(caller)
     }
 
     /// The endpoint that a handle of the current thread names with these rights, and the badge.
     #[inline(always)]
-    fn fast_endpoint(&mut self, current: Link, handle: u64, rights: Rights) -> Option<(Link, u64)> {
+    pub(super) fn fast_endpoint(
+        &mut self,
+        current: Link,
+        handle: u64,
+        rights: Rights,
+    ) -> Option<(Link, u64)> {
+        let capability = self.fast_capability(current, handle)?;
+        if capability.kind != Kind::Endpoint || !capability.rights.contains(rights) {
+            return None;
+        }
+        Some((self.fast_live_endpoint(capability.name)?, capability.badge))
+    }
+
+    /// What a handle of the current thread names.
+    #[inline(always)]
+    pub(super) fn fast_capability(&mut self, current: Link, handle: u64) -> Option<Capability> {
         let task = self.machine.object::<Thread>(current).task.link;
         let (index, slot) =
             (handle / u64::from(CAPABILITIES_PER_FRAME), handle as u32 % CAPABILITIES_PER_FRAME);
@@ -102,27 +127,29 @@ impl<M: Machine> Kernel<M> {
         if frame == 0 {
             return None;
         }
-        let capability = self.machine.object::<Capability>(Link::new(frame, slot));
-        if capability.kind != Kind::Endpoint || !capability.rights.contains(rights) {
-            return None;
-        }
-        let (name, badge): (ObjectName, u64) = (capability.name, capability.badge);
-        let entry = self.machine.frame(name.link.frame())?;
+        Some(*self.machine.object::<Capability>(Link::new(frame, slot)))
+    }
+
+    /// The endpoint of a name, if it still exists.
+    #[inline(always)]
+    pub(super) fn fast_live_endpoint(&mut self, name: ObjectName) -> Option<Link> {
+        // No name's frame lies beyond the frame table.
+        let entry = self.machine.entry(name.link.frame());
         let is_current = entry.generation() == name.frame_generation && entry.kind() == FrameKind::Endpoint;
         if !is_current || self.machine.object::<Endpoint>(name.link).generation != name.slot_generation {
             return None;
         }
-        Some((name.link, badge))
+        Some(name.link)
     }
 
     /// Whether the processor may go from the current thread, which is about to wait, straight to another one: nobody
     /// better waits anywhere, and an equal that waits here will have its turn in time.
     #[inline(always)]
-    fn fast_can_run(&mut self, other: Link) -> bool {
+    pub(super) fn fast_can_run(&mut self, other: Link) -> bool {
         let thread = self.machine.object::<Thread>(other);
         let is_plain = !thread.timer.is_set() && thread.window_filled == 0 && !thread.unfinished;
         let priority = thread.priority;
-        is_plain && (self.waiting >> priority == 0 || self.equals_can_wait(priority))
+        is_plain && (self.waiting.wrapping_shr(priority.into()) == 0 || self.equals_can_wait(priority))
     }
 
     /// Whether those who wait are no better than a priority, and where they are its equals here, their turn is timed.
@@ -134,7 +161,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     #[inline(always)]
-    fn fast_switch(&mut self, to: Link) -> Option<Link> {
+    pub(super) fn fast_switch(&mut self, to: Link) -> Option<Link> {
         let thread = self.machine.object::<Thread>(to);
         (thread.state, thread.home) = (ThreadState::Ready, self.here as u8);
         let (task, base) = (thread.task.link, thread.context.fs_base);
@@ -150,11 +177,51 @@ impl<M: Machine> Kernel<M> {
         self.machine.set_local_base(base);
         Some(to)
     }
-}
 
-/// Puts a message into the registers of who receives it; words beyond the message are nobody else's to see.
-fn receive_in_registers(context: &mut Context, words: [u64; REGISTER_WORDS], info: MessageInfo, badge: u64) {
-    let count = info.words();
-    context.set_words(core::array::from_fn(|index| if index < count { words[index] } else { 0 }));
-    (context.rax, context.rdi, context.rsi) = (0, badge, info.0);
+    /// Puts a sender's message into the registers of who receives it; words beyond the message are nobody else's to see.
+    #[inline(always)]
+    fn fast_message(&mut self, sender: Link, receiver: Link, info: MessageInfo, badge: u64) {
+        let count = info.words();
+        if count <= SHORT {
+            let Context { rdx, r10, .. } = self.machine.object::<Thread>(sender).context;
+            let first = if count > 0 { rdx } else { 0 };
+            let second = if count > 1 { r10 } else { 0 };
+            let context = &mut self.machine.object::<Thread>(receiver).context;
+            context.set_words([first, second, 0, 0, 0, 0, 0, 0]);
+        } else {
+            self.fast_words(sender, receiver, count);
+        }
+        let context = &mut self.machine.object::<Thread>(receiver).context;
+        (context.rax, context.rdi, context.rsi) = (0, badge, info.0);
+    }
+
+    #[inline(never)]
+    fn fast_words(&mut self, sender: Link, receiver: Link, count: usize) {
+        let words = self.machine.object::<Thread>(sender).context.words();
+        let context = &mut self.machine.object::<Thread>(receiver).context;
+        context.set_words(core::array::from_fn(|index| if index < count { words[index] } else { 0 }));
+    }
+
+    /// Leaves the kernel for the thread that runs, after a call that changed nothing about who runs next or when to look: nobody
+    /// was woken, nobody as good waits, a processor's timer covers the next deadline. `None`: nothing has changed, the general
+    /// code must choose.
+    #[inline(always)]
+    pub fn fast_leave(&mut self) -> Option<Link> {
+        let processor = &self.processors[self.here % PROCESSORS_MAX];
+        let (current, handoff) = (processor.scheduler.current, processor.scheduler.handoff);
+        let is_quiet = handoff.is_none() && !processor.yields && !processor.called;
+        let has_queue = processor.scheduler.occupied != 0 && self.processor_count != 1;
+        let covered = self.processors[self.timekeeper % PROCESSORS_MAX].armed_until;
+        if current.is_none() || !is_quiet || has_queue || covered > self.timers.next_event() {
+            return None;
+        }
+        let thread = self.machine.object::<Thread>(current);
+        let runs = thread.state == ThreadState::Ready && !thread.unfinished;
+        if !runs || self.waiting.wrapping_shr(thread.priority.into()) != 0 {
+            return None;
+        }
+        let base = thread.context.fs_base;
+        self.machine.set_local_base(base);
+        Some(current)
+    }
 }

@@ -4,6 +4,7 @@ mod batch;
 mod capabilities;
 mod devices;
 mod fast;
+mod fast_fault;
 mod frames;
 mod ipc;
 mod life;

@@ -19,22 +19,23 @@ use kernel_abi::object::THREADS_PER_FRAME;
 #[repr(C)]
 #[allow(missing_docs)]
 pub struct Context {
+    // What a call reads and writes lies together, message words in their order.
     pub rax: u64,
-    pub rbx: u64,
-    pub rcx: u64,
-    pub rdx: u64,
-    pub rsi: u64,
     pub rdi: u64,
-    pub rbp: u64,
-    pub rsp: u64,
+    pub rsi: u64,
+    pub rbx: u64,
+    pub rdx: u64,
+    pub r10: u64,
     pub r8: u64,
     pub r9: u64,
-    pub r10: u64,
-    pub r11: u64,
     pub r12: u64,
     pub r13: u64,
     pub r14: u64,
     pub r15: u64,
+    pub rbp: u64,
+    pub rsp: u64,
+    pub rcx: u64,
+    pub r11: u64,
     pub rip: u64,
     pub rflags: u64,
     /// 1: entered by `syscall`, so `rcx` and `r11` need not be kept and `sysret` may be used.

@@ -174,6 +174,18 @@ impl System {
             return Some(next);
         }
         self.kernel.system_call();
+        if BY_FAST_PATHS && let Some(next) = self.kernel.fast_leave() {
+            return Some(next);
+        }
+        self.kernel.leave()
+    }
+
+    /// The current thread meets a page fault; the invariants are not checked. Who runs next.
+    pub fn fault_unchecked(&mut self, address: u64, access: u64) -> Option<Link> {
+        if BY_FAST_PATHS && let Some(next) = self.kernel.fast_page_fault(address, access) {
+            return Some(next);
+        }
+        self.kernel.page_fault(address, access);
         self.kernel.leave()
     }
 
@@ -346,8 +358,9 @@ impl System {
 
     /// The current thread meets a page fault. Who runs next.
     pub fn fault(&mut self, address: u64, access: u64) -> Option<Link> {
-        self.kernel.page_fault(address, access);
-        self.leave()
+        let next = self.fault_unchecked(address, access);
+        self.kernel.check();
+        next
     }
 
     /// Takes a task apart until nothing of it is left: its frames are plain again.

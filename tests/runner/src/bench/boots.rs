@@ -10,7 +10,7 @@
 
 use super::figure::{Figure, Printed, counted};
 use super::options::BenchOptions;
-use super::rows::{Row, find};
+use super::rows::{GROUPS, Row, find};
 use super::{disk, figure};
 use crate::archive::{Archive, Member};
 use crate::build::Guest;
@@ -79,12 +79,26 @@ impl Boot {
     }
 }
 
-/// What the shell is told to do.
+/// A fault that is served by a physmem that is a program itself.
+const USER_PAGER: &str = "memory/user-pager";
+/// Frames of it and what it serves.
+const USER_PAGER_FRAMES: u64 = 4096;
+
+/// What the shell is told to do: a program of its own for each group.
 fn command(options: &BenchOptions) -> String {
-    let rows = options.rows().filter(|row| Boot::of(row) == Boot::System);
-    let names: Vec<&str> =
-        if options.only.is_empty() { Vec::new() } else { rows.map(|row| row.name).collect() };
-    format!("with all /.boot/bench/bench files={} {}\n", disk::FOLDER, names.join(" "))
+    let mut commands = String::new();
+    for (group, _) in GROUPS {
+        let rows = options.rows().filter(|row| row.group() == *group && Boot::of(row) == Boot::System);
+        let names: Vec<&str> = rows.map(|row| row.name).filter(|name| *name != USER_PAGER).collect();
+        if !names.is_empty() {
+            let names = names.join(" ");
+            commands += &format!("with all /.boot/bench/bench files={} {names} || exit 1\n", disk::FOLDER);
+        }
+    }
+    if options.rows().any(|row| row.name == USER_PAGER) {
+        commands += &format!("with {USER_PAGER_FRAMES} stacked /.boot/bench/bench {USER_PAGER} || exit 1\n");
+    }
+    commands
 }
 
 /// What is needed for any of them.
@@ -268,9 +282,12 @@ mod tests {
             only: names.iter().map(|name| name.to_string()).collect(),
             ..BenchOptions::default()
         };
-        assert_eq!(command(&only(&[])), "with all /.boot/bench/bench files=/bench \n");
-        let command = command(&only(&["kernel/yield", "kernel/zero"]));
-        assert_eq!(command, "with all /.boot/bench/bench files=/bench kernel/yield\n");
+        let pager = "with 4096 stacked /.boot/bench/bench memory/user-pager || exit 1\n";
+        assert_eq!(command(&only(&["memory/user-pager"])), pager);
+        assert!(command(&only(&[])).ends_with(pager));
+        let command = command(&only(&["kernel/yield", "kernel/zero", "files/stat"]));
+        let run = "with all /.boot/bench/bench files=/bench";
+        assert_eq!(command, format!("{run} kernel/yield || exit 1\n{run} files/stat || exit 1\n"));
     }
 
     #[test]

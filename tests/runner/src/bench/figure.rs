@@ -1,11 +1,14 @@
 //! Figures: what a guest printed, joined with what the counter outside of it saw.
 
-use super::rows::{Row, find};
+use super::rows::{Count, Row, find};
 use crate::counter::{Counts, Record};
 use crate::{Failure, Result};
 
 /// Number of the region that a sample is (`kernel_runtime::region`).
 pub const SAMPLE: u16 = 1;
+
+/// Instructions by which the two ways of counting may be apart, and one in a hundred more.
+const APART: u64 = 8;
 
 /// What one row costs, an operation (or a page: the row says).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -92,7 +95,7 @@ pub fn counted(printed: &[Printed], record: &Record) -> Result<Vec<Figure>> {
         let samples: Vec<Counts> = passages.by_ref().take((row.warm + row.count) as usize).collect();
         match samples.get(row.warm as usize..) {
             Some(kept) if kept.len() as u64 == row.count && row.count > 0 => {
-                Ok(from_samples(figure, kept, row.each))
+                agreed(&figure, from_samples(figure.clone(), kept, row.each))
             }
             _ => Err(Failure::new(format!("the counter saw too few samples of `{}`", row.name))),
         }
@@ -102,6 +105,19 @@ pub fn counted(printed: &[Printed], record: &Record) -> Result<Vec<Figure>> {
         0 => Ok(figures),
         left => Err(Failure::new(format!("the counter saw {left} samples that belong to no row"))),
     }
+}
+
+/// The counter's figure, where it is the guest's own: these are two ways of counting that know nothing of each other. What
+/// waits for the disk the guest cannot count, as its clock goes on meanwhile.
+fn agreed(by_guest: &Figure, by_counter: Figure) -> Result<Figure> {
+    let apart = by_guest.median.abs_diff(by_counter.median);
+    if by_guest.row.count == Count::Waits || apart <= APART + by_counter.median / 100 {
+        return Ok(by_counter);
+    }
+    let (name, guest, counter) = (by_guest.row.name, by_guest.median, by_counter.median);
+    Err(Failure::new(format!(
+        "`{name}` took {guest} instructions by the guest's clock, {counter} by the counter"
+    )))
 }
 
 fn from_samples(figure: Figure, samples: &[Counts], each: u64) -> Figure {
@@ -140,7 +156,7 @@ mod tests {
     fn samples_are_those_of_the_record_in_order() {
         let printed = |text| Printed::parse(text).unwrap();
         let rows = [
-            printed("row kernel/zero 1 1 1 3 warm=1 each=2"),
+            printed("row kernel/zero 12 1 1 3 warm=1 each=2"),
             printed("row memory/seize 9 8 10 5 unmarked"),
             printed("row kernel/copy 1 1 1 1"),
         ];
@@ -151,6 +167,18 @@ mod tests {
         assert_eq!((figures[0].repeated, figures[0].count), (Some(5), 3));
         assert_eq!((figures[1].median, figures[1].repeated), (9, None));
         assert_eq!(figures[2].median, 7);
+    }
+
+    #[test]
+    fn two_counts_of_the_same_must_agree() {
+        let count = |text, record| {
+            let printed = [Printed::parse(text).unwrap()];
+            counted(&printed, &Record::parse(record)).map(|figures| figures[0].median)
+        };
+        assert_eq!(count("row kernel/zero 1018 1 1 1", "end 1 1000 0\n"), Ok(1000));
+        let failure = count("row kernel/zero 1019 1 1 1", "end 1 1000 0\n").unwrap_err();
+        assert!(failure.what.contains("1019 instructions by the guest's clock, 1000 by"), "{failure}");
+        assert_eq!(count("row files/cold-random-4k 99999 1 1 1", "end 1 1000 0\n"), Ok(1000));
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! `cargo run -- bench`: what operations cost, in guest instructions.
 //!
 //! [`rows`] says what is measured; [`boots`] boots the guests that measure it, once with instructions counted and once for
-//! the time; [`figure`] joins what they print with what the counter saw; [`table`] prints it.
-//! [`linux`] does the same work on Linux, and [`compare`] prints both.
+//! the time; [`figure`] joins what they print with what the counter saw; [`table`] prints it,
+//! [`kept`] compares it with what it was.
+//! [`against`] does the same work on another system and prints both columns.
 
+pub mod against;
 pub mod boots;
 pub mod compare;
 pub mod disk;
 pub mod figure;
+pub mod kept;
 pub mod linux;
 pub mod options;
 pub mod rows;
@@ -20,6 +23,7 @@ use crate::places::{Places, write_whole};
 use crate::start::prepare;
 use crate::{Result, interrupt};
 use figure::Figure;
+use kept::{Kept, Versions};
 use serde_json::{Value, json};
 
 /// Measures and prints. The exit status.
@@ -28,33 +32,39 @@ pub fn run(options: &BenchOptions) -> Result<u8> {
     interrupt::catch();
     let guest = prepare(&places)?;
     let bench = Bench { options, guest: &guest, places: &places, image: disk::image(&places)? };
-    let against = options
-        .against
-        .and_then(|Against::Linux| available(linux::kernel(&places)).transpose())
-        .transpose()?;
+    let other = against::prepare(options, &places)?;
     let figures = measure(&bench)?;
     print!("{}", table::table(&figures));
-    if let Some(kernel) = against
-        && let Some(column) = available(linux::measure(&places, &kernel, &bench.image))?
-    {
-        print!("\n{}", compare::table(&kernel.name, &figures, options, &column));
-    }
     if let Some(file) = &options.json {
         write_whole(file, format!("{:#}\n", to_json(&figures)).as_bytes())?;
+    }
+    let versions = Versions::find()?;
+    if options.update {
+        Kept::write(&places, &versions, &figures)?;
+    } else {
+        print!("{}", compared(&Kept::read(&places)?, &versions, &figures, options));
+    }
+    if let Some(kernel) = other {
+        against::compare(&bench, &kernel, &figures)?;
     }
     Ok(0)
 }
 
-/// What the other column needs, or `None` after a word about why it is not to be had. An interrupt stays a failure.
-fn available<T>(result: Result<T>) -> Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(failure) if interrupt::requested() => Err(failure),
-        Err(failure) => {
-            eprintln!("{failure}\nTenure's column stands alone");
-            Ok(None)
-        }
-    }
+/// How the figures differ from those that are kept, for people.
+fn compared(kept: &Kept, versions: &Versions, figures: &[Figure], options: &BenchOptions) -> String {
+    let comparison = kept.compare(versions, figures, options.only.is_empty());
+    let mut text = match (comparison.differences.len(), comparison.is_meant) {
+        (0, _) => format!("as in {}\n", kept::FILE),
+        (count, true) => format!("{count} rows differ from {}:\n", kept::FILE),
+        (count, false) => format!(
+            "{count} rows differ from {}, which is of another compiler or emulator ({}; {}):\n",
+            kept::FILE,
+            kept.versions.compiler,
+            kept.versions.emulator
+        ),
+    };
+    comparison.differences.iter().for_each(|line| text += &format!("  {line}\n"));
+    text
 }
 
 /// The figures of all rows that are wanted, in the order of the table.

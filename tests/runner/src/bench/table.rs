@@ -4,6 +4,9 @@ use super::figure::Figure;
 use super::rows::{Count, GROUPS, Unit};
 use std::fmt::Write;
 
+/// Columns of name and title.
+const WIDTH: usize = 99;
+
 /// The whole table.
 pub fn table(figures: &[Figure]) -> String {
     let mut text = String::new();
@@ -14,7 +17,7 @@ pub fn table(figures: &[Figure]) -> String {
         }
         let _ = writeln!(
             text,
-            "{:<66} {:>11} {:>10} {:>10} {:>9} {:>10}  {:>10}",
+            "{:<WIDTH$} {:>11} {:>11} {:>11} {:>9} {:>8}  {:>10}",
             title.to_uppercase(),
             "MEDIAN",
             "LEAST",
@@ -43,7 +46,7 @@ fn line(figure: &Figure) -> String {
     let row = figure.row;
     let unit = if row.unit == Unit::Page { ", a page" } else { "" };
     let waits = if row.count == Count::Waits { " ~" } else { "" };
-    let title = format!("  {:<33}{}{unit}{waits}", row.name, row.title);
+    let title = format!("{:<34} {}{unit}{waits}", row.name, row.title);
     let repeated = figure.repeated.map_or(String::from("-"), grouped);
     let time = figure.nanoseconds.map_or(String::from("-"), time);
     let target = match (row.target, is_reached(figure)) {
@@ -55,7 +58,8 @@ fn line(figure: &Figure) -> String {
         (None, _) => String::new(),
     };
     let [median, least, most] = [figure.median, figure.least, figure.most].map(grouped);
-    let line = format!("{title:<66} {median:>11} {least:>10} {most:>10} {repeated:>9} {time:>10}  {target}");
+    let line =
+        format!("{title:<WIDTH$} {median:>11} {least:>11} {most:>11} {repeated:>9} {time:>8}  {target}");
     line.trim_end().to_owned()
 }
 
@@ -120,7 +124,7 @@ mod tests {
         );
         assert!(text.contains("55  MISSED, 2.00 times\n"), "{text}");
         assert!(text.contains("360  reached\n"), "{text}");
-        assert!(text.contains(" 1 234 ") && text.contains(" 512    12.3 us"), "{text}");
+        assert!(text.contains(" 1 234 ") && text.contains(" 512  12.3 us"), "{text}");
         assert!(text.contains("1 of 2 targets reached"), "{text}");
     }
 

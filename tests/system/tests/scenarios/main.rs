@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod archive;
+mod bench;
 mod concurrency;
 mod deaths;
 mod disks;
@@ -28,6 +29,7 @@ pub type Scenario = (&'static str, fn());
 /// All scenarios, module by module.
 const SCENARIOS: &[(&str, &[Scenario])] = &[
     ("archive", archive::SCENARIOS),
+    ("bench", bench::SCENARIOS),
     ("concurrency", concurrency::SCENARIOS),
     ("deaths", deaths::SCENARIOS),
     ("disks", disks::SCENARIOS),

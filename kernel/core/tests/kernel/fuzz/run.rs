@@ -180,8 +180,7 @@ impl Run {
         }
         if let Err(fault) = result {
             self.note(format!("{current:?}: fault at {:#x}", fault.address));
-            self.system.kernel.page_fault(fault.address, fault.access);
-            self.system.kernel.leave();
+            self.system.fault_unchecked(fault.address, fault.access);
         }
     }
 

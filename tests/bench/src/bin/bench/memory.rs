@@ -27,6 +27,8 @@ const FROM_STOCK: Plan = Plan { warm: 8, count: 64, each: 1, ..USUAL };
 /// Clusters that it is enough for.
 const CLUSTERS_FROM_STOCK: Plan = Plan { warm: 0, count: 3, each: TOGETHER, ..USUAL };
 const CLUSTERS: Plan = Plan { warm: 1, count: 15, each: TOGETHER, ..USUAL };
+/// The row of a physmem that is a program.
+const USER_PAGER: &str = "memory/user-pager";
 /// Frames that are seized at a time.
 const SEIZED: u64 = 1024;
 /// Longest lock.
@@ -36,6 +38,9 @@ const MEBIBYTE_PAGES: u64 = 256;
 
 /// Measures it.
 pub fn measure(control: Handle, bench: &mut Bench<'_>) -> Result<(), Failed> {
+    if bench.wanted.0 == [USER_PAGER.as_bytes()] {
+        return user_pager(bench);
+    }
     touches(control, bench)?;
     copy_on_write(bench)?;
     containers(bench)?;
@@ -146,6 +151,19 @@ fn prepare(control: Handle, frames: Frames) -> Result<Option<OwnContainer>, Fail
             Err(Failed("frames are not zeroed in idle time".into()))
         }
     }
+}
+
+/// First touches where the physmem that serves them is a program itself: only whoever has started this one under such a
+/// one may ask for this row.
+fn user_pager(bench: &mut Bench<'_>) -> Result<(), Failed> {
+    let pages = USUAL.samples() as u64 * APART;
+    let container = container(pages)?;
+    let mapping = mapped(&container, pages)?;
+    let mut next = (0..pages).step_by(APART as usize);
+    bench.row(USER_PAGER, USUAL, || {
+        let page = next.next().unwrap_or(0);
+        Ok(timed(|| write(&mapping, page)).0)
+    })
 }
 
 fn copy_on_write(bench: &mut Bench<'_>) -> Result<(), Failed> {
