@@ -27,6 +27,8 @@ pub const FOLDER: &str = "/disk/bench/names";
 const BYTES: usize = 64 << 20;
 /// Reads at random places.
 const RANDOM_READS: usize = 1000;
+/// How often each row is measured.
+const ROUNDS: usize = 5;
 /// How long the disk may take to appear.
 const APPEARS: Duration = Duration::from_secs(10);
 
@@ -71,12 +73,12 @@ pub fn measure(report: &mut Report) -> Result<()> {
         (Row::ColdRead64m, &buffered, BYTES),
         (Row::Direct64m, &direct, BYTES),
     ] {
-        report.waits(row, pages, forget_files, || read_in_calls(file, memory.bytes(), call));
+        report.waits(row, ROUNDS, pages, forget_files, || read_in_calls(file, memory.bytes(), call));
     }
     let random = open_file(RANDOM, OFlags::DIRECT)?;
     let places = random_pages(RANDOM_READS);
     let buffer = &mut memory.bytes()[..PAGE];
-    report.waits(Row::Random4k, RANDOM_READS as u64, forget_files, || {
+    report.waits(Row::Random4k, ROUNDS, RANDOM_READS as u64, forget_files, || {
         places.iter().try_for_each(|page| read_at(&random, buffer, page * PAGE))
     });
     Ok(())

@@ -7,9 +7,6 @@ use rustix::io::Result;
 use std::io::Write;
 use tests_linux_core::{BOOT_REGION, Clock, Line, Row, Samples};
 
-/// How often a row that waits for a device is measured.
-const ROUNDS: usize = 3;
-
 /// Takes figures.
 pub struct Report {
     lines: Vec<Line>,
@@ -80,16 +77,17 @@ impl Report {
         }
     }
 
-    /// Measures an operation of so many units that waits for a device, after `prepare` each time.
+    /// Measures an operation of so many units that waits for a device so many times, after `prepare` each time.
     pub fn waits(
         &mut self,
         row: Row,
+        rounds: usize,
         units: u64,
         mut prepare: impl FnMut() -> Result<()>,
         mut operation: impl FnMut() -> Result<()>,
     ) {
         let region = region(row);
-        for _ in 0..ROUNDS {
+        for _ in 0..rounds {
             let result = prepare().and_then(|()| {
                 sys::begin(region);
                 let result = operation();

@@ -13,6 +13,9 @@ use tests_linux_core::Row;
 const DISK: &str = "/dev/vdb";
 const DISK_NAME: &std::ffi::CStr = c"/dev/vdb";
 
+/// Passes that are measured.
+const ROUNDS: usize = 3;
+
 /// The group, what it may hold, and what it works on.
 const GROUP: &str = "/cgroup/small";
 const LIMIT: &str = "67108864";
@@ -32,6 +35,7 @@ pub fn measure(report: &mut Report) -> Result<(), String> {
     memory.write_all();
     report.waits(
         Row::Swap,
+        ROUNDS,
         (WORKING_BYTES / PAGE) as u64,
         || Ok(()),
         || {

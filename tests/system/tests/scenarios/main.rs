@@ -10,6 +10,7 @@ mod deaths;
 mod disks;
 mod files;
 mod laws;
+mod linux;
 mod memory;
 mod paging;
 mod processors;
@@ -35,6 +36,7 @@ const SCENARIOS: &[(&str, &[Scenario])] = &[
     ("disks", disks::SCENARIOS),
     ("files", files::SCENARIOS),
     ("laws", laws::SCENARIOS),
+    ("linux", linux::SCENARIOS),
     ("memory", memory::SCENARIOS),
     ("paging", paging::SCENARIOS),
     ("processors", processors::SCENARIOS),
