@@ -80,8 +80,11 @@ impl Archive {
 mod tests {
     use super::*;
 
-    /// Name, mode, device and contents of each entry, read by what the format says and not by what the writer does.
-    fn read(mut bytes: &[u8]) -> Vec<(String, u32, (u32, u32), Vec<u8>)> {
+    /// Name, mode, device and contents.
+    type Entry = (String, u32, (u32, u32), Vec<u8>);
+
+    /// The entries, read by what the format says and not by what the writer does.
+    fn read(mut bytes: &[u8]) -> Vec<Entry> {
         let mut entries = Vec::new();
         let total = bytes.len();
         while !bytes.is_empty() {

@@ -171,7 +171,17 @@ impl Source for Debian {
 
     fn download(&self, name: &str, folder: &Path) -> Result<()> {
         let mut command = host::command("apt-get")?;
-        command.args(["-q", "-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=30", "download", name]);
+        command.args([
+            "-q",
+            "-o",
+            "APT::Sandbox::User=root",
+            "-o",
+            "Acquire::Retries=1",
+            "-o",
+            "Acquire::http::Timeout=30",
+            "download",
+            name,
+        ]);
         run(command.current_dir(folder), folder)
     }
 
