@@ -5,7 +5,7 @@ use crate::frames::{Contents, Frames, Span, Whose};
 use crate::layout::{CONTAINER_GRANTS, CONTAINER_LOCKS, container};
 use crate::limits::OPERATION_PAGES_MAX;
 use crate::mutations::{self, Mutation};
-use crate::pages::{self, Entry};
+use crate::pages::{self, Cursor, Entry};
 use crate::record::{Container, Contract, Name, Records};
 use crate::{eviction, grant, lock};
 use containers_api::container::ContainerStatus;
@@ -161,26 +161,81 @@ pub fn empty_step(frames: &mut impl Frames, this: Name<Container>, budget: u64) 
     drop_pages(frames, this, all, budget)
 }
 
-/// Prepares a page that is about to be mapped: makes it present, and for a write its own. Errors: `ContractExhausted`,
-/// `NoRecord`, `Lost` (its frame was seized). The caller has checked locks and rights.
+/// What a touch found, and did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Touched {
+    /// The page was there, and can be mapped as it is. So can those around it that are there.
+    WasThere,
+    /// It got a frame of its own, this one.
+    Copied {
+        /// The frame.
+        frame: u32,
+    },
+    /// It was absent; so many pages from it on got frames.
+    Filled {
+        /// Pages.
+        pages: u64,
+        /// The frame of the first.
+        frame: u32,
+    },
+}
+
+/// Prepares a page that is about to be mapped: makes it present, and for a write its own. A container that is filled page by page
+/// gets as many pages ahead of it as were filled just before it, up to `ahead`, where the guarantee covers them: so faults get
+/// rarer, and no more frames are taken in advance than are used. Errors: `ContractExhausted`, `NoRecord`, `Lost` (its frame was
+/// seized). The caller has checked locks and rights.
 pub fn touch(
     frames: &mut impl Frames,
     this: Name<Container>,
     page: u64,
     write: bool,
-) -> Result<(), MemoryError> {
-    let entry = pages::entry(frames, this, page);
+    ahead: u64,
+) -> Result<Touched, MemoryError> {
+    let mut cursor = Cursor::new(this);
+    let entry = cursor.get(frames, page);
     let silently = mutations::has(Mutation::LoseSilently);
     if entry == Entry::LOST && !silently {
         return Err(MemoryError::Lost);
     }
     if entry.frame().is_none() {
-        charge_absent(frames, this, Span::page(page))?;
-        fill_absent(frames, this, Span::page(page), Contents::Zero);
-    } else if write && entry.is_shared() {
-        unshare(frames, this, page, entry);
+        let payer = frames.get(this, container::CONTRACT);
+        let ahead = absent_ahead(frames, &mut cursor, page, ahead);
+        let is_covered = ahead != 0 && frames.is_covered(payer, 1 + ahead);
+        let span = Span { first: page, pages: if is_covered { 1 + ahead } else { 1 } };
+        frames.charge_pages(payer, span.pages)?;
+        if (!cursor.has_place(page) || span.pages > 1)
+            && let Err(error) = pages::prepare(frames, this, span)
+        {
+            frames.return_pages(payer, span.pages);
+            return Err(error);
+        }
+        // There may be places by now where there were none.
+        let mut cursor = if cursor.has_place(page) { cursor } else { Cursor::new(this) };
+        let mut first = 0;
+        for at in (span.first..span.end()).rev() {
+            first = frames.take(payer, Contents::Zero);
+            cursor.set(frames, at, Entry::ABSENT, Entry::resident(first));
+        }
+        cursor.finish(frames);
+        return Ok(Touched::Filled { pages: span.pages, frame: first });
     }
-    Ok(())
+    if write && entry.is_shared() {
+        return Ok(Touched::Copied { frame: unshare(frames, this, page, entry) });
+    }
+    Ok(Touched::WasThere)
+}
+
+/// Pages behind one that are absent, as many at most as there are present ones before it.
+fn absent_ahead(frames: &mut impl Frames, cursor: &mut Cursor, page: u64, most: u64) -> u64 {
+    let mut count = 0;
+    while count < most
+        && count < page
+        && cursor.get(frames, page - 1 - count).frame().is_some()
+        && cursor.get(frames, page + 1 + count) == Entry::ABSENT
+    {
+        count += 1;
+    }
+    count
 }
 
 /// Gives a page that takes part in a logical copy a frame of its own with the same contents: the copy-on-write
@@ -259,13 +314,8 @@ pub fn require_bounded(span: Span) -> Result<(), MemoryError> {
 
 /// `Limit` where a span has more pages that are present or lost than one request may take away.
 fn require_few_entries(records: &impl Records, this: Name<Container>, span: Span) -> Result<(), MemoryError> {
-    let (mut count, mut page) = (0, span.first);
-    while let Some((found, _)) = pages::next_entry(records, this, page, span.end()) {
-        count += 1;
-        if count > OPERATION_PAGES_MAX {
-            return Err(MemoryError::Limit);
-        }
-        page = found + 1;
+    if pages::count_used(records, this, span) > OPERATION_PAGES_MAX {
+        return Err(MemoryError::Limit);
     }
     Ok(())
 }
@@ -290,12 +340,16 @@ pub fn charge_absent(
 /// Gives the pages of a span that have no frame, charged and prepared, one. What was lost stays lost and reads as zeros.
 pub fn fill_absent(frames: &mut impl Frames, this: Name<Container>, span: Span, contents: Contents) {
     let payer = frames.get(this, container::CONTRACT);
+    let mut cursor = Cursor::new(this);
     for page in span.first..span.end() {
-        if pages::entry(frames, this, page).frame().is_none() {
+        let old = cursor.get(frames, page);
+        if old.frame().is_none() {
             let frame = frames.take(payer, contents);
-            pages::set(frames, this, page, Entry::resident(frame).raw(contents == Contents::Raw));
+            let new = Entry::resident(frame).raw(contents == Contents::Raw);
+            cursor.set(frames, page, old, new);
         }
     }
+    cursor.finish(frames);
 }
 
 /// Takes up to `budget` pages of a span out of a container and returns their charges; lost ones become absent. No
@@ -304,19 +358,31 @@ pub fn drop_pages(frames: &mut impl Frames, this: Name<Container>, span: Span, b
     let payer = frames.get(this, container::CONTRACT);
     let (mut dropped, mut seen, mut page) = (0, 0, span.first);
     let mut result = Step::Done;
-    while let Some((found, entry)) = pages::next_entry(frames, this, page, span.end()) {
-        if seen == budget {
-            result = Step::More;
+    let mut cursor = Cursor::new(this);
+    while let Some(leaf) = pages::first_leaf(frames, this, Span { first: page, pages: span.end() - page }) {
+        for at in leaf.span.first..leaf.span.end() {
+            let entry = cursor.get(frames, at);
+            if entry == Entry::ABSENT {
+                continue;
+            }
+            if seen == budget {
+                result = Step::More;
+                break;
+            }
+            if let Some(frame) = entry.frame() {
+                frames.leave(frame);
+                dropped += 1;
+            }
+            cursor.set(frames, at, entry, Entry::ABSENT);
+            seen += 1;
+            page = at + 1;
+        }
+        if result == Step::More || leaf.span.end() >= span.end() {
             break;
         }
-        if let Some(frame) = entry.frame() {
-            frames.leave(frame);
-            dropped += 1;
-        }
-        pages::set(frames, this, found, Entry::ABSENT);
-        seen += 1;
-        page = found + 1;
+        page = leaf.span.end();
     }
+    cursor.finish(frames);
     frames.return_pages(payer, dropped);
     pages::prune(frames, this, Span { first: span.first, pages: page.max(span.first + 1) - span.first });
     result

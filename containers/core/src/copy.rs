@@ -16,7 +16,7 @@ use crate::access::{Access, Intent, changed};
 use crate::container::{require_bounded, unshare, whole_frame};
 use crate::frames::{Contents, Count, Frames, Span, Whose};
 use crate::layout::container;
-use crate::pages::{self, Entry};
+use crate::pages::{self, Cursor, Entry};
 use crate::record::{Container, Name, Records};
 use containers_api::{ContainerRights, MemoryError};
 use kernel_abi::FRAME_BYTES;
@@ -141,13 +141,13 @@ impl Plan {
     /// Charges the destination's pages that become present, and makes places for them.
     fn charge(self, frames: &mut impl Frames, to_span: Span) -> Result<(), MemoryError> {
         let (from, to) = self.whole();
+        let (mut source, mut destination) =
+            (Cursor::new(self.from.container), Cursor::new(self.to.container));
         let mut needed = 0;
         for page in to_span.first..to_span.end() {
-            let comes = !to.contains(page)
-                || pages::entry(frames, self.from.container, from.first + (page - to.first))
-                    .frame()
-                    .is_some();
-            let is_there = pages::entry(frames, self.to.container, page).frame().is_some();
+            let is_there = destination.get(frames, page).frame().is_some();
+            let comes =
+                !to.contains(page) || source.get(frames, from.first + (page - to.first)).frame().is_some();
             needed += u64::from(comes && !is_there);
         }
         let payer = frames.get(self.to.container, container::CONTRACT);
@@ -179,52 +179,61 @@ impl Plan {
         if self.pages == 0 {
             return;
         }
-        frames.write_protect(self.from.container, from);
-        let mut dropped = 0;
-        for index in 0..self.pages {
-            let (source, destination) = (from.first + index, to.first + index);
-            let was_there = pages::entry(frames, self.to.container, destination).frame();
-            match pages::entry(frames, self.from.container, source).frame() {
-                None => {
-                    if let Some(old) = was_there {
-                        frames.leave(old);
-                        dropped += 1;
-                    }
-                    pages::set(frames, self.to.container, destination, Entry::ABSENT);
-                    outcome.shared_pages += 1;
-                }
-                Some(frame) if was_there == Some(frame) => outcome.shared_pages += 1,
-                Some(frame) => self.share_page(frames, source, destination, frame, outcome),
-            }
+        // Who shares already is not written to.
+        if !self.is_shared(frames, from) {
+            frames.write_protect(self.from.container, from);
         }
         let payer = frames.get(self.to.container, container::CONTRACT);
+        let (mut source, mut destination) =
+            (Cursor::new(self.from.container), Cursor::new(self.to.container));
+        let mut dropped = 0;
+        for index in 0..self.pages {
+            let (from_page, to_page) = (from.first + index, to.first + index);
+            let entry = source.get(frames, from_page);
+            let old = destination.get(frames, to_page);
+            if entry.frame().is_some() && old.frame() == entry.frame() {
+                outcome.shared_pages += 1;
+                continue;
+            }
+            if let Some(frame) = old.frame() {
+                frames.leave(frame);
+            }
+            let Some(frame) = entry.frame() else {
+                dropped += u64::from(old.frame().is_some());
+                destination.set(frames, to_page, old, Entry::ABSENT);
+                outcome.shared_pages += 1;
+                continue;
+            };
+            let new = if frames.join(frame, payer).is_ok() {
+                if !entry.is_shared() {
+                    source.set(frames, from_page, entry, entry.shared(true));
+                }
+                outcome.shared_pages += 1;
+                Entry::resident(frame).shared(true)
+            } else {
+                let copy = frames.take(payer, Contents::Overwritten);
+                frames.copy(whole_frame(frame, copy));
+                outcome.moved_bytes += FRAME_BYTES;
+                Entry::resident(copy)
+            };
+            destination.set(frames, to_page, old, new);
+        }
+        source.finish(frames);
+        destination.finish(frames);
         frames.return_pages(payer, dropped);
     }
 
-    fn share_page(
-        self,
-        frames: &mut impl Frames,
-        source: u64,
-        destination: u64,
-        frame: u32,
-        outcome: &mut Outcome,
-    ) {
-        let payer = frames.get(self.to.container, container::CONTRACT);
-        if let Some(old) = pages::entry(frames, self.to.container, destination).frame() {
-            frames.leave(old);
+    /// Whether every page of a span that is present takes part in a copy already.
+    fn is_shared(self, frames: &mut impl Frames, span: Span) -> bool {
+        let present = frames.get(self.from.container, container::PRESENT);
+        if frames.get(self.from.container, container::SHARED) == present {
+            return true;
         }
-        let entry = if frames.join(frame, payer).is_ok() {
-            let kept = pages::entry(frames, self.from.container, source).shared(true);
-            pages::set(frames, self.from.container, source, kept);
-            outcome.shared_pages += 1;
-            Entry::resident(frame).shared(true)
-        } else {
-            let copy = frames.take(payer, Contents::Overwritten);
-            frames.copy(whole_frame(frame, copy));
-            outcome.moved_bytes += FRAME_BYTES;
-            Entry::resident(copy)
-        };
-        pages::set(frames, self.to.container, destination, entry);
+        let mut cursor = Cursor::new(self.from.container);
+        (span.first..span.end()).all(|page| {
+            let entry = cursor.get(frames, page);
+            entry.frame().is_none() || entry.is_shared()
+        })
     }
 }
 

@@ -96,6 +96,8 @@ pub trait Frames: Records {
     /// Changes the roots.
     fn set_roots(&mut self, roots: Roots);
 
+    /// Whether so many more pages are within the guarantee, and there are frames for them now.
+    fn is_covered(&self, payer: Name<Contract>, pages: u64) -> bool;
     /// Charges pages. Errors: `ContractExhausted`.
     fn charge_pages(&mut self, payer: Name<Contract>, pages: u64) -> Result<(), MemoryError>;
     /// Gives charges back.

@@ -10,11 +10,17 @@
 //!   set(page, …)   in prepared places, or where an entry was         cannot fail
 //!   prune(span)    empty nodes go back                               cannot fail
 //! ```
+//!
+//! [`Cursor`] is for many pages at once.
+
+mod cursor;
+
+pub use cursor::Cursor;
 
 use crate::frames::Span;
 use crate::layout::container;
 use crate::limits::{ARRAY_HEIGHT_MAX, CONTAINER_PAGES_MAX};
-use crate::record::{Container, Field, Name, Records};
+use crate::record::{Container, Name, Records};
 use containers_api::MemoryError;
 
 /// log2 of the words of a node.
@@ -117,6 +123,11 @@ impl Branch {
         Branch(self.0 - 2)
     }
 
+    /// With so many more words in use.
+    const fn counted(self, by: i64) -> Branch {
+        Branch(self.0.wrapping_add_signed(2 * by))
+    }
+
     /// Place of the word for `page` in the node, at a level.
     const fn place(self, page: u64, level: usize) -> Place {
         let digit = page >> (NODE_SHIFT as usize * level) & (NODE_WORDS - 1);
@@ -142,6 +153,32 @@ fn write(records: &mut impl Records, array: Name<Container>, place: Place, word:
     match place {
         Place::Root => records.set(array, container::ROOT, word),
         Place::Word(frame, index) => records.words_mut(frame)[index] = word,
+    }
+}
+
+/// The leaf that has a place for a page: where its branch lies, and its branch. Otherwise the first page that does not lie in
+/// the same hole.
+fn descend(records: &impl Records, array: Name<Container>, page: u64) -> Result<(Place, Branch), u64> {
+    let mut levels = records.get(array, container::HEIGHT) as usize;
+    if page >> (NODE_SHIFT as usize * levels) != 0 {
+        return Err(u64::MAX);
+    }
+    let mut place = Place::Root;
+    let mut branch = Branch(records.get(array, container::ROOT));
+    if !branch.is_present() {
+        return Err(u64::MAX);
+    }
+    loop {
+        levels -= 1;
+        if levels == 0 {
+            return Ok((place, branch));
+        }
+        place = branch.place(page, levels);
+        branch = Branch(read(records, array, place));
+        if !branch.is_present() {
+            let shift = NODE_SHIFT as usize * levels;
+            return Err(((page >> shift) + 1) << shift);
+        }
     }
 }
 
@@ -199,46 +236,18 @@ pub fn height_for(pages: u64) -> Result<u64, MemoryError> {
 
 /// The entry of a page; absent in a hole.
 pub fn entry(records: &impl Records, array: Name<Container>, page: u64) -> Entry {
-    let path = Path::to(records, array, page);
-    if path.lowest != 0 {
-        return Entry::ABSENT;
+    match descend(records, array, page) {
+        Ok((_, branch)) => Entry(read(records, array, branch.place(page, 0))),
+        Err(_) => Entry::ABSENT,
     }
-    Entry(read(records, array, path.branch(records, array, 0).place(page, 0)))
 }
 
 /// Changes the entry of a page, and the container's counts of pages present, lost and shared.
 pub fn set(records: &mut impl Records, array: Name<Container>, page: u64, new: Entry) {
-    let path = Path::to(records, array, page);
-    if path.lowest != 0 {
-        assert!(new == Entry::ABSENT, "page {page} has no place in the array");
-        return;
-    }
-    let branch = path.branch(records, array, 0);
-    let place = branch.place(page, 0);
-    let old = Entry(read(records, array, place));
-    write(records, array, place, new.0);
-    match (old == Entry::ABSENT, new == Entry::ABSENT) {
-        (true, false) => write(records, array, path.places[0], branch.more().0),
-        (false, true) => write(records, array, path.places[0], branch.fewer().0),
-        _ => {}
-    }
-    count(records, array, container::PRESENT, old.frame().is_some(), new.frame().is_some());
-    count(records, array, container::LOST, old == Entry::LOST, new == Entry::LOST);
-    count(records, array, container::SHARED, old.is_shared(), new.is_shared());
-}
-
-fn count(
-    records: &mut impl Records,
-    array: Name<Container>,
-    field: Field<Container, u64>,
-    was: bool,
-    is: bool,
-) {
-    match (was, is) {
-        (false, true) => records.raise(array, field, 1),
-        (true, false) => records.lower(array, field, 1),
-        _ => {}
-    }
+    let mut cursor = Cursor::new(array);
+    let old = cursor.get(records, page);
+    cursor.set(records, page, old, new);
+    cursor.finish(records);
 }
 
 /// Makes a place for every page of a span, or changes nothing. Errors: `NoRecord`.
@@ -255,6 +264,9 @@ pub fn prepare(records: &mut impl Records, array: Name<Container>, span: Span) -
 }
 
 fn prepare_leaf(records: &mut impl Records, array: Name<Container>, page: u64) -> Result<(), MemoryError> {
+    if descend(records, array, page).is_ok() {
+        return Ok(());
+    }
     let payer = records.get(array, container::CONTRACT);
     loop {
         let path = Path::to(records, array, page);
@@ -304,6 +316,26 @@ pub fn next_present(
     find(records, array, page, end, |entry| entry.frame().is_some())
 }
 
+/// Does something with each page that has a frame, from `page` on and before `end`.
+pub fn each_present(
+    records: &impl Records,
+    array: Name<Container>,
+    page: u64,
+    end: u64,
+    mut act: impl FnMut(u64, Entry, u32),
+) {
+    let mut left = (page < end).then(|| Span { first: page, pages: end - page });
+    while let Some(leaf) = left.and_then(|left| first_leaf(records, array, left)) {
+        for page in leaf.span.first..leaf.span.end() {
+            let entry = leaf.get(records, page);
+            if let Some(frame) = entry.frame() {
+                act(page, entry, frame);
+            }
+        }
+        left = (leaf.span.end() < end).then(|| Span { first: leaf.span.end(), pages: end - leaf.span.end() });
+    }
+}
+
 /// The first page that is not absent, from `page` on and before `end`: it has a frame, or has lost it.
 pub fn next_entry(
     records: &impl Records,
@@ -328,13 +360,14 @@ fn find(
     is_wanted: impl Fn(Entry) -> bool,
 ) -> Option<(u64, Entry)> {
     while page < end {
-        let path = Path::to(records, array, page);
-        if path.lowest != 0 {
-            page = path.next(page);
-            continue;
-        }
-        let leaf = path.branch(records, array, 0);
-        let stop = end.min(path.next(page));
+        let leaf = match descend(records, array, page) {
+            Ok((_, leaf)) => leaf,
+            Err(next) => {
+                page = next;
+                continue;
+            }
+        };
+        let stop = end.min((page | (NODE_WORDS - 1)) + 1);
         while page < stop {
             let entry = Entry(read(records, array, leaf.place(page, 0)));
             if is_wanted(entry) {
@@ -348,10 +381,26 @@ fn find(
 
 /// Pages of a span that have a frame.
 pub fn count_present(records: &impl Records, array: Name<Container>, span: Span) -> u64 {
-    let (mut count, mut page) = (0, span.first);
-    while let Some((found, _)) = next_present(records, array, page, span.end()) {
-        count += 1;
-        page = found + 1;
+    count_entries(records, array, span, |entry| entry.frame().is_some())
+}
+
+/// Pages of a span that are not absent.
+pub fn count_used(records: &impl Records, array: Name<Container>, span: Span) -> u64 {
+    count_entries(records, array, span, |entry| entry != Entry::ABSENT)
+}
+
+fn count_entries(
+    records: &impl Records,
+    array: Name<Container>,
+    span: Span,
+    is_counted: impl Fn(Entry) -> bool,
+) -> u64 {
+    let (mut count, mut left) = (0, Some(span));
+    while let Some(leaf) = left.and_then(|left| first_leaf(records, array, left)) {
+        let pages = leaf.span.first..leaf.span.end();
+        count += pages.filter(|&page| is_counted(leaf.get(records, page))).count() as u64;
+        let rest = Span { first: leaf.span.end(), pages: span.end() - leaf.span.end() };
+        left = (rest.pages != 0).then_some(rest);
     }
     count
 }
@@ -411,14 +460,13 @@ impl Leaf {
 pub(crate) fn first_leaf(records: &impl Records, array: Name<Container>, span: Span) -> Option<Leaf> {
     let mut page = span.first;
     while page < span.end() {
-        let path = Path::to(records, array, page);
-        let next = path.next(page);
-        if path.lowest == 0 {
-            let end = next.min(span.end());
-            let branch = path.branch(records, array, 0);
-            return Some(Leaf { branch, span: Span { first: page, pages: end - page } });
+        match descend(records, array, page) {
+            Ok((_, branch)) => {
+                let end = span.end().min((page | (NODE_WORDS - 1)) + 1);
+                return Some(Leaf { branch, span: Span { first: page, pages: end - page } });
+            }
+            Err(next) => page = next,
         }
-        page = next;
     }
     None
 }

@@ -272,6 +272,20 @@ impl<R, T> Clone for Field<R, T> {
 
 impl<R, T> Copy for Field<R, T> {}
 
+/// A record that has been found to live, for reading several fields.
+pub struct View<'a, R> {
+    words: &'a [u64],
+    kind: PhantomData<fn() -> R>,
+}
+
+impl<R: Record> View<'_, R> {
+    /// Reads a field.
+    #[inline(always)]
+    pub fn get<T: Word>(&self, field: Field<R, T>) -> T {
+        T::from_word(self.words[field.offset])
+    }
+}
+
 /// Declares the fields of a kind of record as constants, in order from the second word on.
 #[macro_export]
 macro_rules! record_fields {
@@ -315,6 +329,14 @@ pub trait Records {
             && self.holds_records(name.frame(), R::SIZE)
             && self.words(name.frame())[name.offset()] == header(R::KIND, name.generation());
         live.then_some(name)
+    }
+
+    /// Looks at a record.
+    #[inline(always)]
+    fn view<R: Record>(&self, name: Name<R>) -> View<'_, R> {
+        let words = &self.words(name.frame())[name.offset()..name.offset() + R::SIZE.words()];
+        assert!(words[0] == header(R::KIND, name.generation()), "stale record {name:?}");
+        View { words, kind: PhantomData }
     }
 
     /// Reads a field.

@@ -15,6 +15,8 @@ bitflags! {
         const SUPERPAGE = 1 << 2;
         /// Not cached: device registers.
         const DEVICE = 1 << 3;
+        /// The frame is cleared before it is entered; nobody may map it yet. For items of one small page.
+        const CLEAR = 1 << 4;
     }
 }
 

@@ -12,7 +12,7 @@ use crate::pmap::{Pmap, RecordMemory};
 use crate::waits::Shortage;
 use containers_api::MemoryError;
 use containers_core::mutations::{self, Mutation};
-use containers_core::record::{Contract, Field, Name, Records};
+use containers_core::record::{Contract, Field, Name, Records, View};
 
 /// Which count of a contract a charge goes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,13 +38,19 @@ impl Charge {
     }
 }
 
+/// All that a contract is charged for.
+#[inline(always)]
+fn charged(payer: &View<'_, Contract>) -> u64 {
+    payer.get(contract::PAGES)
+        + payer.get(contract::RECORDS)
+        + payer.get(contract::KERNEL)
+        + payer.get(contract::SET_ASIDE)
+}
+
 impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// All that a contract is charged for.
     pub fn charged(&self, payer: Name<Contract>) -> u64 {
-        self.get(payer, contract::PAGES)
-            + self.get(payer, contract::RECORDS)
-            + self.get(payer, contract::KERNEL)
-            + self.get(payer, contract::SET_ASIDE)
+        charged(&self.view(payer))
     }
 
     /// What of it cannot be taken back at once.
@@ -69,8 +75,9 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         what: Charge,
         frames: u64,
     ) -> Result<(), MemoryError> {
-        let guaranteed = self.get(payer, contract::GUARANTEED);
-        let charged = self.charged(payer);
+        let view = self.view(payer);
+        let (guaranteed, charged) = (view.get(contract::GUARANTEED), charged(&view));
+        let claimed = view.get(contract::CLAIMED);
         let total = charged.checked_add(frames).ok_or(MemoryError::ContractExhausted)?;
         let refused =
             total <= guaranteed && total + 16 > guaranteed && mutations::has(Mutation::ShortGuarantee);
@@ -90,12 +97,15 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         {
             return Err(MemoryError::ContractExhausted);
         }
-        let before = self.extra_of(payer);
         self.charged += frames;
         let lost = what == Charge::Page && frames == 1 && mutations::has(Mutation::LoseCharge);
         self.raise(payer, what.field(), if lost { 0 } else { frames });
-        self.use_claim(payer, frames);
-        self.extra_changed(payer, before);
+        if claimed != 0 {
+            self.use_claim(payer, frames);
+        }
+        if total > guaranteed {
+            self.extra_changed(payer, charged.saturating_sub(guaranteed));
+        }
         Ok(())
     }
 
@@ -109,7 +119,9 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         let before = self.extra_of(payer);
         self.charged -= frames;
         self.lower(payer, what.field(), frames);
-        self.extra_changed(payer, before);
+        if before != 0 {
+            self.extra_changed(payer, before);
+        }
     }
 
     /// Counts pages as vital. Errors: `NotAdmitted`.

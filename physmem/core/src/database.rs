@@ -271,8 +271,8 @@ impl FrameDatabase<'_> {
     /// A frame in state held gets its first holder.
     pub fn hold(&mut self, frame: u32, principal: u64) {
         self.expect(frame, State::Held);
-        self.entry(frame).set(PRINCIPAL, principal);
-        self.entry(frame).set(HOLDERS, 1);
+        assert!(principal >> PRINCIPAL.1 == 0, "a value does not fit the frame database");
+        self.entry(frame).put(u128::from(principal) << PRINCIPAL.0 | 1 << HOLDERS.0);
     }
 
     /// Number of holders.
@@ -285,6 +285,24 @@ impl FrameDatabase<'_> {
     pub fn set_holders(&mut self, frame: u32, holders: u32) {
         self.expect(frame, State::Held);
         self.entry(frame).set(HOLDERS, u64::from(holders));
+    }
+
+    /// One more holder, of this principal, unless there are `most` already.
+    #[inline]
+    pub fn join(&mut self, frame: u32, principal: u64, most: u32) -> bool {
+        self.expect(frame, State::Held);
+        let entry = self.entry(frame);
+        let [_, low, high] = entry.0;
+        let payload = u64::from(low) | u64::from(high) << 32;
+        if entry.get(HOLDERS) >= u64::from(most) {
+            return false;
+        }
+        let is_same = payload & ((1 << PRINCIPAL.1) - 1) == principal;
+        let kept = if is_same { payload } else { payload >> HOLDERS.0 << HOLDERS.0 };
+        // Below the limit, so nothing is carried out of the field.
+        let payload = kept + (1 << HOLDERS.0);
+        (entry.0[1], entry.0[2]) = (payload as u32, (payload >> 32) as u32);
+        true
     }
 
     /// Whose contents a frame has; [`NOBODY`] where they are several's.

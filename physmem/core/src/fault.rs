@@ -10,25 +10,30 @@
 //!                 └ present ── enter ────────────────────────> resume
 //! ```
 //!
-//! With the page come its neighbours within a cluster, where they are present already. A page is entered writable
+//! With a page that is present come its neighbours within a cluster, where they are present too. With one that gets a frame come
+//! some behind it, where the container is filled page by page (see `containers_core::container::touch`). A page is entered writable
 //! only for a write, so that the container's version tells every change.
 
 use crate::badge::{Badge, BadgeKind};
-use crate::layout::{mapping, space};
+use crate::layout::space;
 use crate::limits::FAULT_CLUSTER_PAGES;
 use crate::machine::Physmem;
-use crate::mapping::{kernel_protection, protection_bits};
+use crate::mapping::{Mapped, kernel_protection};
 use crate::pmap::{Pmap, RecordMemory};
 use containers_api::space::MapProtection;
 use containers_api::{ContainerRights, FaultReason, LockMode, MemoryError};
 use containers_core::access::{Intent, changed, locks_on, mode_in_force, obstacle};
+use containers_core::container::{self as containers, Touched};
 use containers_core::frames::Span;
 use containers_core::layout::{container, grant, lock};
-use containers_core::record::{Mapping, Name, Records, Space};
-use containers_core::{container as containers, pages};
+use containers_core::pages;
+use containers_core::record::{Container, Mapping, Name, Records, Space};
 use kernel_abi::fault::Access as FaultAccess;
-use kernel_abi::pmap::Mapping as KernelMapping;
+use kernel_abi::pmap::{Mapping as KernelMapping, Protection};
 use kernel_abi::{FRAME_BYTES, Handle};
+
+/// Bytes of a cluster.
+const CLUSTER_BYTES: u64 = FAULT_CLUSTER_PAGES * FRAME_BYTES;
 
 /// Mappings to enter for one fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,7 +47,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    const fn new(end: u64) -> Cluster {
+    pub(crate) const fn new(end: u64) -> Cluster {
         Cluster {
             items: [KernelMapping { address: 0, frame: 0, frames: 0 }; FAULT_CLUSTER_PAGES as usize],
             used: 0,
@@ -56,6 +61,12 @@ impl Cluster {
         &self.items[..self.used]
     }
 
+    /// Starts anew, without mappings.
+    fn restart(&mut self, end: u64) {
+        (self.used, self.writable, self.end) = (0, false, end);
+    }
+
+    #[inline]
     fn add(&mut self, address: u64, frame: u32) {
         if let Some(last) = self.items[..self.used].last_mut()
             && last.address + u64::from(last.frames) * FRAME_BYTES == address
@@ -70,18 +81,26 @@ impl Cluster {
 }
 
 /// How a fault is to be answered.
-// There is no heap to put the large variant on, and it is the usual one.
-#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FaultAnswer {
-    /// Enter these and resume.
-    Resolve(Cluster),
+    /// Enter what [`Physmem::resolved`] says and resume.
+    Resolve,
     /// Resume: the instruction faults again.
     Retry,
     /// End the thread.
     Raise(FaultReason),
     /// Save the reply here; it is answered later.
     Wait(Handle),
+}
+
+/// What a fault goes to.
+struct Target {
+    address: u64,
+    container: Name<Container>,
+    /// The container's page, and how many it has.
+    page: u64,
+    pages: u64,
+    has_locks: bool,
 }
 
 /// Why a page cannot be entered now.
@@ -126,13 +145,13 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         };
         let access = FaultAccess::from_bits_truncate(access);
         let address = address & !(FRAME_BYTES - 1);
-        let Some(this) = self.mapping_at(space, address) else {
+        let Some(found) = self.mapping_for_fault(space, address) else {
             return FaultAnswer::Raise(FaultReason::NotMapped);
         };
-        match self.check_fault(this, address, access) {
+        match self.check_fault(&found, address, access) {
             Err(Refused::Raise(reason)) => FaultAnswer::Raise(reason),
-            Err(Refused::Wait) => self.wait_for_lock(space, this),
-            Ok(()) => self.resolve_fault(space, this, address, access.contains(FaultAccess::WRITE)),
+            Err(Refused::Wait) => self.wait_for_lock(space, found.this),
+            Ok(target) => self.resolve_fault(space, &found, &target, access.contains(FaultAccess::WRITE)),
         }
     }
 
@@ -154,71 +173,108 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     fn resolve_fault(
         &mut self,
         space: Name<Space>,
-        this: Name<Mapping>,
-        address: u64,
+        found: &Mapped,
+        target: &Target,
         write: bool,
     ) -> FaultAnswer {
-        let container = self.get(this, mapping::CONTAINER).expect("checked: the mapping has a container");
-        let page = self.page_at(this, address);
-        match containers::touch(self, container, page, write) {
+        let &Target { address, container, page, has_locks, .. } = target;
+        let ahead = if has_locks { 0 } else { pages_ahead(found, target) };
+        let touched = match containers::touch(self, container, page, write, ahead) {
             Err(MemoryError::NoRecord) => return FaultAnswer::Raise(FaultReason::NoRecord),
             Err(MemoryError::Lost) => return FaultAnswer::Raise(FaultReason::Repossessed),
             Err(_) => return FaultAnswer::Raise(FaultReason::ContractExhausted),
-            Ok(()) => {}
+            Ok(touched) => touched,
+        };
+        // Neighbours come along where the page was there already: then it is likely that they are there, and not entered yet.
+        match touched {
+            Touched::Filled { pages: 1, frame } | Touched::Copied { frame } => {
+                self.resolved.restart(address + FRAME_BYTES);
+                self.resolved.add(address | kernel_protection(found.protection, write).bits(), frame);
+                self.resolved.writable = write;
+            }
+            Touched::Filled { pages, .. } => {
+                self.resolved = self.cluster(found.this, address, address + pages * FRAME_BYTES, write);
+            }
+            Touched::WasThere if has_locks => {
+                self.resolved = self.cluster(found.this, address, address + FRAME_BYTES, write);
+            }
+            Touched::WasThere => {
+                let start = (address & !(CLUSTER_BYTES - 1)).max(found.address);
+                self.resolved = self.cluster(found.this, start, found.addresses().end, write);
+            }
         }
-        let size = FAULT_CLUSTER_PAGES * FRAME_BYTES;
-        let start = (address & !(size - 1)).max(self.get(this, mapping::ADDRESS));
-        let mut cluster = self.cluster(this, start, self.mapping_end(this), write);
-        if cluster.items().is_empty() || self.get(container, container::LOCK_COUNT) != 0 {
-            cluster = self.cluster(this, address, address + FRAME_BYTES, write);
-        }
-        if cluster.writable {
+        if self.resolved.writable {
             changed(self, container);
+        }
+        if P::CLEARS {
+            self.clear_with_entry();
         }
         self.flush();
         self.raise(space, space::FAULTS, 1);
         self.counters.faults += 1;
-        FaultAnswer::Resolve(cluster)
+        FaultAnswer::Resolve
     }
 
-    /// The container's page at an address of a mapping.
-    fn page_at(&self, this: Name<Mapping>, address: u64) -> u64 {
-        self.get(this, mapping::FIRST_PAGE) + (address - self.get(this, mapping::ADDRESS)) / FRAME_BYTES
+    /// Has the kernel clear the frame that it enters on its way, where that is all there is to clear.
+    fn clear_with_entry(&mut self) {
+        let [item] = &mut self.resolved.items[..self.resolved.used] else { return };
+        if item.frames == 1 && self.zero_queue.is_whole_frame(item.frame) {
+            item.address |= Protection::CLEAR.bits();
+            self.zero_queue.forget();
+        }
     }
 
-    fn check_fault(&self, this: Name<Mapping>, address: u64, access: FaultAccess) -> Result<(), Refused> {
-        let protection = protection_bits(self.get(this, mapping::PROTECTION));
+    /// The mappings that resolve the last fault, where its answer is to enter them.
+    pub fn resolved(&self) -> &Cluster {
+        &self.resolved
+    }
+
+    /// Checks that an access to an address of a mapping is allowed, and says what it goes to.
+    fn check_fault(&self, found: &Mapped, address: u64, access: FaultAccess) -> Result<Target, Refused> {
         let write = access.contains(FaultAccess::WRITE);
         let execute = access.contains(FaultAccess::EXECUTE);
+        let protection = found.protection;
         if write && !protection.contains(MapProtection::WRITE)
             || execute && !protection.contains(MapProtection::EXECUTE)
         {
             return Err(Refused::Raise(FaultReason::Protection));
         }
-        let Some(container) = self.get(this, mapping::CONTAINER) else {
+        let Some(container) = found.container else {
             return Err(Refused::Raise(FaultReason::Protection));
         };
-        if self.page_at(this, address) >= self.get(container, container::PAGES) {
+        let page = found.page_at(address);
+        let view = self.view(container);
+        let pages = view.get(container::PAGES);
+        if page >= pages {
             return Err(Refused::Raise(FaultReason::BeyondEnd));
         }
-        if write && self.get(container, container::SEALED) {
+        if write && view.get(container::SEALED) {
             return Err(Refused::Raise(FaultReason::Sealed));
         }
-        self.check_locks(this, address, write)
+        let has_locks = view.get(container::LOCK_COUNT) != 0;
+        if has_locks || self.needs_lock(found) {
+            self.check_locks(found, container, address, write)?;
+        }
+        Ok(Target { address, container, page, pages, has_locks })
     }
 
-    fn check_locks(&self, this: Name<Mapping>, address: u64, write: bool) -> Result<(), Refused> {
-        let Some(container) = self.get(this, mapping::CONTAINER) else { return Ok(()) };
-        let (via, page) = (self.get(this, mapping::VIA), Span::page(self.page_at(this, address)));
-        let holds = |&found: &Name<_>| self.get(found, lock::VIA) == via;
-        if self.needs_lock(this) && !locks_on(self, container, page).any(|found| holds(&found)) {
+    fn check_locks(
+        &self,
+        found: &Mapped,
+        container: Name<Container>,
+        address: u64,
+        write: bool,
+    ) -> Result<(), Refused> {
+        let (via, page) = (found.via, Span::page(found.page_at(address)));
+        let holds = |&lock: &Name<_>| self.get(lock, lock::VIA) == via;
+        if self.needs_lock(found) && !locks_on(self, container, page).any(|lock| holds(&lock)) {
             return Err(Refused::Raise(FaultReason::NotLocked));
         }
         let intent = if write { Intent::Change } else { Intent::Read };
         match obstacle(self, container, via, page, intent) {
             None => Ok(()),
             // Its holder would wait for itself.
-            Some(found) if holds(&found) && mode_in_force(self, found) == LockMode::Stable => {
+            Some(lock) if holds(&lock) && mode_in_force(self, lock) == LockMode::Stable => {
                 Err(Refused::Raise(FaultReason::Protection))
             }
             Some(_) => Err(Refused::Wait),
@@ -226,36 +282,40 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     }
 
     /// Whether pages of a mapping can be entered only under a lock: it was made through a grant with LOCK.
-    fn needs_lock(&self, this: Name<Mapping>) -> bool {
-        let via = self.get(this, mapping::VIA);
-        via.is_some_and(|via| self.get(via, grant::RIGHTS).contains(ContainerRights::LOCK))
+    fn needs_lock(&self, found: &Mapped) -> bool {
+        found.via.is_some_and(|via| self.get(via, grant::RIGHTS).contains(ContainerRights::LOCK))
     }
 
     /// The pages of a mapping that are present and not locked, from an address on, in a cluster of bounded size that
     /// ends before `end`.
     pub(crate) fn cluster(&self, this: Name<Mapping>, start: u64, end: u64, write: bool) -> Cluster {
-        let stop = end.min(start + FAULT_CLUSTER_PAGES * FRAME_BYTES);
+        let found = self.mapped(this);
+        let stop = end.min(start + CLUSTER_BYTES);
         let mut cluster = Cluster::new(stop);
-        let Some(container) = self.get(this, mapping::CONTAINER) else { return cluster };
-        let protection = protection_bits(self.get(this, mapping::PROTECTION));
-        let limit = self.get(container, container::PAGES);
-        let has_locks = self.get(container, container::LOCK_COUNT) != 0;
-        let first = self.page_at(this, start);
-        let mut page = first;
+        let Some(container) = found.container else { return cluster };
+        let view = self.view(container);
+        let limit = view.get(container::PAGES);
+        let blocked = view.get(container::LOCK_COUNT) != 0 || self.needs_lock(&found);
+        let bits = |writable| kernel_protection(found.protection, writable).bits();
+        let (read_only, read_write) = (bits(false), bits(true));
+        let first = found.page_at(start);
         let stop_page = limit.min(first + (stop - start) / FRAME_BYTES);
-        while let Some((found, entry)) = pages::next_present(self, container, page, stop_page) {
-            page = found + 1;
-            let address = start + (found - first) * FRAME_BYTES;
+        pages::each_present(self, container, first, stop_page, |page, entry, frame| {
+            let address = start + (page - first) * FRAME_BYTES;
             let writable = write && !entry.is_shared();
-            let blocked = has_locks || self.needs_lock(this);
-            if blocked && self.check_locks(this, address, writable).is_err() {
-                continue;
+            if blocked && self.check_locks(&found, container, address, writable).is_err() {
+                return;
             }
-            if let Some(frame) = entry.frame() {
-                cluster.writable |= writable;
-                cluster.add(address | kernel_protection(protection, writable).bits(), frame);
-            }
-        }
+            cluster.writable |= writable;
+            cluster.add(address | if writable { read_write } else { read_only }, frame);
+        });
         cluster
     }
+}
+
+/// Pages behind one that may be filled with it: within the cluster, the mapping and the container.
+fn pages_ahead(found: &Mapped, target: &Target) -> u64 {
+    let end = ((target.address | (CLUSTER_BYTES - 1)) + 1).min(found.addresses().end);
+    let pages = (end - target.address) / FRAME_BYTES;
+    pages.min(target.pages - target.page) - 1
 }

@@ -193,6 +193,8 @@ pub mod space {
         GOING_PREVIOUS: Option<Name<Space>>,
         /// Who is answered when it is gone, in physmem's table.
         END_REPLY: u32,
+        /// The mapping that the last fault was in, if it is still there: the next one is likely to be in the same.
+        RECENT: Option<Name<Mapping>>,
     });
 }
 

@@ -14,6 +14,7 @@
 
 use crate::chain::Ends;
 use crate::database::{FrameDatabase, NO_FRAME, NOBODY, State};
+use crate::fault::Cluster;
 use crate::handles::Handles;
 use crate::latency::Histogram;
 use crate::layout::contract;
@@ -146,6 +147,8 @@ pub struct Physmem<'a, P, M> {
     pub(crate) last_number: u64,
     pub(crate) handles: Handles,
     pub(crate) zero_queue: ZeroQueue,
+    /// What is to be entered for the last fault.
+    pub(crate) resolved: Cluster,
     pub(crate) counters: Counters,
     /// The clock page, which anybody may map.
     pub clock_frame: Option<u32>,
@@ -199,6 +202,7 @@ impl<'a, P: Pmap, M: RecordMemory> Physmem<'a, P, M> {
             last_number: 0,
             handles: Handles::new(handles.0, handles.1),
             zero_queue: ZeroQueue::default(),
+            resolved: Cluster::new(0),
             counters: Counters::default(),
             clock_frame: None,
         };

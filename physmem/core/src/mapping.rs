@@ -12,7 +12,7 @@ use containers_api::space::MapProtection;
 use containers_core::frames::{Span, Whose};
 use containers_core::layout::container;
 use containers_core::mutations::{self, Mutation};
-use containers_core::record::{Container, Mapping, Name, Records, Space};
+use containers_core::record::{Container, Grant, Mapping, Name, Records, Space};
 use kernel_abi::pmap::{PageRange, Protection};
 use kernel_abi::{FRAME_BYTES, Handle, KernelError};
 
@@ -30,6 +30,30 @@ struct Batch {
 impl Batch {
     fn new(protect: bool) -> Batch {
         Batch { space: None, ranges: [PageRange::default(); BATCH], used: 0, protect }
+    }
+}
+
+/// A mapping's record, read at once. Not to be kept beyond a change of the mapping.
+#[derive(Clone, Copy)]
+pub(crate) struct Mapped {
+    pub this: Name<Mapping>,
+    pub container: Option<Name<Container>>,
+    pub via: Option<Name<Grant>>,
+    pub address: u64,
+    pub pages: u64,
+    pub first_page: u64,
+    pub protection: MapProtection,
+}
+
+impl Mapped {
+    /// What it covers.
+    pub fn addresses(&self) -> core::ops::Range<u64> {
+        self.address..self.address + self.pages * FRAME_BYTES
+    }
+
+    /// The container's page at an address of it.
+    pub fn page_at(&self, address: u64) -> u64 {
+        self.first_page + (address - self.address) / FRAME_BYTES
     }
 }
 
@@ -57,6 +81,33 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         let root = self.get(space, space::MAPPINGS);
         let found = SPACE_MAPPINGS.at_or_before(self, root, address)?;
         (address < self.mapping_end(found)).then_some(found)
+    }
+
+    /// The same for a fault, with what is to be known of it.
+    pub(crate) fn mapping_for_fault(&mut self, space: Name<Space>, address: u64) -> Option<Mapped> {
+        let recent = self.get(space, space::RECENT);
+        if let Some(found) = recent.map(|recent| self.mapped(recent))
+            && found.addresses().contains(&address)
+        {
+            return Some(found);
+        }
+        let found = self.mapping_at(space, address)?;
+        self.set(space, space::RECENT, Some(found));
+        Some(self.mapped(found))
+    }
+
+    /// What a mapping's record says.
+    pub(crate) fn mapped(&self, this: Name<Mapping>) -> Mapped {
+        let view = self.view(this);
+        Mapped {
+            this,
+            container: view.get(mapping::CONTAINER),
+            via: view.get(mapping::VIA),
+            address: view.get(mapping::ADDRESS),
+            pages: view.get(mapping::PAGES),
+            first_page: view.get(mapping::FIRST_PAGE),
+            protection: protection_bits(view.get(mapping::PROTECTION)),
+        }
     }
 
     /// The first mapping that reaches into a range of addresses.
@@ -112,6 +163,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         let root = self.get(space, space::MAPPINGS);
         let root = SPACE_MAPPINGS.remove(self, root, this);
         self.set(space, space::MAPPINGS, root);
+        self.set(space, space::RECENT, None);
     }
 
     /// Removes pages of a container wherever they are mapped.

@@ -58,6 +58,8 @@ pub enum NewObject {
 
 /// The kernel.
 pub trait Pmap {
+    /// Whether [`Pmap::enter`], and whoever enters what resolves a fault, heeds `Protection::CLEAR`.
+    const CLEARS: bool = false;
     /// Enters mappings.
     fn enter(&mut self, task: Handle, mappings: &[Mapping]) -> Result<(), EnterError>;
     /// Removes mappings, everywhere and at once. `WrongState`: the task has ended.

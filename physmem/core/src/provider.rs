@@ -25,6 +25,11 @@ impl<P: Pmap, M: RecordMemory> Frames for Physmem<'_, P, M> {
         self.roots = roots;
     }
 
+    fn is_covered(&self, payer: Name<Contract>, pages: u64) -> bool {
+        let covered = self.get(payer, contract::GUARANTEED).saturating_sub(self.charged(payer));
+        pages <= covered && pages <= self.room_for(payer)
+    }
+
     fn charge_pages(&mut self, payer: Name<Contract>, pages: u64) -> Result<(), MemoryError> {
         self.charge(payer, Charge::Page, pages)
     }
@@ -44,15 +49,8 @@ impl<P: Pmap, M: RecordMemory> Frames for Physmem<'_, P, M> {
     }
 
     fn join(&mut self, frame: u32, payer: Name<Contract>) -> Result<(), MemoryError> {
-        let holders = self.database.holders(frame);
-        if holders >= FRAME_HOLDERS_MAX {
-            return Err(MemoryError::Limit);
-        }
-        self.database.set_holders(frame, holders + 1);
-        if self.database.principal(frame) != self.get(payer, contract::PRINCIPAL) {
-            self.database.set_principal(frame, NOBODY);
-        }
-        Ok(())
+        let principal = self.get(payer, contract::PRINCIPAL);
+        if self.database.join(frame, principal, FRAME_HOLDERS_MAX) { Ok(()) } else { Err(MemoryError::Limit) }
     }
 
     fn leave(&mut self, frame: u32) {

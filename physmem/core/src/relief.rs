@@ -28,8 +28,20 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         wanted.saturating_sub(room)
     }
 
+    /// Whether nobody holds extra frames, waits for any or has a claim: most often so.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let nobody_waits = self.waits.count() == 0 && self.claims.first.is_none();
+        let nothing_goes_on = self.called == 0 && self.seizing == 0 && self.over_limit == 0;
+        self.extra == 0 && nobody_waits && nothing_goes_on && !self.policy_has_work()
+    }
+
     /// Goes on where frames are short, after something has changed or time has passed.
     pub(crate) fn relieve(&mut self) {
+        if self.is_quiet() {
+            self.next_relief = None;
+            self.publish_pressure(Level::None);
+            return;
+        }
         self.lapse_claims();
         self.look_if_due();
         if self.waits.count() != 0 {

@@ -57,7 +57,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             if pages::entry(self, this, page).frame().is_none() {
                 return Err(MemoryError::Lost);
             }
-            containers::touch(self, this, page, write)?;
+            containers::touch(self, this, page, write, 0)?;
         }
         self.flush();
         Ok(())

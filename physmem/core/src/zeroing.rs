@@ -27,6 +27,19 @@ pub struct ZeroQueue {
     used: usize,
 }
 
+impl ZeroQueue {
+    /// Whether what is to be cleared is this frame, all of it, and nothing else.
+    pub fn is_whole_frame(&self, frame: u32) -> bool {
+        let whole = FrameRange { frame, offset: 0, bytes: FRAME_BYTES as u16 };
+        self.used == 1 && self.ranges[0] == whole
+    }
+
+    /// It is cleared otherwise.
+    pub fn forget(&mut self) {
+        self.used = 0;
+    }
+}
+
 impl Default for ZeroQueue {
     fn default() -> Self {
         ZeroQueue { ranges: [FrameRange::default(); QUEUE_RANGES], used: 0 }
@@ -45,11 +58,16 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     }
 
     /// Clears everything that is queued.
+    #[inline(always)]
     pub(crate) fn flush(&mut self) {
         if self.zero_queue.used != 0 {
-            self.pmap.zero(&self.zero_queue.ranges[..self.zero_queue.used]);
-            self.zero_queue.used = 0;
+            self.clear_queued();
         }
+    }
+
+    fn clear_queued(&mut self) {
+        self.pmap.zero(&self.zero_queue.ranges[..self.zero_queue.used]);
+        self.zero_queue.used = 0;
     }
 
     /// A free frame for a page of a principal. Admission has made sure that there is one.

@@ -5,7 +5,6 @@
 
 use containers_api::FaultReason;
 use kernel_abi::message::MESSAGE_CAPABILITIES;
-use kernel_abi::pmap::Mapping;
 use kernel_abi::task::TaskStatus;
 use kernel_abi::{Handle, KernelError};
 use kernel_runtime::server::{self, Fault, Incoming, Outgoing};
@@ -48,12 +47,13 @@ pub trait Platform {
     fn notified(&mut self, bits: u64) {
         let _ = bits;
     }
-    /// Enters the mappings that resolve a fault of the task with this badge, resumes its thread and receives.
+    /// Enters the mappings that resolve a fault of the task with this badge ([`Physmem::resolved`]), but the first `done` ones,
+    /// resumes its thread and receives.
     fn resolve<M: RecordMemory>(
         &mut self,
         physmem: &mut Physmem<'static, Self::Pmap, M>,
         badge: u64,
-        items: &[Mapping],
+        done: usize,
         patience: Deadline,
     ) -> Result<Incoming, Unresolved>;
 }
@@ -180,14 +180,19 @@ impl<P: Platform, M: RecordMemory> Server<P, M> {
 
     /// How long to wait for a message: not at all where there is work. While messages keep coming a step is done now and then.
     fn patience(&mut self) -> Deadline {
+        if self.work_in_turn() { Deadline::PASSED } else { Deadline::NEVER }
+    }
+
+    /// One message more has come while there is work: does a step of it, if it is its turn. Whether there was any.
+    fn work_in_turn(&mut self) -> bool {
         if !self.physmem.has_work() {
-            return Deadline::NEVER;
+            return false;
         }
         self.messages_since_work += 1;
         if self.messages_since_work >= MESSAGES_PER_STEP {
             self.work();
         }
-        Deadline::PASSED
+        true
     }
 
     fn work(&mut self) {
@@ -276,6 +281,8 @@ impl<P: Platform, M: RecordMemory> Server<P, M> {
     }
 
     fn fault(&mut self, badge: u64, fault: Fault) -> Result<Incoming, KernelError> {
+        // Before and not after: work could take away what the answer is about to enter.
+        self.work_in_turn();
         let answer = self.physmem.fault(clock::now(), badge, fault.address, fault.access.bits());
         self.arm();
         self.answer_fault(badge, answer)
@@ -283,7 +290,7 @@ impl<P: Platform, M: RecordMemory> Server<P, M> {
 
     fn answer_fault(&mut self, badge: u64, answer: FaultAnswer) -> Result<Incoming, KernelError> {
         match answer {
-            FaultAnswer::Resolve(cluster) => self.resolve(badge, cluster.items()),
+            FaultAnswer::Resolve => self.resolve(badge),
             FaultAnswer::Retry => self.reply_receive(Outgoing::fault(kernel_abi::fault::RESUME)),
             FaultAnswer::Raise(reason) => self.reply_receive(Outgoing::fault(reason.label())),
             FaultAnswer::Wait(handle) => self.save(handle),
@@ -291,14 +298,15 @@ impl<P: Platform, M: RecordMemory> Server<P, M> {
     }
 
     /// Enters a fault's mappings and resumes the thread, supplying page tables where they are missing.
-    fn resolve(&mut self, badge: u64, mut items: &[Mapping]) -> Result<Incoming, KernelError> {
-        let patience = self.patience();
+    fn resolve(&mut self, badge: u64) -> Result<Incoming, KernelError> {
+        let patience = if self.physmem.has_work() { Deadline::PASSED } else { Deadline::NEVER };
+        let mut done = 0;
         loop {
-            let reason = match self.platform.resolve(&mut self.physmem, badge, items, patience) {
+            let reason = match self.platform.resolve(&mut self.physmem, badge, done, patience) {
                 Ok(incoming) => return Ok(incoming),
                 Err(Unresolved::TimedOut) => return Err(KernelError::TimedOut),
-                Err(Unresolved::Preempted(done)) => {
-                    items = &items[done as usize..];
+                Err(Unresolved::Preempted(more)) => {
+                    done += more as usize;
                     continue;
                 }
                 Err(Unresolved::NeedTables(tables)) => match self.physmem.fault_needs_tables(badge, tables) {

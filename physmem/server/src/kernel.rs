@@ -51,6 +51,8 @@ fn entered(result: Result<(), Stopped>) -> Result<(), EnterError> {
 }
 
 impl Pmap for KernelCalls {
+    const CLEARS: bool = true;
+
     fn enter(&mut self, task: Handle, mappings: &[Mapping]) -> Result<(), EnterError> {
         entered(carry_through(mappings, |rest| syscall::pmap_enter(FRAMES, task, rest)))
     }
@@ -206,11 +208,12 @@ impl Platform for FirstPhysmem {
 
     fn resolve<M: RecordMemory>(
         &mut self,
-        _: &mut Physmem<'static, KernelCalls, M>,
+        physmem: &mut Physmem<'static, KernelCalls, M>,
         _: u64,
-        items: &[Mapping],
+        done: usize,
         patience: Deadline,
     ) -> Result<Incoming, Unresolved> {
+        let items = &physmem.resolved().items()[done..];
         server::resolve_receive(ENDPOINT, FRAMES, items, patience).map_err(|stopped| match stopped.error {
             KernelError::TimedOut => Unresolved::TimedOut,
             KernelError::Preempted => Unresolved::Preempted(stopped.value),

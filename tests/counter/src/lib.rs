@@ -1,11 +1,12 @@
 //! A plugin for QEMU that counts the guest instructions that are executed, in all and between marks.
 //!
 //! The clock of `-icount` jumps over idle time; this counts what was executed, and nothing else. QEMU loads it by
-//! `-plugin FILE,out=FILE[,profile=FILE[,region=NUMBER]]` (QEMU documentation, "QEMU TCG Plugins").
+//! `-plugin FILE,out=FILE[,profile=FILE[,region=NUMBER]][,processors=on]` (QEMU documentation, "QEMU TCG Plugins").
 //!
 //! - `out`: one line for each mark that is passed, and the totals at the end ([`record`]).
 //! - `profile`: how often each instruction was executed, for whom reads symbols ([`profile`]); with `region` only
 //!   what was executed within that region.
+//! - `processors`: tell in `out` what each processor executed, in the kernel and in programs. Slow.
 //!
 //! A mark is an instruction without effect ([`instruction::mark`]), so it can stand anywhere in kernel and programs and
 //! costs one instruction. A `rep` string instruction counts once for each iteration, as it does under `-icount`; these are

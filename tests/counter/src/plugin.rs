@@ -7,12 +7,19 @@ use crate::record::{Counts, Record};
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 static INSTRUCTIONS: AtomicU64 = AtomicU64::new(0);
 static REPEATED: AtomicU64 = AtomicU64::new(0);
 static PLUGIN: Mutex<Option<Plugin>> = Mutex::new(None);
+
+/// Processors that are told apart at most.
+const PROCESSORS_MAX: usize = 16;
+/// What each executed: in the kernel, in programs. Only where that is asked for.
+static BY_PROCESSOR: [[AtomicU64; 2]; PROCESSORS_MAX] =
+    [const { [const { AtomicU64::new(0) }; 2] }; PROCESSORS_MAX];
+static TELLS_PROCESSORS: AtomicBool = AtomicBool::new(false);
 
 /// Size of a page, of guest and host.
 const PAGE: u64 = 4096;
@@ -62,6 +69,7 @@ impl Plugin {
                 Some(("region", number)) => {
                     region = Some(number.parse().map_err(|_| format!("{number}: not a region"))?);
                 }
+                Some(("processors", "on")) => TELLS_PROCESSORS.store(true, Ordering::Relaxed),
                 _ => return Err(format!("{argument}: not an argument")),
             }
         }
@@ -82,6 +90,13 @@ fn counts() -> Counts {
     Counts { instructions: INSTRUCTIONS.load(Ordering::Relaxed), repeated: REPEATED.load(Ordering::Relaxed) }
 }
 
+/// What each processor has executed, if that is asked for.
+fn by_processor() -> Vec<[u64; 2]> {
+    let told = TELLS_PROCESSORS.load(Ordering::Relaxed);
+    let load = |counts: &[AtomicU64; 2]| [0, 1].map(|place| counts[place].load(Ordering::Relaxed));
+    BY_PROCESSOR.iter().take(if told { PROCESSORS_MAX } else { 0 }).map(load).collect()
+}
+
 extern "C" fn translated(_: qemu::Id, block: *mut RawBlock) {
     // SAFETY: it is the callback's argument, and used in here only.
     let block = unsafe { Block::new(block) };
@@ -92,8 +107,14 @@ extern "C" fn translated(_: qemu::Id, block: *mut RawBlock) {
         let counters = profile.add(block.address(), page, &bytes);
         instructions.iter().zip(counters).for_each(|(instruction, counter)| instruction.count(counter));
     }
+    let tells_processors = TELLS_PROCESSORS.load(Ordering::Relaxed);
+    // The kernel lies in the upper half.
+    let is_program = block.address() >> 63 == 0;
     for (instruction, bytes) in instructions.iter().zip(&bytes) {
         instruction.count(&INSTRUCTIONS);
+        if tells_processors {
+            instruction.call(executed, is_program.into());
+        }
         if is_repeated(bytes) {
             instruction.count(&REPEATED);
         }
@@ -105,15 +126,21 @@ extern "C" fn translated(_: qemu::Id, block: *mut RawBlock) {
     }
 }
 
-extern "C" fn begin(_processor: c_uint, region: *mut c_void) {
-    passed(Mark::Begin(region as usize as u16));
+extern "C" fn executed(processor: c_uint, place: *mut c_void) {
+    if let Some(counts) = BY_PROCESSOR.get(processor as usize) {
+        counts[place as usize & 1].fetch_add(1, Ordering::Relaxed);
+    }
 }
 
-extern "C" fn end(_processor: c_uint, region: *mut c_void) {
-    passed(Mark::End(region as usize as u16));
+extern "C" fn begin(processor: c_uint, region: *mut c_void) {
+    passed(processor, Mark::Begin(region as usize as u16));
 }
 
-fn passed(mark: Mark) {
+extern "C" fn end(processor: c_uint, region: *mut c_void) {
+    passed(processor, Mark::End(region as usize as u16));
+}
+
+fn passed(processor: c_uint, mark: Mark) {
     let mut plugin = lock();
     let Some(plugin) = plugin.as_mut() else { return };
     if let Some((profile, _)) = &mut plugin.profile {
@@ -122,7 +149,7 @@ fn passed(mark: Mark) {
             Mark::End(region) => profile.end(region),
         }
     }
-    report(plugin.record.mark(mark, counts()));
+    report(plugin.record.mark(mark, processor, counts(), by_processor()));
 }
 
 extern "C" fn ended(_: qemu::Id, _: *mut c_void) {

@@ -17,6 +17,8 @@ pub struct Counter {
     pub out: PathBuf,
     /// Count each instruction, too.
     pub profile: Option<Profile>,
+    /// Tell what each processor executed.
+    pub processors: bool,
 }
 
 /// Counts of each instruction.
@@ -39,7 +41,7 @@ impl Counter {
             return Err(Failure::new("the instruction counter does not build (see above)"));
         }
         let library = places.target.join("release").join("libtests_counter.so");
-        Ok(Counter { library, out: out.into(), profile: None })
+        Ok(Counter { library, out: out.into(), profile: None, processors: false })
     }
 
     /// The value of QEMU's option `-plugin`.
@@ -51,6 +53,9 @@ impl Counter {
             if let Some(region) = profile.region {
                 argument.push(format!(",region={region}"));
             }
+        }
+        if self.processors {
+            argument.push(",processors=on");
         }
         Ok(argument)
     }
@@ -65,6 +70,15 @@ pub struct Counts {
     pub repeated: u64,
 }
 
+/// What one processor executed during a passage.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OnProcessor {
+    /// In the kernel.
+    pub kernel: u64,
+    /// In programs.
+    pub programs: u64,
+}
+
 /// What a run's record says.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Record {
@@ -72,6 +86,9 @@ pub struct Record {
     pub begun: Vec<(u16, u64)>,
     /// Passages through regions, in the order of their ends.
     pub passages: Vec<(u16, Counts)>,
+    /// What processors executed in each passage, in the same order; the first is the one that came to its end. Empty where
+    /// processors were not told apart.
+    pub processors: Vec<Vec<OnProcessor>>,
     /// The whole run; `None` if it did not end by itself.
     pub total: Option<Counts>,
 }
@@ -93,7 +110,17 @@ impl Record {
             let counts = |index| Some(Counts { instructions: number(index)?, repeated: number(index + 1)? });
             match words[0] {
                 "begin" => record.begun.extend(region.zip(number(2))),
-                "end" => record.passages.extend(region.zip(counts(2))),
+                "end" => {
+                    record.passages.extend(region.zip(counts(2)));
+                    record.processors.resize(record.passages.len(), Vec::new());
+                }
+                "processor" => {
+                    let on = number(3).zip(number(4));
+                    let on = on.map(|(kernel, programs)| OnProcessor { kernel, programs });
+                    if let Some(all) = record.processors.last_mut() {
+                        all.extend(on);
+                    }
+                }
                 "total" => record.total = counts(1),
                 _ => {}
             }
@@ -135,12 +162,13 @@ mod tests {
 
     #[test]
     fn a_record_is_read_and_what_was_cut_short_is_left_out() {
-        let text = "begin 3 100\nend 3 20 5\nbegin 4 130\nend 3 22 5\nnoise\nend x\ntotal 150 9\nend 3 23 ";
+        let text = "begin 3 100\nend 3 20 5\nprocessor 3 1 7 8\nbegin 4 130\nend 3 22 5\nnoise\nend x\ntotal 150 9\nend 3 23 ";
         let record = Record::parse(text);
         assert_eq!(record.begun, [(3, 100), (4, 130)]);
         let counted: Vec<_> = record.region(3).map(|counts| counts.instructions).collect();
         assert_eq!(counted, [20, 22]);
         assert_eq!(record.region(4).count(), 0);
+        assert_eq!(record.processors, [vec![OnProcessor { kernel: 7, programs: 8 }], vec![]]);
         assert_eq!(record.total, Some(Counts { instructions: 150, repeated: 9 }));
         assert_eq!(Record::parse("total 15"), Record::default());
     }

@@ -88,6 +88,8 @@ pub enum Replay {
 pub enum Accelerator {
     /// Software emulation, a thread of the host for each processor.
     Emulation,
+    /// Software emulation, one thread of the host for all processors, which run in turns.
+    EmulationInTurns,
     /// Software emulation in which the clock counts instructions, so that runs repeat.
     CountedEmulation,
     /// The same, on a processor that does not promise fast string instructions.
@@ -163,6 +165,7 @@ impl Accelerator {
     fn options(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Accelerator::Emulation => &[("-accel", "tcg,thread=multi"), ("-cpu", "max,la57=off")],
+            Accelerator::EmulationInTurns => &[("-accel", "tcg,thread=single"), ("-cpu", "max,la57=off")],
             Accelerator::CountedEmulation => {
                 &[("-accel", "tcg"), ("-cpu", "max,la57=off"), ("-icount", "shift=0,sleep=off")]
             }
@@ -366,9 +369,10 @@ mod tests {
             library: "/c,.so".into(),
             out: "/o".into(),
             profile: Some(Profile { file: "/p".into(), region: Some(7) }),
+            processors: true,
         };
         let machine = Machine { counter: Some(counter), ..machine() };
-        assert_eq!(values(&machine, "-plugin"), ["/c,,.so,out=/o,profile=/p,region=7"]);
+        assert_eq!(values(&machine, "-plugin"), ["/c,,.so,out=/o,profile=/p,region=7,processors=on"]);
     }
 
     #[test]

@@ -9,6 +9,26 @@ use kernel_abi::pmap::BATCH_ITEMS;
 const FEW: usize = 16;
 
 impl<M: Machine> Kernel<M> {
+    /// Reads the items, a word each, and acts on them.
+    pub(super) fn with_words<R>(
+        &mut self,
+        array: u64,
+        count: u64,
+        act: impl FnOnce(&mut Self, &[u64]) -> Result<R, Stop>,
+    ) -> Result<R, Stop> {
+        self.check_array(array, count, 8, BATCH_ITEMS as u64)?;
+        let count = count as usize;
+        if count <= FEW {
+            let mut words = [0; FEW];
+            self.machine.read_user_words(array, &mut words[..count])?;
+            act(self, &words[..count])
+        } else {
+            let mut words = [0; BATCH_ITEMS];
+            self.machine.read_user_words(array, &mut words[..count])?;
+            act(self, &words[..count])
+        }
+    }
+
     /// Reads the items, two words each, and acts on them.
     pub(super) fn with_items<R>(
         &mut self,

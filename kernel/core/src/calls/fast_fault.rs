@@ -15,7 +15,7 @@ use kernel_abi::pmap::{Mapping, Protection};
 use kernel_abi::{FRAME_BYTES, Rights, USER_END};
 
 /// Mappings of an answer that are looked at one by one.
-const FEW: usize = 4;
+const FEW: usize = 16;
 
 impl<M: Machine> Kernel<M> {
     /// Gives the current thread's page fault to its pager, if that one waits: the thread to run, its address space active.
@@ -96,23 +96,29 @@ impl<M: Machine> Kernel<M> {
     /// Enters mappings of small pages at places that are empty, in tables that are there. `None`: not all are entered.
     #[inline(always)]
     fn fast_enter(&mut self, caller: Link, array: u64, count: usize) -> Option<()> {
-        let mut items = [[0; 2]; FEW];
-        self.machine.read_user_words(array, items[..count].as_flattened_mut()).ok()?;
         let task = self.machine.object::<Thread>(caller).task.link;
         let root = self.machine.object::<Task>(task).root;
-        for [address, word] in &items[..count] {
-            let mapping = Mapping { address: *address, frame: *word as u32, frames: (*word >> 32) as u32 };
-            self.fast_enter_run(root, mapping)?;
+        if count == 1 {
+            let mut item = [0; 2];
+            self.machine.read_user_words(array, &mut item).ok()?;
+            return self.fast_enter_run(root, item, true);
         }
-        Some(())
+        let mut items = [[0; 2]; FEW];
+        self.machine.read_user_words(array, items[..count].as_flattened_mut()).ok()?;
+        items[..count].iter().try_for_each(|&item| self.fast_enter_run(root, item, false))
     }
 
     /// Enters successive frames that lie in one table.
     #[inline(always)]
-    fn fast_enter_run(&mut self, root: u32, mapping: Mapping) -> Option<()> {
-        let address = mapping.page_address();
-        let protection = mapping.protection()?;
+    fn fast_enter_run(&mut self, root: u32, [address, word]: [u64; 2], is_only: bool) -> Option<()> {
+        let mapping = Mapping { address, frame: word as u32, frames: (word >> 32) as u32 };
+        let (address, protection) = (mapping.page_address(), mapping.protection()?);
+        let clear = protection.contains(Protection::CLEAR);
         if protection.intersects(Protection::SUPERPAGE | Protection::DEVICE) || address >= USER_END {
+            return None;
+        }
+        // What is cleared is entered once: the general code must not find it entered.
+        if clear && (!is_only || mapping.frames != 1) {
             return None;
         }
         let place = page_table::walk(&mut self.machine, root, address, 1);
@@ -130,7 +136,13 @@ impl<M: Machine> Kernel<M> {
             }
             let frame = self.machine.frame(mapping.frame.checked_add(index)?)?;
             frame.check_map().ok()?;
+            if clear && frame.map_count() != 0 {
+                return None;
+            }
             frame.add_mapping();
+            if clear {
+                self.machine.zero(mapping.frame, 0, FRAME_BYTES as usize);
+            }
             self.machine.table(table)[at] = entry;
             self.machine.frame(table)?.add_mapping();
             entry += FRAME_BYTES;

@@ -7,7 +7,6 @@ use crate::machine::Machine;
 use crate::objects::{ReplyName, Thread};
 use kernel_abi::capability::Kind;
 use kernel_abi::fault::RESUME;
-use kernel_abi::pmap::BATCH_ITEMS;
 use kernel_abi::{FRAME_BYTES, KernelError, Rights};
 
 /// Items handled between two looks for a waiting interrupt.
@@ -43,19 +42,17 @@ impl<M: Machine> Kernel<M> {
 
     pub(super) fn frame_zero(&mut self, frames: u64, array: u64, count: u64) -> Outcome {
         self.capability_for(frames, Kind::Frames, Rights::empty())?;
-        self.check_array(array, count, 8, BATCH_ITEMS as u64)?;
-        let mut items = [0; BATCH_ITEMS];
-        let items = &mut items[..count as usize];
-        self.machine.read_user_words(array, items)?;
-        for &item in items.iter() {
-            self.check_span(decode_range(item))?;
-        }
-        for (done, &item) in items.iter().enumerate() {
-            self.look_after(done)?;
-            let Span { frame, offset, bytes } = decode_range(item);
-            self.machine.zero(frame, usize::from(offset), usize::from(bytes));
-        }
-        Ok(Done::Value(count))
+        self.with_words(array, count, |kernel, items| {
+            for &item in items {
+                kernel.check_span(decode_range(item))?;
+            }
+            for (done, &item) in items.iter().enumerate() {
+                kernel.look_after(done)?;
+                let Span { frame, offset, bytes } = decode_range(item);
+                kernel.machine.zero(frame, usize::from(offset), usize::from(bytes));
+            }
+            Ok(Done::Value(count))
+        })
     }
 
     pub(super) fn frame_copy(&mut self, frames: u64, array: u64, count: u64) -> Outcome {

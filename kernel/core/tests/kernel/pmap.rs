@@ -49,7 +49,9 @@ fn items_are_checked_and_nothing_is_entered() {
     let bits = |bits: u64| Mapping { address: MEMORY | bits, frame: FREE_FRAME, frames: 1 };
     for (bad, error) in [
         (Mapping { frames: 0, ..good }, InvalidArgument),
-        (bits(1 << 4), InvalidArgument),
+        (bits(1 << 5), InvalidArgument),
+        (Mapping { frames: 2, ..bits(Protection::CLEAR.bits()) }, InvalidArgument),
+        (bits((Protection::CLEAR | Protection::SUPERPAGE).bits()), InvalidArgument),
         (bits(1 << 11), InvalidArgument),
         (bits(Protection::DEVICE.bits()), InvalidArgument),
         (page(USER_END, FREE_FRAME), InvalidAddress),
@@ -67,6 +69,24 @@ fn items_are_checked_and_nothing_is_entered() {
         assert_eq!(system.enter(process, &[good, bad]), Err((error, 0)), "{bad:x?}");
         assert_eq!(system.map_count(FREE_FRAME), 0);
     }
+}
+
+#[test]
+fn a_frame_can_be_cleared_as_it_is_entered_and_only_where_nobody_maps_it() {
+    let (mut system, process, _) = system_and_task();
+    let clear = |address, frame| Mapping::new(address, Protection::CLEAR, frame, 1);
+    system.kernel.machine.contents(FREE_FRAME).fill(7);
+    let address = MEMORY + 0x10_0000;
+    assert_eq!(system.enter(process, &[clear(address, FREE_FRAME)]), Ok(1));
+    assert!(system.kernel.machine.contents(FREE_FRAME).iter().all(|&byte| byte == 0));
+    system.kernel.machine.contents(FREE_FRAME).fill(7);
+    let again = clear(address + FRAME_BYTES, FREE_FRAME);
+    assert_eq!(system.enter(process, &[again]), Err((WrongFrame, 0)));
+    // A batch that names a frame twice finds it mapped by its own first item.
+    let twice = [clear(address, FREE_FRAME + 1), clear(address + FRAME_BYTES, FREE_FRAME + 1)];
+    assert_eq!(system.enter(process, &twice), Err((WrongFrame, 1)));
+    assert!(system.kernel.machine.contents(FREE_FRAME).iter().all(|&byte| byte == 7));
+    assert_eq!(system.map_count(FREE_FRAME + 1), 1);
 }
 
 #[test]

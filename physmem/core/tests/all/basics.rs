@@ -18,9 +18,50 @@ fn a_first_touch_finds_zeros_and_is_charged() {
     let (before, _, _) = world.charges(contract);
     assert_eq!(before, 0);
     assert_eq!(world.read(space, BASE + 5), 0);
-    world.write(space, BASE + 4096, 7);
-    assert_eq!(world.read(space, BASE + 4096), 7);
+    world.write(space, BASE + 2 * 4096, 7);
+    assert_eq!(world.read(space, BASE + 2 * 4096), 7);
     assert_eq!(world.charges(contract).0, 2);
+    world.check();
+}
+
+#[test]
+fn a_container_that_is_filled_page_by_page_gets_pages_ahead() {
+    let mut world = World::new(128);
+    let contract = world.split(world.root(), 100);
+    let container = world.container(contract, 64);
+    let space = world.space(contract);
+    world.map(space, container, BASE, 64);
+    let mut present = Vec::new();
+    for page in 0..33 {
+        world.write(space, BASE + page * 4096, page as u8);
+        present.push(world.charges(contract).0);
+        world.check();
+    }
+    // As many again as are there before the page, up to the end of the cluster.
+    assert_eq!(present[..9], [1, 3, 3, 7, 7, 7, 7, 15, 15]);
+    assert_eq!((present[14], present[15], present[16], present[31], present[32]), (15, 16, 32, 32, 48));
+    for page in 33..48 {
+        assert_eq!(world.read(space, BASE + page * 4096), 0, "page {page}");
+    }
+    // Backwards, and far from others: one at a time.
+    world.write(space, BASE + 63 * 4096, 1);
+    world.write(space, BASE + 62 * 4096, 1);
+    assert_eq!(world.charges(contract).0, 50);
+}
+
+#[test]
+fn pages_ahead_are_taken_from_the_guarantee_alone() {
+    let mut world = World::new(128);
+    let contract = world.split(world.root(), 30);
+    let container = world.container(contract, 64);
+    let space = world.space(contract);
+    world.map(space, container, BASE, 64);
+    let mut page = 0;
+    while matches!(world.touch(space, BASE + page * 4096, Some(1)), Touch::Byte(1)) {
+        page += 1;
+    }
+    let (pages, records, kernel) = world.charges(contract);
+    assert_eq!((pages, pages + records + kernel), (page, 30), "all of it is used before one is refused");
     world.check();
 }
 

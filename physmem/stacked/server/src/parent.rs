@@ -3,7 +3,6 @@
 use containers_api::{FaultReason, MemoryError};
 use kernel_abi::fault::RESUME;
 use kernel_abi::message::MESSAGE_CAPABILITIES;
-use kernel_abi::pmap::Mapping;
 use kernel_protocol::{Refusal, Request};
 use kernel_runtime::ipc::{CallError, call_for_answer};
 use kernel_runtime::notification::Notification;
@@ -127,11 +126,12 @@ impl Platform for Serving {
         &mut self,
         physmem: &mut Physmem<'static, Kernel, M>,
         badge: u64,
-        items: &[Mapping],
+        done: usize,
         patience: Deadline,
     ) -> Result<Incoming, Unresolved> {
         let task = physmem.task_of(badge).ok_or(Unresolved::Raise(FaultReason::NotMapped))?;
-        physmem.pmap.enter(task, items).map_err(|error| match error {
+        let cluster = *physmem.resolved();
+        physmem.pmap.enter(task, &cluster.items()[done..]).map_err(|error| match error {
             EnterError::NeedTables(tables) => Unresolved::NeedTables(tables),
             EnterError::Lost => Unresolved::Raise(FaultReason::Repossessed),
             EnterError::Refused(KernelError::MapCountFull) => Unresolved::Raise(FaultReason::MapCountFull),

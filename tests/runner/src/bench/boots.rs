@@ -4,12 +4,14 @@
 //! |---|---|---|
 //! | first task | `bench/first` in physmem's stead, nothing else | kernel calls that only physmem may make |
 //! | system | everything, and `bench/bench` from the shell | all others |
+//! | revocation | everything, and `bench/taking-back` from the shell, on some processors | the second table |
 //! | prompt | the machine that `cargo run` boots, with another disk | `boot/prompt` |
 //!
 //! Each is run with instructions counted, and again without for the time.
 
 use super::figure::{Figure, Printed, counted};
 use super::options::BenchOptions;
+use super::revocation::Line;
 use super::rows::{GROUPS, Row, find};
 use super::{disk, figure};
 use crate::archive::{Archive, Member};
@@ -48,11 +50,13 @@ pub enum Boot {
     System,
     /// To the prompt and no further.
     Prompt,
+    /// The whole system on so many processors, taking frames back.
+    Revocation(u32),
 }
 
 impl Boot {
-    /// All of them.
-    pub const ALL: [Boot; 3] = [Boot::FirstTask, Boot::System, Boot::Prompt];
+    /// Those that measure rows, in the order in which they are made.
+    pub const OF_ROWS: [Boot; 3] = [Boot::System, Boot::FirstTask, Boot::Prompt];
 
     /// Which one measures a row.
     pub fn of(row: &Row) -> Boot {
@@ -74,6 +78,10 @@ impl Boot {
             }
             Boot::System => archive.put(Member::plain(EXEC_MEMBER, command(options))),
             Boot::Prompt => archive.put(Member::plain(EXEC_MEMBER, "true\n")),
+            Boot::Revocation(processors) => {
+                let command = format!("with all /.boot/bench/taking-back {processors}\n");
+                archive.put(Member::plain(EXEC_MEMBER, command));
+            }
         }
         Ok(archive)
     }
@@ -115,8 +123,10 @@ pub struct Bench<'a> {
 
 /// What a guest has printed.
 #[derive(Default)]
-struct Told {
+pub(super) struct Told {
     rows: Vec<Printed>,
+    /// Lines of the second table.
+    pub(super) revocation: Vec<Line>,
     /// Ticks of the time-stamp counter, and nanoseconds in which they passed.
     clock: Option<(u64, u64)>,
     failed: Option<String>,
@@ -148,6 +158,8 @@ impl Told {
         let number = |word: Option<&str>| word.and_then(|word| word.parse::<u64>().ok());
         if let Some(row) = Printed::parse(line) {
             self.rows.push(row);
+        } else if let Some(line) = Line::parse(line) {
+            self.revocation.push(line);
         } else if let Some(numbers) = line.strip_prefix("clock ") {
             let mut words = numbers.split(' ');
             self.clock = number(words.next()).zip(number(words.next()));
@@ -162,20 +174,30 @@ impl Told {
 impl Bench<'_> {
     /// Runs one with instructions counted.
     pub fn count(&self, boot: Boot) -> Result<Vec<Figure>> {
-        let folder = self.places.own("counts")?;
-        let out = tempfile::Builder::new()
-            .tempfile_in(&folder)
-            .map_err(|error| Failure::file("write to", &folder, &error))?
-            .into_temp_path();
-        let counter = Counter::build(self.places, out.to_path_buf())?;
-        let told = self.run(boot, Accelerator::CountedEmulation, Some(counter))?;
-        let record = Record::read(&out)?;
+        let (told, record) = self.run_counted(boot, Accelerator::CountedEmulation, false)?;
         if boot == Boot::Prompt {
             let up = record.begun.iter().find(|(region, _)| *region == UP);
             let &(_, instructions) = up.ok_or_else(|| Failure::new("the system did not come up"))?;
             return Ok(vec![prompt(instructions)]);
         }
         counted(&told.rows, &record)
+    }
+
+    /// Runs one with the counter, telling processors apart or not.
+    pub(super) fn run_counted(
+        &self,
+        boot: Boot,
+        accelerator: Accelerator,
+        processors: bool,
+    ) -> Result<(Told, Record)> {
+        let folder = self.places.own("counts")?;
+        let out = tempfile::Builder::new()
+            .tempfile_in(&folder)
+            .map_err(|error| Failure::file("write to", &folder, &error))?
+            .into_temp_path();
+        let counter = Counter { processors, ..Counter::build(self.places, out.to_path_buf())? };
+        let told = self.run(boot, accelerator, Some(counter))?;
+        Ok((told, Record::read(&out)?))
     }
 
     /// Runs it without, and gives the figures the time that their medians take.
@@ -196,7 +218,8 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn run(&self, boot: Boot, accelerator: Accelerator, counter: Option<Counter>) -> Result<Told> {
+    /// Runs one to its end.
+    pub(super) fn run(&self, boot: Boot, accelerator: Accelerator, counter: Option<Counter>) -> Result<Told> {
         let archive = ArchiveFile::write(self.places, &boot.archive(self.guest, self.options)?)?;
         let mut log = Log::create(self.places)?;
         let machine = self.machine(boot, accelerator, counter, archive.path(), &log);
@@ -242,7 +265,7 @@ impl Bench<'_> {
             kernel: self.guest.kernel.clone(),
             archive: archive.to_owned(),
             memory_bytes: if boot == Boot::System { MEMORY } else { usual },
-            cpus: 1,
+            cpus: if let Boot::Revocation(processors) = boot { processors } else { 1 },
             disk: (boot != Boot::FirstTask).then(|| Disk::new(&self.image)),
             scratch: None,
             serial: Serial::Pipes,
@@ -273,7 +296,7 @@ mod tests {
         let of = |name| Boot::of(find(name).unwrap());
         assert_eq!(of("kernel/map-256"), Boot::FirstTask);
         assert_eq!((of("kernel/null-call"), of("boot/prompt")), (Boot::System, Boot::Prompt));
-        assert!(Boot::ALL.iter().all(|&boot| ROWS.iter().any(|row| Boot::of(row) == boot)));
+        assert!(Boot::OF_ROWS.iter().all(|&boot| ROWS.iter().any(|row| Boot::of(row) == boot)));
     }
 
     #[test]

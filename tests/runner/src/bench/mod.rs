@@ -2,8 +2,8 @@
 //!
 //! [`rows`] says what is measured; [`boots`] boots the guests that measure it, once with instructions counted and once for
 //! the time; [`figure`] joins what they print with what the counter saw; [`table`] prints it,
-//! [`kept`] compares it with what it was.
-//! [`against`] does the same work on another system and prints both columns.
+//! [`kept`] compares it with what it was. [`revocation`] is a table of its own. [`against`] does the same work on another
+//! system and prints both columns.
 
 pub mod against;
 pub mod boots;
@@ -13,6 +13,7 @@ pub mod figure;
 pub mod kept;
 pub mod linux;
 pub mod options;
+pub mod revocation;
 pub mod rows;
 pub mod table;
 
@@ -34,17 +35,26 @@ pub fn run(options: &BenchOptions) -> Result<u8> {
     let bench = Bench { options, guest: &guest, places: &places, image: disk::image(&places)? };
     let other = against::prepare(options, &places)?;
     let figures = measure(&bench)?;
-    print!("{}", table::table(&figures));
+    if !figures.is_empty() {
+        print!("{}", table::table(&figures));
+        let versions = Versions::find()?;
+        if options.update {
+            Kept::write(&places, &versions, &figures)?;
+        } else {
+            print!("{}", compared(&Kept::read(&places)?, &versions, &figures, options));
+        }
+    }
+    let taken = if options.wants_revocation() { revocation::measure(&bench)? } else { Vec::new() };
+    if !taken.is_empty() {
+        print!("\n{}", revocation::table(&taken));
+    }
     if let Some(file) = &options.json {
-        write_whole(file, format!("{:#}\n", to_json(&figures)).as_bytes())?;
+        let all = json!({"rows": to_json(&figures), "revocation": revocation::to_json(&taken)});
+        write_whole(file, format!("{all:#}\n").as_bytes())?;
     }
-    let versions = Versions::find()?;
-    if options.update {
-        Kept::write(&places, &versions, &figures)?;
-    } else {
-        print!("{}", compared(&Kept::read(&places)?, &versions, &figures, options));
-    }
-    if let Some(kernel) = other {
+    if let Some(kernel) = other
+        && !figures.is_empty()
+    {
         against::compare(&bench, &kernel, &figures)?;
     }
     Ok(0)
@@ -71,7 +81,7 @@ fn compared(kept: &Kept, versions: &Versions, figures: &[Figure], options: &Benc
 pub fn measure(bench: &Bench<'_>) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     let mut clock = None;
-    for boot in [Boot::System, Boot::FirstTask, Boot::Prompt] {
+    for boot in Boot::OF_ROWS {
         let wanted: Vec<_> = bench.options.rows().filter(|row| Boot::of(row) == boot).collect();
         if wanted.is_empty() {
             continue;

@@ -1,5 +1,6 @@
 //! The command line of `cargo run -- bench`.
 
+use super::revocation;
 use super::rows::{GROUPS, ROWS, Row, find};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -46,6 +47,11 @@ impl BenchOptions {
         self.only.is_empty() || self.only.iter().any(|name| name == row.name || name == row.group())
     }
 
+    /// Whether the table of what it takes to get frames back is wanted.
+    pub fn wants_revocation(&self) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| name == revocation::NAME)
+    }
+
     /// Rows that are wanted, in the order of the table.
     pub fn rows(&self) -> impl Iterator<Item = &'static Row> + '_ {
         ROWS.iter().filter(|row| self.wants(row))
@@ -54,7 +60,7 @@ impl BenchOptions {
 
 fn known(text: &str) -> std::result::Result<String, String> {
     let is_group = GROUPS.iter().any(|(group, _)| *group == text);
-    if is_group || find(text).is_some() {
+    if is_group || text == revocation::NAME || find(text).is_some() {
         Ok(text.to_owned())
     } else {
         Err(String::from("no such group or row: see --help"))
@@ -69,6 +75,10 @@ fn help() -> String {
             text += &format!("    {:<34} {}\n", row.name, row.title);
         }
     }
+    text += &format!(
+        "  {:<8} a table of its own: taking frames back on 1, 2 and 4 processors\n",
+        revocation::NAME
+    );
     text + "\nWhat the figures mean is told in docs/benchmarks.md."
 }
 
@@ -97,6 +107,8 @@ mod tests {
         let options = parse(&["--only", "ipc,kernel/zero", "--json", "x", "--no-time"]).unwrap();
         let names: Vec<_> = options.rows().map(|row| row.name).collect();
         assert_eq!((names[0], names[1]), ("kernel/zero", "ipc/round-trip-0"));
+        assert!(!options.wants_revocation());
+        assert!(parse(&["--only", "revocation"]).unwrap().wants_revocation());
         assert!(names[1..].iter().all(|name| name.starts_with("ipc/")));
         assert_eq!(
             (options.against, parse(&["--against", "linux"]).unwrap().against),

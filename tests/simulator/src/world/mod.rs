@@ -324,11 +324,14 @@ impl<'a> World<'a> {
             }
             let waited = self.machine.counters().waited;
             let answer = match self.machine.fault(self.now, space.badge, address, if write { 2 } else { 0 }) {
-                FaultAnswer::Resolve(cluster) => self.enter(space, cluster.items()),
+                FaultAnswer::Resolve => {
+                    let cluster = *self.machine.resolved();
+                    self.enter(space, cluster.items())
+                }
                 answer => Some(answer),
             };
             let result = match answer {
-                None | Some(FaultAnswer::Retry | FaultAnswer::Resolve(_)) => None,
+                None | Some(FaultAnswer::Retry | FaultAnswer::Resolve) => None,
                 Some(FaultAnswer::Raise(reason)) => Some(Touch::Ended(reason)),
                 Some(FaultAnswer::Wait(handle)) => Some(Touch::Waits(self.wait_at(handle, waited))),
             };

@@ -12,6 +12,9 @@ use kernel_abi::capability::Kind;
 use kernel_abi::pmap::{BATCH_FRAMES, DEVICE_PAGES, Mapping, Protection};
 use kernel_abi::{FRAME_BYTES, KernelError, Rights};
 
+/// Changed entries that clearing a frame counts for.
+const CLEAR_WORK: u64 = 8;
+
 /// Page tables that a batch lacks, counted as its items are checked in order.
 struct Missing {
     count: u64,
@@ -46,7 +49,9 @@ impl Item {
     fn decode([address, word]: [u64; 2]) -> Result<Item, KernelError> {
         let mapping = Mapping { address, frame: word as u32, frames: (word >> 32) as u32 };
         let protection = mapping.protection().ok_or(KernelError::InvalidArgument)?;
-        if protection.contains(Protection::DEVICE) || mapping.frames == 0 {
+        let is_single = !protection.contains(Protection::SUPERPAGE) && mapping.frames == 1;
+        let cannot_clear = protection.contains(Protection::CLEAR) && !is_single;
+        if protection.contains(Protection::DEVICE) || cannot_clear || mapping.frames == 0 {
             return Err(KernelError::InvalidArgument);
         }
         Ok(Item {
@@ -125,7 +130,11 @@ impl<M: Machine> Kernel<M> {
             return Err(KernelError::InvalidArgument);
         }
         self.frame_number(u64::from(item.frame) + item.frames() - 1)?;
-        self.check_maps(item.frame, item.frames() as u32)
+        self.check_maps(item.frame, item.frames() as u32)?;
+        if item.protection.contains(Protection::CLEAR) && self.frame_entry(item.frame).map_count() != 0 {
+            return Err(KernelError::WrongFrame);
+        }
+        Ok(())
     }
 
     /// Checks that frames, which the table covers, may be mapped once more.
@@ -198,6 +207,9 @@ impl<M: Machine> Kernel<M> {
             _ => self.make_place(task, address, level),
         };
         let place = place.expect("tables and places were checked");
+        if protection.contains(Protection::CLEAR) {
+            self.clear_unmapped(frame, work)?;
+        }
         let old = place.entry & !(ACCESSED | DIRTY);
         let entry = page_table::page_entry(u64::from(frame), protection);
         if old == entry {
@@ -215,6 +227,16 @@ impl<M: Machine> Kernel<M> {
         self.check_maps(frame, span as u32)?;
         (frame..frame + span as u32).for_each(|frame| self.frame_entry(frame).add_mapping());
         self.replace(place, entry);
+        Ok(())
+    }
+
+    /// Clears a frame that nobody maps. A batch that names one twice has it mapped by now.
+    fn clear_unmapped(&mut self, frame: u32, work: &mut Work) -> Result<(), KernelError> {
+        if self.frame_entry(frame).map_count() != 0 {
+            return Err(KernelError::WrongFrame);
+        }
+        self.machine.zero(frame, 0, FRAME_BYTES as usize);
+        work.since_look += CLEAR_WORK;
         Ok(())
     }
 

@@ -65,7 +65,7 @@ impl<M: Machine> Kernel<M> {
         let bits = address % FRAME_BYTES;
         let protection = Protection::from_bits(bits).filter(|_| protect || bits == 0);
         let protection = protection.ok_or(KernelError::InvalidArgument)?;
-        if protection.intersects(Protection::SUPERPAGE | Protection::DEVICE) {
+        if protection.intersects(Protection::SUPERPAGE | Protection::DEVICE | Protection::CLEAR) {
             return Err(KernelError::InvalidArgument);
         }
         let start = address - bits;

@@ -118,13 +118,13 @@ impl<S: Server + 'static> Level<S> {
             }
             let access = if write.is_some() { 2 } else { 0 };
             let mut answer = self.machine.fault(self.now, child.space, address, access);
-            while let FaultAnswer::Resolve(cluster) = answer {
+            while answer == FaultAnswer::Resolve {
+                let cluster = *self.machine.resolved();
                 answer = match self.machine.pmap.enter(child.task, cluster.items()) {
                     Ok(()) => FaultAnswer::Retry,
-                    Err(EnterError::NeedTables(tables)) => self
-                        .machine
-                        .fault_needs_tables(child.space, tables)
-                        .unwrap_or(FaultAnswer::Resolve(cluster)),
+                    Err(EnterError::NeedTables(tables)) => {
+                        self.machine.fault_needs_tables(child.space, tables).unwrap_or(FaultAnswer::Resolve)
+                    }
                     Err(EnterError::Lost) => FaultAnswer::Raise(FaultReason::Repossessed),
                     Err(error) => panic!("{error:?}"),
                 };

@@ -192,6 +192,8 @@ impl FakeKernel {
 }
 
 impl Pmap for FakeKernel {
+    const CLEARS: bool = true;
+
     fn enter(&mut self, task: Handle, mappings: &[Mapping]) -> Result<(), EnterError> {
         self.calls += 1;
         let mut pages = BTreeSet::new();
@@ -209,9 +211,13 @@ impl Pmap for FakeKernel {
                 let kind = ram.kinds[frame as usize];
                 let is_page_of_words = kind == Kind::Records && !protection.contains(Protection::WRITE);
                 assert!(kind == Kind::Plain || is_page_of_words, "frame {frame} cannot be mapped");
+                if protection.contains(Protection::CLEAR) {
+                    assert_eq!(ram.map_counts[frame as usize], 0, "frame {frame} is cleared in use");
+                    ram.bytes[frame as usize].fill(0);
+                }
                 ram.map_counts[frame as usize] += 1;
                 let object = self.tasks.get_mut(&task.0).expect("a task");
-                if let Some((old, _)) = object.pages.insert(page, (frame, protection)) {
+                if let Some((old, _)) = object.pages.insert(page, (frame, protection - Protection::CLEAR)) {
                     ram.map_counts[old as usize] -= 1;
                 }
             }

@@ -237,7 +237,10 @@ impl World {
             }
             let access = if write.is_some() { 2 } else { 0 };
             let answer = match self.machine.fault(self.now, space.badge, address, access) {
-                FaultAnswer::Resolve(cluster) => self.enter(space, cluster.items()),
+                FaultAnswer::Resolve => {
+                    let cluster = *self.machine.resolved();
+                    self.enter(space, cluster.items())
+                }
                 answer => Some(answer),
             };
             match answer {
@@ -247,7 +250,7 @@ impl World {
                     assert!(self.machine.pmap.handles.insert(handle.0));
                     return Touch::Waits(handle);
                 }
-                Some(FaultAnswer::Resolve(_)) => unreachable!("entered above"),
+                Some(FaultAnswer::Resolve) => unreachable!("entered above"),
             }
         }
         panic!("the fault at {address:#x} is never resolved");
