@@ -5,13 +5,16 @@
 use crate::sys;
 use rustix::io::Result;
 use std::io::Write;
-use tests_linux_core::{BOOT_REGION, Clock, Line, Row, Samples};
+use std::time::Instant;
+use tests_linux_core::{BOOT_REGION, Clock, Figure, Line, Row, Samples};
 
 /// Takes figures.
 pub struct Report {
     lines: Vec<Line>,
     /// Instructions between two readings of the counter with nothing in between.
     overhead: u64,
+    /// When it began, by both clocks.
+    begun: (u64, Instant),
 }
 
 impl Report {
@@ -22,11 +25,14 @@ impl Report {
             sys::stamp() - begin
         };
         let overhead = (0..100).map(|_| empty()).min().unwrap_or(0);
-        Report { lines: Vec::new(), overhead }
+        Report { lines: Vec::new(), overhead, begun: (sys::stamp(), Instant::now()) }
     }
 
     /// What was executed before this program.
     pub fn boot(&mut self) {
+        let (stamp, _) = self.begun;
+        let figure = Figure { median: stamp, least: stamp, most: stamp, count: 1 };
+        self.lines.push(Line::Row(Row::Boot, figure));
         self.lines.push(Line::Region { row: Row::Boot, region: BOOT_REGION, units: 1 });
     }
 
@@ -86,18 +92,23 @@ impl Report {
         mut prepare: impl FnMut() -> Result<()>,
         mut operation: impl FnMut() -> Result<()>,
     ) {
+        debug_assert_eq!(row.about().clock, Clock::Counter);
         let region = region(row);
+        let mut samples = Samples::with_room(rounds);
         for _ in 0..rounds {
             let result = prepare().and_then(|()| {
+                let begin = sys::stamp();
                 sys::begin(region);
                 let result = operation();
                 sys::end(region);
+                samples.push(sys::stamp() - begin);
                 result
             });
             if let Err(error) = result {
                 return self.failed(row, &error);
             }
         }
+        self.lines.extend(samples.figure(units).map(|figure| Line::Row(row, figure)));
         self.lines.push(Line::Region { row, region, units });
     }
 
@@ -116,8 +127,11 @@ impl Report {
         let _ = rustix::termios::tcdrain(&output);
     }
 
-    /// Says that nothing follows.
+    /// Says how fast the counter was, and that nothing follows.
     pub fn done(&mut self) {
+        let (stamp, instant) = self.begun;
+        let nanoseconds = u64::try_from(instant.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.lines.push(Line::Clock { stamps: sys::stamp() - stamp, nanoseconds });
         self.lines.push(Line::Done);
         self.write();
     }

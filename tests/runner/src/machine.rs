@@ -94,6 +94,8 @@ pub enum Accelerator {
     CountedEmulation,
     /// The same, on a processor that does not promise fast string instructions.
     CountedPlain,
+    /// That processor, in software emulation that counts nothing.
+    EmulationPlain,
     /// The processor, by KVM.
     Kvm,
 }
@@ -169,6 +171,7 @@ impl Accelerator {
             Accelerator::CountedEmulation => {
                 &[("-accel", "tcg"), ("-cpu", "max,la57=off"), ("-icount", "shift=0,sleep=off")]
             }
+            Accelerator::EmulationPlain => &[("-accel", "tcg,thread=multi"), ("-cpu", "qemu64")],
             Accelerator::CountedPlain => {
                 &[("-accel", "tcg"), ("-cpu", "qemu64"), ("-icount", "shift=0,sleep=off")]
             }
@@ -322,11 +325,15 @@ mod tests {
 
     #[test]
     fn the_plain_processor_differs_in_nothing_but_its_model() {
-        let [counted, plain] = [Accelerator::CountedEmulation, Accelerator::CountedPlain]
-            .map(|accelerator| Machine { accelerator, ..machine() });
-        assert_eq!(values(&counted, "-icount"), values(&plain, "-icount"));
-        assert_eq!(values(&counted, "-accel"), values(&plain, "-accel"));
-        assert_eq!(values(&plain, "-cpu"), ["qemu64"]);
+        for (usual, plain) in [
+            (Accelerator::CountedEmulation, Accelerator::CountedPlain),
+            (Accelerator::Emulation, Accelerator::EmulationPlain),
+        ] {
+            let [usual, plain] = [usual, plain].map(|accelerator| Machine { accelerator, ..machine() });
+            assert_eq!(values(&usual, "-icount"), values(&plain, "-icount"));
+            assert_eq!(values(&usual, "-accel"), values(&plain, "-accel"));
+            assert_eq!(values(&plain, "-cpu"), ["qemu64"]);
+        }
     }
 
     #[test]

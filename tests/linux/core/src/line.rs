@@ -5,7 +5,10 @@
 //! | `row NAME MEDIAN LEAST MOST COUNT` | so many samples of the row, by the time-stamp counter |
 //! | `region NAME NUMBER UNITS` | each passage of that region of the counter is so many units of the row |
 //! | `failed NAME REASON` | the row could not be measured |
+//! | `clock STAMPS NANOSECONDS` | the time-stamp counter advanced by so much in so many nanoseconds |
 //! | `done` | nothing follows |
+//!
+//! Rows that wait have a `row` line, too: where instructions are not counted its figure is time.
 //!
 //! Anything else on the console is the kernel's.
 
@@ -49,6 +52,13 @@ pub enum Line {
     },
     /// A row could not be measured.
     Failed(Row, String),
+    /// How fast the time-stamp counter is.
+    Clock {
+        /// It advanced by so much.
+        stamps: u64,
+        /// Meanwhile, not 0.
+        nanoseconds: u64,
+    },
     /// Nothing follows.
     Done,
 }
@@ -67,6 +77,7 @@ impl fmt::Display for Line {
                 let one_line = reason.replace(['\n', '\r'], " ");
                 write!(out, "failed {} {one_line}", row.about().name)
             }
+            Line::Clock { stamps, nanoseconds } => write!(out, "clock {stamps} {nanoseconds}"),
             Line::Done => write!(out, "done"),
         }
     }
@@ -75,11 +86,16 @@ impl fmt::Display for Line {
 impl Line {
     /// Reads a line; `None` if it is not one of these.
     pub fn read(text: &str) -> Option<Line> {
-        let mut words = text.trim().splitn(3, ' ');
-        let kind = words.next()?;
-        if kind == "done" {
-            return words.next().is_none().then_some(Line::Done);
+        let text = text.trim();
+        if text == "done" {
+            return Some(Line::Done);
         }
+        if let Some(rest) = text.strip_prefix("clock ") {
+            let [stamps, nanoseconds] = numbers(rest)?;
+            return (stamps > 0 && nanoseconds > 0).then_some(Line::Clock { stamps, nanoseconds });
+        }
+        let mut words = text.splitn(3, ' ');
+        let kind = words.next()?;
         let row = Row::named(words.next()?)?;
         let rest = words.next()?;
         match kind {
@@ -117,6 +133,7 @@ mod tests {
             Line::Row(Row::PipeByte, FIGURE),
             Line::Region { row: Row::Getppid, region: 7, units: 256 },
             Line::Failed(Row::Swap, "mount: no such device".into()),
+            Line::Clock { stamps: 7, nanoseconds: 9 },
             Line::Done,
         ] {
             assert_eq!(Line::read(&line.to_string()), Some(line));
@@ -142,6 +159,10 @@ mod tests {
             "region getppid 7 0",
             "rows getppid 5 1 9 3",
             "done already",
+            "clock",
+            "clock 7",
+            "clock 7 0",
+            "clock 0 7",
             "[    1.234] systemd: done",
         ] {
             assert_eq!(Line::read(text), None, "{text}");

@@ -18,7 +18,7 @@ pub fn prepare(options: &BenchOptions, places: &Places) -> Result<Option<Kernel>
 
 /// Measures the other system and prints both columns.
 pub fn compare(bench: &Bench<'_>, kernel: &Kernel, figures: &[Figure]) -> Result<()> {
-    let measured = linux::measure(bench.places, kernel, &bench.image);
+    let measured = linux::measure(bench.places, kernel, &bench.image, !bench.options.no_time);
     if let Some(column) = available(measured, interrupt::requested(), &mut to_user)? {
         print!("\n{}", columns::table(&kernel.name, figures, bench.options, &column));
     }

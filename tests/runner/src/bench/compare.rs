@@ -7,7 +7,7 @@ use super::figure::Figure;
 use super::linux::{Column, Measured};
 use super::options::BenchOptions;
 use super::rows::{GROUPS, Row, Unit};
-use super::table::grouped;
+use super::table::{grouped, time};
 use std::fmt::Write;
 use tests_linux_core::Row as LinuxRow;
 
@@ -31,6 +31,7 @@ pub fn table(name: &str, figures: &[Figure], options: &BenchOptions, linux: &Col
     }
     let _ = writeln!(text, "LINUX: {name}");
     text += "guest instructions, the median, and of it iterations of rep; ratio: Linux's to Tenure's; behind |: how Linux does it\n";
+    text += "time: of the median, in runs in which nothing is counted; it is the emulator's and the host's\n";
     let compared = rows.iter().filter(|pair| pair.ratio().is_some()).count();
     let behind: Vec<&str> = rows.iter().filter(|pair| pair.is_behind()).map(|pair| pair.row.name).collect();
     let _ = match &behind[..] {
@@ -47,7 +48,10 @@ pub fn table(name: &str, figures: &[Figure], options: &BenchOptions, linux: &Col
 }
 
 fn head(title: &str) -> String {
-    format!("{title:<NAME$} {:>11} {:>9} {:>13} {:>9} {:>7}", "TENURE", "REP", "LINUX", "REP", "RATIO")
+    format!(
+        "{title:<NAME$} {:>11} {:>9} {:>8} {:>13} {:>9} {:>8} {:>7}",
+        "TENURE", "REP", "TIME", "LINUX", "REP", "TIME", "RATIO"
+    )
 }
 
 /// A row with what there is of both systems.
@@ -85,12 +89,15 @@ impl<'a> Pair<'a> {
 /// A row's name, and for both systems instructions and iterations of `rep`.
 fn columns(name: &str, ours: Option<&Figure>, theirs: Option<Measured>) -> String {
     let number = |number: Option<u64>| number.map_or_else(|| String::from("-"), grouped);
+    let time = |nanoseconds: Option<u64>| nanoseconds.map_or_else(|| String::from("-"), time);
     format!(
-        "  {name:<width$} {:>11} {:>9} {:>13} {:>9}",
+        "  {name:<width$} {:>11} {:>9} {:>8} {:>13} {:>9} {:>8}",
         number(ours.map(|ours| ours.median)),
         number(ours.and_then(|ours| ours.repeated)),
+        time(ours.and_then(|ours| ours.nanoseconds)),
         number(theirs.map(|theirs| theirs.figure.median)),
         number(theirs.and_then(|theirs| theirs.repeated)),
+        time(theirs.and_then(|theirs| theirs.nanoseconds)),
         width = NAME - 2,
     )
 }
@@ -158,11 +165,15 @@ mod tests {
     #[test]
     fn a_row_has_both_figures_and_the_best_of_linux() {
         let table = table_with(54);
-        let expected = ["360", "2", "9", "000", "-", "25.0"];
-        assert_eq!(cells(&table, "ipc/round-trip-0 ")[..6], expected);
+        let expected = ["360", "2", "-", "9", "000", "-", "-", "25.0"];
+        assert_eq!(cells(&table, "ipc/round-trip-0 ")[..8], expected);
         assert!(table.contains("  call and reply, no words | futex, 2 processes\n"), "{table}");
-        assert_eq!(cells(&table, "pipe-1 ")[..5], ["-", "-", "10", "538", "40"], "beaten by another way");
-        assert_eq!(cells(&table, "signal ")[..5], ["-", "-", "3", "702", "-"], "nothing beside it");
+        assert_eq!(
+            cells(&table, "pipe-1 ")[..6],
+            ["-", "-", "-", "10", "538", "40"],
+            "beaten by another way"
+        );
+        assert_eq!(cells(&table, "signal ")[..6], ["-", "-", "-", "3", "702", "-"], "nothing beside it");
         assert!(table.contains("  swap: not measured: no space"), "{table}");
         assert!(table.contains("behind in none of 2 rows"), "{table}");
     }
@@ -171,15 +182,18 @@ mod tests {
     fn where_tenure_is_behind_the_table_says_so() {
         assert!(!table_with(324).contains("BEHIND"));
         let table = table_with(325);
-        assert_eq!(cells(&table, "kernel/null-call ")[..6], ["325", "-", "324", "-", "0.99", "BEHIND"]);
+        assert_eq!(
+            cells(&table, "kernel/null-call ")[..8],
+            ["325", "-", "-", "324", "-", "-", "0.99", "BEHIND"]
+        );
         assert!(table.contains("BEHIND in 1 of 2 rows: kernel/null-call\n"), "{table}");
     }
 
     #[test]
     fn a_row_that_one_side_lacks_has_no_ratio() {
         let table = table("x", &[figure("kernel/identify", 70, None)], &BenchOptions::default(), &column());
-        assert_eq!(cells(&table, "kernel/null-call ")[..5], ["-", "-", "324", "-", "call"]);
-        assert_eq!(cells(&table, "kernel/identify ")[..5], ["70", "-", "-", "-", "call"]);
+        assert_eq!(cells(&table, "kernel/null-call ")[..5], ["-", "-", "-", "324", "-"]);
+        assert_eq!(cells(&table, "kernel/identify ")[..5], ["70", "-", "-", "-", "-"]);
     }
 
     #[test]

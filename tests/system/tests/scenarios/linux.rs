@@ -29,7 +29,8 @@ fn every_row_is_measured() {
         }
     };
     let _permit = Permit::take();
-    let column = disk::image(&world.places).and_then(|image| linux::measure(&world.places, &kernel, &image));
+    let column =
+        disk::image(&world.places).and_then(|image| linux::measure(&world.places, &kernel, &image, false));
     let column = column.unwrap_or_else(|failure| panic!("{failure}"));
     let table = compare::table(&kernel.name, &[], &BenchOptions::default(), &column);
     assert!(column.failed.is_empty(), "{table}");

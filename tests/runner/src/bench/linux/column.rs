@@ -11,6 +11,8 @@ pub struct Measured {
     pub figure: Figure,
     /// Iterations of `rep` instructions among them, of one unit, on average; `None` if not counted.
     pub repeated: Option<u64>,
+    /// Time of the median in a run in which nothing is counted, in nanoseconds; `None` without such a run.
+    pub nanoseconds: Option<u64>,
 }
 
 /// The column.
@@ -35,6 +37,7 @@ impl Column {
                 Line::Row(row, figure) => drop(figures.insert(row, figure)),
                 Line::Region { row, region, units } => drop(regions.insert(row, (region, units))),
                 Line::Failed(row, reason) => column.failed.push((row, reason)),
+                Line::Clock { .. } => {}
                 Line::Done => column.is_whole = true,
             }
         }
@@ -46,13 +49,41 @@ impl Column {
             };
             let repeated = region.and_then(|(region, units)| repeated(record, region, units));
             match figure {
-                Some(figure) => drop(column.rows.insert(row, Measured { figure, repeated })),
+                Some(figure) => {
+                    column.rows.insert(row, Measured { figure, repeated, nanoseconds: None });
+                }
                 None if column.failed.iter().any(|(failed, _)| *failed == row) => {}
                 None => column.failed.push((row, String::from("no figure came"))),
             }
         }
         column
     }
+
+    /// Adds the times, from the console of another run.
+    pub fn add_times(&mut self, console: &str) {
+        let times = times(console);
+        for (row, measured) in &mut self.rows {
+            measured.nanoseconds = times.get(row).copied();
+        }
+    }
+}
+
+/// What rows cost on the console of a run in which nothing was counted, in nanoseconds.
+fn times(console: &str) -> HashMap<Row, u64> {
+    let lines = || console.lines().filter_map(Line::read);
+    let clock = lines().find_map(|line| match line {
+        Line::Clock { stamps, nanoseconds } => Some((u128::from(stamps), u128::from(nanoseconds))),
+        _ => None,
+    });
+    let Some((stamps, nanoseconds)) = clock else { return HashMap::new() };
+    let time = |line| match line {
+        Line::Row(row, figure) => {
+            let time = u128::from(figure.median) * nanoseconds / stamps;
+            Some((row, u64::try_from(time).ok()?))
+        }
+        _ => None,
+    };
+    lines().filter_map(time).collect()
 }
 
 /// The figure of a row that the counter alone knows.
@@ -89,7 +120,7 @@ mod tests {
         let console = "[    0.5] noise\r\nrow getppid 324 323 400 1000\r\nregion getppid 2 1000\r\ndone\r\n";
         let record = Record::parse("begin 1 99\nend 1 7 0\nbegin 2 500\nend 2 344000 2600\n");
         let column = Column::new(console, &record);
-        let expected = Measured { figure: figure(324, 323, 400, 1000), repeated: Some(3) };
+        let expected = Measured { figure: figure(324, 323, 400, 1000), repeated: Some(3), nanoseconds: None };
         assert_eq!(column.rows.get(&Row::Getppid), Some(&expected));
         assert!(column.is_whole);
         assert_eq!(column.rows.len(), 1);
@@ -103,9 +134,20 @@ mod tests {
         assert_eq!(column.rows[&Row::Boot].figure, figure(99, 99, 99, 1));
         assert_eq!(
             column.rows[&Row::ColdRead1m],
-            Measured { figure: figure(10, 9, 31, 3), repeated: Some(3) }
+            Measured { figure: figure(10, 9, 31, 3), repeated: Some(3), nanoseconds: None }
         );
         assert!(!column.is_whole);
+    }
+
+    #[test]
+    fn times_come_from_another_run_by_its_clock() {
+        let mut column = Column::new("row getppid 324 323 400 1000\nrow yield 9 9 9 1\n", &Record::default());
+        column.add_times("row getppid 5000 1 9000 10\n");
+        assert_eq!(column.rows[&Row::Getppid].nanoseconds, None, "without a clock there is no time");
+        column.add_times("row getppid 5000 1 9000 10\nrow signal 1 1 1 1\nclock 3000 1000\ndone\n");
+        assert_eq!(column.rows[&Row::Getppid].nanoseconds, Some(1666));
+        assert_eq!(column.rows[&Row::Yield].nanoseconds, None);
+        assert_eq!(column.rows[&Row::Getppid].figure.median, 324);
     }
 
     #[test]

@@ -43,29 +43,42 @@ pub fn kernel(places: &Places) -> Result<Kernel> {
     package::find(&package::Debian, &places.own("linux")?)
 }
 
-/// Boots Linux with this disk and measures.
-pub fn measure(places: &Places, kernel: &Kernel, image: &Path) -> Result<Column> {
+/// Boots Linux with this disk and measures; if wanted, once more for the time.
+pub fn measure(places: &Places, kernel: &Kernel, image: &Path, with_time: bool) -> Result<Column> {
     eprintln!("measuring {} under QEMU, about half a minute", kernel.name);
     let archive = ArchiveFile::write_bytes(places, &programs::pack(places, kernel)?)?;
-    let swap = swap_disk(places)?;
-    let mut log = Log::create(places)?;
-    let record = record_file(places)?;
-    let machine = Machine {
+    let machine = |swap: &Path, counter: Option<Counter>| Machine {
         kernel: kernel.image.clone(),
         archive: archive.path().to_owned(),
         memory_bytes: MEMORY_BYTES,
         cpus: 1,
         disk: Some(Disk::new(image)),
-        scratch: Some(swap.to_path_buf()),
+        scratch: Some(swap.to_owned()),
         serial: Serial::Pipes,
-        log: log.path().to_owned(),
+        log: PathBuf::new(),
         qmp: PathBuf::new(),
         command_line: String::from(COMMAND_LINE),
-        accelerator: Accelerator::CountedPlain,
+        accelerator: if counter.is_some() { Accelerator::CountedPlain } else { Accelerator::EmulationPlain },
         replay: None,
-        counter: Some(Counter::build(places, record.to_path_buf())?),
+        counter,
         gdb: false,
     };
+    let record = record_file(places)?;
+    let counter = Counter::build(places, record.to_path_buf())?;
+    let (ending, console) = run(places, machine(&swap_disk(places)?, Some(counter)))?;
+    let mut column = conclude(&ending, &console, &Record::read(&record)?)?;
+    if with_time {
+        let (ending, console) = run(places, machine(&swap_disk(places)?, None))?;
+        conclude(&ending, &console, &Record::default())?;
+        column.add_times(&console);
+    }
+    Ok(column)
+}
+
+/// Runs it to its end: how it ended, and what was on its console.
+fn run(places: &Places, machine: Machine) -> Result<(Ending, String)> {
+    let mut log = Log::create(places)?;
+    let machine = Machine { log: log.path().to_owned(), ..machine };
     let mut console = Vec::new();
     let mut take = |_: &mut Session, bytes: &[u8]| {
         let room = CONSOLE_BYTES_MAX.saturating_sub(console.len());
@@ -74,8 +87,7 @@ pub fn measure(places: &Places, kernel: &Kernel, image: &Path) -> Result<Column>
     };
     let ending = drive(Session::start(machine)?, &mut log, Some(TIME_LIMIT), &mut take, &mut |_| ());
     log.discard();
-    let console = String::from_utf8_lossy(&console);
-    conclude(&ending?, &console, &Record::read(&record)?)
+    Ok((ending?, String::from_utf8_lossy(&console).into_owned()))
 }
 
 fn record_file(places: &Places) -> Result<tempfile::TempPath> {
