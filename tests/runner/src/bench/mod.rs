@@ -9,6 +9,7 @@ pub mod against;
 pub mod boots;
 pub mod compare;
 pub mod disk;
+pub mod document;
 pub mod figure;
 pub mod kept;
 pub mod linux;
@@ -40,6 +41,7 @@ pub fn run(options: &BenchOptions) -> Result<u8> {
         let versions = Versions::find()?;
         if options.update {
             Kept::write(&places, &versions, &figures)?;
+            document::update(&places, &Kept::read(&places)?)?;
         } else {
             print!("{}", compared(&Kept::read(&places)?, &versions, &figures, options));
         }

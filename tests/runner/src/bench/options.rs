@@ -49,7 +49,7 @@ impl BenchOptions {
 
     /// Whether the table of what it takes to get frames back is wanted.
     pub fn wants_revocation(&self) -> bool {
-        self.only.is_empty() || self.only.iter().any(|name| name == revocation::NAME)
+        self.only.is_empty() && !self.update || self.only.iter().any(|name| name == revocation::NAME)
     }
 
     /// Rows that are wanted, in the order of the table.
