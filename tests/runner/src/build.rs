@@ -27,7 +27,7 @@ pub struct Guest {
 }
 
 /// Variables by which the surroundings could change how the guest is built.
-const VARIABLES_KEPT_OUT: [&str; 7] = [
+pub(crate) const VARIABLES_KEPT_OUT: [&str; 7] = [
     "RUSTFLAGS",
     "CARGO_ENCODED_RUSTFLAGS",
     "CARGO_BUILD_RUSTFLAGS",
@@ -163,7 +163,7 @@ fn programs_of<'a>(root: &Path, guest_crate: &GuestCrate, all: &'a [Executable])
 }
 
 /// The program without symbols, from a copy that is remade when the program is newer.
-fn stripped(places: &Places, name: &str, program: &Path) -> Result<Vec<u8>> {
+pub(crate) fn stripped(places: &Places, name: &str, program: &Path) -> Result<Vec<u8>> {
     let read = |path: &Path| std::fs::read(path).map_err(|error| Failure::file("read", path, &error));
     let Ok(mut objcopy) = host::command("objcopy") else { return read(program) };
     let copy = places.own("stripped")?.join(name.replace('/', "-"));

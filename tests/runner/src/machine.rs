@@ -25,6 +25,8 @@ pub struct Machine {
     pub cpus: u32,
     /// The disk, if there is one.
     pub disk: Option<Disk>,
+    /// A disk that the guest may write, the second one. What is on it is not looked at.
+    pub scratch: Option<PathBuf>,
     /// What the serial port is joined to.
     pub serial: Serial,
     /// Where the debug console writes.
@@ -90,6 +92,10 @@ pub enum Accelerator {
     EmulationInTurns,
     /// Software emulation in which the clock counts instructions, so that runs repeat.
     CountedEmulation,
+    /// The same, on a processor that does not promise fast string instructions.
+    CountedPlain,
+    /// That processor, in software emulation that counts nothing.
+    EmulationPlain,
     /// The processor, by KVM.
     Kvm,
 }
@@ -142,6 +148,11 @@ impl Machine {
             add("-blockdev", description.to_string().into());
             add("-device", "virtio-blk-pci,drive=disk0,disable-legacy=on".into());
         }
+        if let Some(scratch) = &self.scratch {
+            let file = json!({"driver": "file", "filename": text(scratch)?});
+            add("-blockdev", json!({"driver": "raw", "node-name": "disk1", "file": file}).to_string().into());
+            add("-device", "virtio-blk-pci,drive=disk1,disable-legacy=on".into());
+        }
         if let Some(counter) = &self.counter {
             add("-plugin", counter.argument()?);
         }
@@ -159,6 +170,10 @@ impl Accelerator {
             Accelerator::EmulationInTurns => &[("-accel", "tcg,thread=single"), ("-cpu", "max,la57=off")],
             Accelerator::CountedEmulation => {
                 &[("-accel", "tcg"), ("-cpu", "max,la57=off"), ("-icount", "shift=0,sleep=off")]
+            }
+            Accelerator::EmulationPlain => &[("-accel", "tcg,thread=multi"), ("-cpu", "qemu64")],
+            Accelerator::CountedPlain => {
+                &[("-accel", "tcg"), ("-cpu", "qemu64"), ("-icount", "shift=0,sleep=off")]
             }
             Accelerator::Kvm => &[("-accel", "kvm"), ("-cpu", "host")],
         }
@@ -235,6 +250,7 @@ mod tests {
             memory_bytes: 64 << 20,
             cpus: 3,
             disk: Some(Disk::new("/my, \"odd\" disk.img")),
+            scratch: None,
             serial: Serial::Pipes,
             log: "/l,og".into(),
             qmp: "/q".into(),
@@ -290,6 +306,34 @@ mod tests {
         let none = Machine { disk: None, ..machine() };
         assert_eq!(values(&none, "-blockdev"), [""; 0]);
         assert_eq!(values(&none, "-device").len(), 2);
+    }
+
+    #[test]
+    fn a_scratch_disk_is_the_second_one_and_may_be_written() {
+        let machine = Machine { scratch: Some("/s, \"odd\"".into()), ..machine() };
+        let described: Value = serde_json::from_str(&values(&machine, "-blockdev")[1]).unwrap();
+        assert_eq!(
+            (&described["node-name"], &described["file"]["filename"]),
+            (&json!("disk1"), &json!("/s, \"odd\""))
+        );
+        assert_eq!((described.get("read-only"), described["file"].get("read-only")), (None, None));
+        assert_eq!(
+            values(&machine, "-device").last().unwrap(),
+            "virtio-blk-pci,drive=disk1,disable-legacy=on"
+        );
+    }
+
+    #[test]
+    fn the_plain_processor_differs_in_nothing_but_its_model() {
+        for (usual, plain) in [
+            (Accelerator::CountedEmulation, Accelerator::CountedPlain),
+            (Accelerator::Emulation, Accelerator::EmulationPlain),
+        ] {
+            let [usual, plain] = [usual, plain].map(|accelerator| Machine { accelerator, ..machine() });
+            assert_eq!(values(&usual, "-icount"), values(&plain, "-icount"));
+            assert_eq!(values(&usual, "-accel"), values(&plain, "-accel"));
+            assert_eq!(values(&plain, "-cpu"), ["qemu64"]);
+        }
     }
 
     #[test]

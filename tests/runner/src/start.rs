@@ -97,6 +97,7 @@ fn machine(options: &Options, guest: &Guest, image: Option<PathBuf>, archive: &P
         memory_bytes: options.memory,
         cpus: options.processors(),
         disk: image.map(Disk::new),
+        scratch: None,
         serial: if options.exec.is_some() { Serial::Pipes } else { Serial::Terminal },
         log: log.path().to_owned(),
         qmp: PathBuf::new(),

@@ -180,6 +180,7 @@ impl Boot {
                 memory_bytes: self.memory_bytes,
                 cpus: self.cpus,
                 disk: self.disk.clone(),
+                scratch: None,
                 serial: Serial::Pipes,
                 log: log.path().to_owned(),
                 qmp: PathBuf::new(),

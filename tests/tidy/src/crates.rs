@@ -12,6 +12,7 @@ pub const MAY_USE_UNSAFE: &[(&str, &str)] = &[
     ("physmem-server", "views of the frames that hold its own records, in one module"),
     ("physmem-stacked-server", "views of the pages that hold its own records, in one module"),
     ("filesystems-block-server", "memory that the disk reads and writes by itself, in one module"),
+    ("tests-linux", "system calls of Linux, as what Tenure is compared with; runs in its own machine"),
     ("tests-counter", "calls from and to QEMU; runs on the host"),
 ];
 

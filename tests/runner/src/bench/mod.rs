@@ -2,20 +2,24 @@
 //!
 //! [`rows`] says what is measured; [`boots`] boots the guests that measure it, once with instructions counted and once for
 //! the time; [`figure`] joins what they print with what the counter saw; [`table`] prints it,
-//! [`kept`] compares it with what it was. [`revocation`] is a table of its own.
+//! [`kept`] compares it with what it was. [`revocation`] is a table of its own. [`against`] does the same work on another
+//! system and prints both columns.
 
+pub mod against;
 pub mod boots;
+pub mod compare;
 pub mod disk;
 pub mod document;
 pub mod figure;
 pub mod kept;
+pub mod linux;
 pub mod options;
 pub mod revocation;
 pub mod rows;
 pub mod table;
 
 pub use boots::{Bench, Boot};
-pub use options::BenchOptions;
+pub use options::{Against, BenchOptions};
 
 use crate::places::{Places, write_whole};
 use crate::start::prepare;
@@ -30,6 +34,7 @@ pub fn run(options: &BenchOptions) -> Result<u8> {
     interrupt::catch();
     let guest = prepare(&places)?;
     let bench = Bench { options, guest: &guest, places: &places, image: disk::image(&places)? };
+    let other = against::prepare(options, &places)?;
     let figures = measure(&bench)?;
     if !figures.is_empty() {
         print!("{}", table::table(&figures));
@@ -48,6 +53,11 @@ pub fn run(options: &BenchOptions) -> Result<u8> {
     if let Some(file) = &options.json {
         let all = json!({"rows": to_json(&figures), "revocation": revocation::to_json(&taken)});
         write_whole(file, format!("{all:#}\n").as_bytes())?;
+    }
+    if let Some(kernel) = other
+        && !figures.is_empty()
+    {
+        against::compare(&bench, &kernel, &figures)?;
     }
     Ok(0)
 }

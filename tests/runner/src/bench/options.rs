@@ -2,7 +2,7 @@
 
 use super::revocation;
 use super::rows::{GROUPS, ROWS, Row, find};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 /// What is to be measured.
@@ -12,6 +12,10 @@ pub struct BenchOptions {
     /// Only these groups and rows, separated by commas
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = known)]
     pub only: Vec<String>,
+
+    /// Do the same work on another system, too, and print both columns
+    #[arg(long, value_name = "SYSTEM")]
+    pub against: Option<Against>,
 
     /// Write the figures to a file, too, as JSON
     #[arg(long, value_name = "FILE")]
@@ -28,6 +32,13 @@ pub struct BenchOptions {
     /// Show the log of kernel and servers on standard error
     #[arg(long)]
     pub verbose: bool,
+}
+
+/// Another system.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Against {
+    /// Debian's cloud kernel; its package is downloaded, not installed
+    Linux,
 }
 
 impl BenchOptions {
@@ -99,12 +110,23 @@ mod tests {
         assert!(!options.wants_revocation());
         assert!(parse(&["--only", "revocation"]).unwrap().wants_revocation());
         assert!(names[1..].iter().all(|name| name.starts_with("ipc/")));
+        assert_eq!(
+            (options.against, parse(&["--against", "linux"]).unwrap().against),
+            (None, Some(Against::Linux))
+        );
     }
 
     #[test]
     fn bad_arguments_end_with_status_2() {
-        let cases: &[&[&str]] =
-            &[&["--only", "ipcs"], &["--only", ""], &["--json"], &["--update", "--only", "ipc"], &["row"]];
+        let cases: &[&[&str]] = &[
+            &["--only", "ipcs"],
+            &["--only", ""],
+            &["--json"],
+            &["--update", "--only", "ipc"],
+            &["row"],
+            &["--against"],
+            &["--against", "hurd"],
+        ];
         for case in cases {
             assert_eq!(parse(case).expect_err(&format!("{case:?}")).exit_code(), 2, "{case:?}");
         }

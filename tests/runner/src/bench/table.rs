@@ -82,7 +82,7 @@ pub fn grouped(number: u64) -> String {
 }
 
 /// Nanoseconds for people, in three digits.
-fn time(nanoseconds: u64) -> String {
+pub fn time(nanoseconds: u64) -> String {
     let (value, unit) = match nanoseconds {
         0..1_000 => return format!("{nanoseconds} ns"),
         1_000..1_000_000 => (nanoseconds as f64 / 1e3, "us"),

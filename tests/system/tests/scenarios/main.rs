@@ -11,6 +11,7 @@ mod disks;
 mod files;
 mod hogs;
 mod laws;
+mod linux;
 mod memory;
 mod paging;
 mod processors;
@@ -37,6 +38,7 @@ const SCENARIOS: &[(&str, &[Scenario])] = &[
     ("files", files::SCENARIOS),
     ("hogs", hogs::SCENARIOS),
     ("laws", laws::SCENARIOS),
+    ("linux", linux::SCENARIOS),
     ("memory", memory::SCENARIOS),
     ("paging", paging::SCENARIOS),
     ("processors", processors::SCENARIOS),
