@@ -18,6 +18,7 @@ use crate::limits::{CALL_GRACE_NS, STANDING_MAX, STANDING_RECOVERY_NS};
 use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
 use containers_api::contract::CallStatus;
+use containers_core::mutations::{self, Mutation};
 use containers_core::record::{Contract, Name, Records};
 use kernel_abi::Handle;
 
@@ -66,7 +67,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         if !self.is_called(this) {
             return;
         }
-        let left = self.extra_of(this).saturating_sub(self.get(this, contract::CALL_TARGET));
+        let missed = u64::from(mutations::has(Mutation::MissCall));
+        let left = (self.extra_of(this) + missed).saturating_sub(self.get(this, contract::CALL_TARGET));
         if left == 0 {
             self.call_is_over(this);
         } else if self.get(this, contract::CALL_DEADLINE) <= self.now {

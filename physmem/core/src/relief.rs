@@ -12,6 +12,7 @@ use crate::limits::RELIEF_INTERVAL_NS;
 use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
 use containers_api::page::{Level, PAGE_WORDS, pressure};
+use containers_core::mutations::{self, Mutation};
 use containers_core::record::{Contract, Name, Records};
 
 impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
@@ -149,7 +150,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         let level = if level == Level::None && advice { Level::Advice } else { level };
         // Small changes of the room are not worth a write at each charge.
         let state = (level as u64) << 48 | self.waits.count() << 32 | lendable >> 4;
-        if core::mem::replace(&mut self.published, state) == state {
+        let is_stale = self.published != u64::MAX && mutations::has(Mutation::StalePressure);
+        if core::mem::replace(&mut self.published, state) == state || is_stale {
             return;
         }
         let (waiters, extra) = (self.waits.count(), self.extra);
