@@ -65,11 +65,13 @@ pub enum Mutation {
     CopyAnyway,
     /// A grant reaches one page further than was granted.
     WidenGrant,
+    /// What is below a contract that ends goes on until its turn comes.
+    KeepBelow,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 29] = [
+    pub const ALL: [Mutation; 30] = [
         Mutation::SkipZeroing,
         Mutation::ForgetUnmap,
         Mutation::ForgetWriteProtect,
@@ -99,6 +101,7 @@ impl Mutation {
         Mutation::KeepFillTail,
         Mutation::CopyAnyway,
         Mutation::WidenGrant,
+        Mutation::KeepBelow,
     ];
 }
 

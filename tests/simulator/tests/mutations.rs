@@ -42,6 +42,7 @@ fn expected(mutation: Mutation) -> (&'static str, &'static str) {
         Mutation::KeepFillTail => ("tails-are-zero", "liar"),
         Mutation::CopyAnyway => ("grants-bound", "liar"),
         Mutation::WidenGrant => ("grants-bound", "liar"),
+        Mutation::KeepBelow => ("below-what-ends", "trees"),
     }
 }
 
