@@ -32,8 +32,11 @@ pub const STANDING_MAX: u64 = 3;
 /// Time after which one ignored call is forgotten.
 pub const STANDING_RECOVERY_NS: u64 = 10_000_000_000;
 
-/// How long frames are kept for a contract that has waited for them.
+/// How long frames are kept for a contract that has waited for them, or has just given them back.
 pub const CLAIM_TERM_NS: u64 = 100_000_000;
+
+/// Frames that are given back are kept for their contract while less than this part of what may be charged is left.
+pub const CLAIM_ROOM_PART: u64 = 8;
 
 /// Weight of a contract that says nothing else.
 pub const WEIGHT: u64 = 100;

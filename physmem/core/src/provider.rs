@@ -31,6 +31,7 @@ impl<P: Pmap, M: RecordMemory> Frames for Physmem<'_, P, M> {
 
     fn return_pages(&mut self, payer: Name<Contract>, pages: u64) {
         self.discharge(payer, Charge::Page, pages);
+        self.keep_returned(payer, pages);
     }
 
     fn take(&mut self, payer: Name<Contract>, contents: Contents) -> u32 {

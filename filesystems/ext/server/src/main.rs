@@ -58,7 +58,9 @@ fn main(startup: Startup<'static>) -> i32 {
         return CANNOT_SERVE;
     };
     let server: &'static Server = Box::leak(Box::new(Server { mounted: mount(block) }));
+    // Before there is a second worker: whoever is answered may compare what the server holds from then on.
     drop(Vec::<u8>::with_capacity(HEAP_BYTES));
+    threads::touch_stack::<STACK_BYTES>();
     if let Ok(mounted) = &server.mounted
         && let Err(error) = Watch::start(InOrder::new().cache(&mounted.cache))
     {
@@ -71,7 +73,6 @@ fn main(startup: Startup<'static>) -> i32 {
             break;
         }
     }
-    threads::touch_stack::<STACK_BYTES>();
     work(endpoint, server, 0);
     CANNOT_SERVE
 }

@@ -148,6 +148,34 @@ fn a_claim_that_nobody_uses_lapses() {
 }
 
 #[test]
+fn who_gives_pages_back_and_takes_others_does_not_wait_for_what_was_lent() {
+    let mut world = World::new(400);
+    let owner = world.split(world.root(), 200);
+    let borrower = world.split_with(world.root(), 20, 380, 0);
+    let worked_on = world.container(owner, 100);
+    world.ask(worked_on, &allocate(0, 100), &[]);
+    let container = world.container(borrower, 400);
+    let extra = fill(&mut world, container, borrower);
+    for _ in 0..3 {
+        world.ask(worked_on, &Deallocate { first_page: 0, pages: 100 }, &[]);
+        assert_eq!(world.stat(owner).claimed, 100);
+        assert_eq!(fill(&mut world, container, borrower), extra, "what was given back is not lent at once");
+        world.ask(worked_on, &allocate(0, 100), &[]);
+        world.check();
+    }
+    // What is not needed again is lent after a while, also where some of it is.
+    world.ask(worked_on, &Deallocate { first_page: 0, pages: 100 }, &[]);
+    let begun = world.now;
+    world.run_until(begun + CLAIM_TERM_NS / 2);
+    world.ask(worked_on, &allocate(0, 1), &[]);
+    world.ask(worked_on, &Deallocate { first_page: 0, pages: 1 }, &[]);
+    world.run_until(begun + CLAIM_TERM_NS);
+    assert_eq!(world.stat(owner).claimed, 0);
+    assert!(fill(&mut world, container, borrower) >= extra + 99);
+    world.check();
+}
+
+#[test]
 fn who_answers_a_call_in_time_loses_nothing_else() {
     let mut lent = Lent::new();
     let (_, handle) = lent.demand(100);

@@ -18,12 +18,11 @@ pub const SCENARIOS: &[Scenario] = &[
     ("a_recorded_run_is_replayed", a_recorded_run_is_replayed),
 ];
 
-/// Longest wait for the answer to a page fault, in guest instructions: 2 ms at one instruction a nanosecond.
+/// Longest wait for the answer to a page fault, in guest instructions: 2 ms at one instruction a nanosecond. Also of one that
+/// needs a frame of the guarantee: what its task gave back a moment ago was kept for it.
 const FAULT_WORST: u64 = 2_000_000;
 /// And the median of all, also of those that need a frame: 20 microseconds.
 const FAULT_MEDIAN: u64 = 20_000;
-/// Longest wait for a page fault that needs a frame of the guarantee: one term of extra frames, and the grace of a call.
-const FRAME_WORST: u64 = 100_000_000 + 20_000_000;
 
 /// What a run printed.
 fn findings(outcome: &Outcome) -> Findings {
@@ -48,11 +47,11 @@ fn every_law_holds_and_nobody_waits_for_long() {
         let tried = line.map_or(0, |line| line.number("tried"));
         assert!(tried > 0, "{} has tried nothing: {line:?}", task.name);
     }
-    for (name, worst) in [("faulter", FAULT_WORST), ("toucher", FRAME_WORST)] {
+    for name in ["faulter", "toucher"] {
         let faults = findings.latencies.iter().find(|line| line.get("name") == Some(name));
         let faults = faults.unwrap_or_else(|| panic!("no latencies: {findings:?}"));
         assert!(faults.number("count") > 1000, "{faults}");
-        assert!(faults.number("median") < FAULT_MEDIAN && faults.number("worst") <= worst, "{faults}");
+        assert!(faults.number("median") < FAULT_MEDIAN && faults.number("worst") <= FAULT_WORST, "{faults}");
     }
 }
 
