@@ -82,7 +82,8 @@ impl Access {
     /// The pages of the container that a range of this access means.
     pub fn span(&self, records: &impl Records, first: u64, pages: u64) -> Result<Span, MemoryError> {
         let span = Span::new(first, pages)?;
-        if span.end() > self.pages {
+        let beyond = u64::from(self.via.is_some() && mutations::has(Mutation::WidenGrant));
+        if span.end() > self.pages + beyond {
             return Err(MemoryError::OutOfRange);
         }
         let first = self.first_page.checked_add(first).ok_or(MemoryError::OutOfRange)?;

@@ -9,6 +9,7 @@ use crate::frames::{Frames, Whose};
 use crate::layout::{CONTAINER_GRANTS, GRANT_CHILDREN, container, grant, lock as lock_fields};
 use crate::limits::{GRANT_DEPTH_MAX, GRANTS_PER_CONTAINER};
 use crate::lock;
+use crate::mutations::{self, Mutation};
 use crate::record::{Container, Grant, Lock, Name, Records};
 use containers_api::{ContainerRights, MemoryError};
 
@@ -85,7 +86,7 @@ pub fn revoke(
 pub fn require_not_revoking(records: &impl Records, via: Option<Name<Grant>>) -> Result<(), MemoryError> {
     let mut next = via;
     while let Some(here) = next {
-        if records.get(here, grant::REVOKING) {
+        if records.get(here, grant::REVOKING) && !mutations::has(Mutation::LockWhileRevoking) {
             return Err(MemoryError::RevokePending);
         }
         next = records.get(here, grant::PARENT);

@@ -115,10 +115,10 @@ fn claim(frames: &mut impl Frames, access: &Access, span: Span, mode: LockMode) 
 /// The lock that a number from outside names, if it was taken through this access and is in force.
 pub fn find(records: &impl Records, access: &Access, number: u64) -> Result<Name<Lock>, MemoryError> {
     let found = records.resolve::<Lock>(number).ok_or(MemoryError::LockGone)?;
-    let matches = records.get(found, lock::CONTAINER) == access.container
-        && records.get(found, lock::VIA) == access.via
-        && records.get(found, lock::PARENT).is_none();
-    if matches { Ok(found) } else { Err(MemoryError::LockGone) }
+    let through = records.get(found, lock::CONTAINER) == access.container
+        && records.get(found, lock::VIA) == access.via;
+    let matches = through && records.get(found, lock::PARENT).is_none();
+    if matches || mutations::has(Mutation::ForeignLock) { Ok(found) } else { Err(MemoryError::LockGone) }
 }
 
 /// Ends a lock, with so many bytes filled from its start. A device that has not let go yet keeps its frames, and
@@ -232,7 +232,9 @@ pub fn remove(frames: &mut impl Frames, this: Name<Lock>) -> u64 {
     };
     let (container, mode) = (frames.get(this, lock::CONTAINER), frames.get(this, lock::MODE));
     let payer = frames.get(container, container::CONTRACT);
-    frames.unmap(container, span_of(frames, this), Whose::Through(frames.get(this, lock::VIA)));
+    if !mutations::has(Mutation::KeepHoldersMappings) {
+        frames.unmap(container, span_of(frames, this), Whose::Through(frames.get(this, lock::VIA)));
+    }
     cleanse(frames, this);
     if mode == LockMode::Dma {
         frames.unpin(payer, frames.get(this, lock::PAGES));
@@ -273,7 +275,9 @@ fn cut_tail(frames: &mut impl Frames, this: Name<Lock>, filled: u64, give_up: bo
     let (container, span) = (frames.get(this, lock::CONTAINER), span_of(frames, this));
     frames.unmap(container, span, Whose::Everybody);
     let (start, end) = (span.first * FRAME_BYTES, span.end() * FRAME_BYTES);
-    zero_bytes(frames, container, start + filled, end, give_up);
+    if !mutations::has(Mutation::KeepFillTail) {
+        zero_bytes(frames, container, start + filled, end, give_up);
+    }
 }
 
 /// Clears the pages that are still raw.

@@ -43,11 +43,35 @@ pub enum Mutation {
     KeepOwnersMappings,
     /// A device's frames go back to the free ones while it writes to them.
     SkipQuarantine,
+    /// A call that was met counts as one frame short.
+    MissCall,
+    /// What was seized is not in the repossession record.
+    ForgetRepossession,
+    /// The pressure page says what it said first.
+    StalePressure,
+    /// A call that is over stays in the contract page.
+    StaleContractPage,
+    /// With a policy goes the choice that it was to make.
+    ForgetChoice,
+    /// A lock's holder keeps its mappings when the lock ends.
+    KeepHoldersMappings,
+    /// A grant that is being revoked can be locked through.
+    LockWhileRevoking,
+    /// A lock can be used through another capability than the one it was taken through.
+    ForeignLock,
+    /// What the holder of a fill lock wrote behind the filled bytes stays.
+    KeepFillTail,
+    /// A page can be copied out without the right to.
+    CopyAnyway,
+    /// A grant reaches one page further than was granted.
+    WidenGrant,
+    /// What is below a contract that ends goes on until its turn comes.
+    KeepBelow,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 18] = [
+    pub const ALL: [Mutation; 30] = [
         Mutation::SkipZeroing,
         Mutation::ForgetUnmap,
         Mutation::ForgetWriteProtect,
@@ -66,6 +90,18 @@ impl Mutation {
         Mutation::ForgetEnd,
         Mutation::KeepOwnersMappings,
         Mutation::SkipQuarantine,
+        Mutation::MissCall,
+        Mutation::ForgetRepossession,
+        Mutation::StalePressure,
+        Mutation::StaleContractPage,
+        Mutation::ForgetChoice,
+        Mutation::KeepHoldersMappings,
+        Mutation::LockWhileRevoking,
+        Mutation::ForeignLock,
+        Mutation::KeepFillTail,
+        Mutation::CopyAnyway,
+        Mutation::WidenGrant,
+        Mutation::KeepBelow,
     ];
 }
 

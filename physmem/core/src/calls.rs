@@ -18,6 +18,7 @@ use crate::limits::CALL_GRACE_NS;
 use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
 use containers_api::contract::CallStatus;
+use containers_core::mutations::{self, Mutation};
 use containers_core::record::{Contract, Name, Records};
 use kernel_abi::Handle;
 
@@ -42,7 +43,10 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         if self.is_called(this) || frames == 0 {
             return;
         }
-        if self.standing(this) == 0 {
+        // Whoever is called from above cannot give longer than it was given.
+        let above = if self.owed() == 0 { u64::MAX } else { self.owed.due };
+        let deadline = self.now.saturating_add(CALL_GRACE_NS).min(above);
+        if self.standing(this) == 0 || deadline <= self.now {
             self.seizing_since.get_or_insert(self.now);
             self.raise(this, contract::SEIZING, frames);
             self.seizing += frames;
@@ -50,7 +54,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         }
         let target = self.extra_of(this).saturating_sub(frames + self.get(this, contract::SEIZING));
         self.set(this, contract::CALL_TARGET, target);
-        self.set(this, contract::CALL_DEADLINE, self.now.saturating_add(CALL_GRACE_NS));
+        self.set(this, contract::CALL_DEADLINE, deadline);
         self.raise(this, contract::CALLS, 1);
         self.counters.calls += 1;
         self.called += 1;
@@ -67,7 +71,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         if !self.is_called(this) {
             return;
         }
-        let left = self.extra_of(this).saturating_sub(self.get(this, contract::CALL_TARGET));
+        let missed = u64::from(mutations::has(Mutation::MissCall));
+        let left = (self.extra_of(this) + missed).saturating_sub(self.get(this, contract::CALL_TARGET));
         if left == 0 {
             self.call_is_over(this);
         } else if self.get(this, contract::CALL_DEADLINE) <= self.now {
@@ -101,7 +106,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         }
         // The next call, for what is beyond a limit that was lowered meanwhile, is not to wait for anything.
         self.is_new_shortage |= self.over_limit != 0;
-        let begun = self.get(this, contract::CALL_DEADLINE) - CALL_GRACE_NS;
+        // A deadline from above may have been nearer; then this is too long.
+        let begun = self.get(this, contract::CALL_DEADLINE).saturating_sub(CALL_GRACE_NS);
         self.latencies.call.add(self.now.saturating_sub(begun));
         self.set(this, contract::CALL_DEADLINE, 0);
         self.called -= 1;

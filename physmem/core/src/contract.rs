@@ -111,7 +111,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
 
     /// Frames that a contract may take beyond its guarantee now.
     fn lendable_to(&self, payer: Name<Contract>) -> u64 {
-        if self.waits.count() != 0 { 0 } else { self.room_for(payer).saturating_sub(self.margin) }
+        if self.lends_nothing() { 0 } else { self.room_for(payer).saturating_sub(self.margin) }
     }
 
     /// Gives charges back.

@@ -12,6 +12,7 @@ use crate::seizure::Run;
 use containers_api::MemoryError;
 use containers_api::page::{Fate, PAGE_WORDS, contract as place};
 use containers_core::layout::container;
+use containers_core::mutations::{self, Mutation};
 use containers_core::record::{Contract, Name, Records};
 use core::sync::atomic::{Ordering, fence};
 use kernel_abi::Handle;
@@ -31,6 +32,17 @@ pub(crate) fn write_shared(
 }
 
 impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
+    /// The words of a contract's page; none: nobody watches its calls.
+    pub fn contract_page(&self, this: Name<Contract>) -> Option<&[u64; PAGE_WORDS]> {
+        let frame = self.get(this, contract::PAGE);
+        (frame != NO_FRAME).then(|| self.memory.words(frame))
+    }
+
+    /// The words of the pressure page, once something has been written to it.
+    pub fn pressure_page(&self) -> Option<&[u64; PAGE_WORDS]> {
+        self.pressure_frame.filter(|_| self.published != u64::MAX).map(|frame| self.memory.words(frame))
+    }
+
     /// Keeps a notification for calls, and makes the page. Errors: `Limit`, `ContractExhausted`, `WrongObject`.
     pub(crate) fn watch(&mut self, this: Name<Contract>, notification: Handle) -> Result<(), MemoryError> {
         if self.get(this, contract::PAGE) == NO_FRAME {
@@ -86,6 +98,9 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             return;
         }
         let frames = if self.is_called(this) { self.due(this) } else { 0 };
+        if frames == 0 && mutations::has(Mutation::StaleContractPage) {
+            return;
+        }
         let says = [
             (place::CALL, self.get(this, contract::CALLS)),
             (place::CALL_FRAMES, frames),
@@ -104,7 +119,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// Adds an entry to the repossession record.
     pub(crate) fn record_seizure(&mut self, this: Name<Contract>, run: Run, fate: Fate) {
         let frame = self.get(this, contract::PAGE);
-        if frame == NO_FRAME {
+        if frame == NO_FRAME || mutations::has(Mutation::ForgetRepossession) {
             return;
         }
         let number = self.get(run.container, container::NUMBER);

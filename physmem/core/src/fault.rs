@@ -162,12 +162,12 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             return Some(FaultAnswer::Raise(FaultReason::NotMapped));
         };
         self.shortage = None;
-        if self.stock(space, tables).is_ok() {
-            return None;
-        }
-        let answer = self.wait_instead(FaultAnswer::Raise(FaultReason::ContractExhausted));
+        let answer = match self.stock(space, tables) {
+            Ok(()) => None,
+            Err(_) => Some(self.wait_instead(FaultAnswer::Raise(FaultReason::ContractExhausted))),
+        };
         self.relieve();
-        Some(answer)
+        answer
     }
 
     fn resolve_fault(

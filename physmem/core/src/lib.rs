@@ -32,6 +32,7 @@ pub mod machine;
 pub mod mapping;
 mod merge;
 pub mod objects;
+mod owed;
 pub mod pmap;
 mod policy;
 mod provider;

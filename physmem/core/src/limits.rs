@@ -82,6 +82,12 @@ pub const PASS_INTERVAL_NS: u64 = 100_000_000;
 /// Least time between two choices of whom to call, while callers wait and nobody is found.
 pub const RELIEF_INTERVAL_NS: u64 = 1_000_000;
 
+/// Frames that a stacked physmem gives up to the one above in one step between messages.
+pub const OWED_STEP: usize = 64;
+
+/// Children of the root contract whose guarantees are lowered for one call from above, at most.
+pub const OWED_CHILDREN: u32 = 64;
+
 /// Callers of a contract that are answered later, at most: waiting faults and waiting revokes, and those who wait for frames.
 pub const WAITERS_PER_CONTRACT: u64 = 32;
 

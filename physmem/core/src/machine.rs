@@ -19,6 +19,7 @@ use crate::handles::Handles;
 use crate::latency::Histogram;
 use crate::layout::contract;
 use crate::limits::{self, FRAMES_MAX, lending_margin};
+use crate::owed::Owed;
 use crate::pmap::{Pmap, RecordMemory};
 use crate::policy::Central;
 use crate::waits::{FrameWait, FrameWaits, Shortage};
@@ -140,6 +141,8 @@ pub struct Physmem<'a, P, M> {
     /// The first deadline that was missed, as long as what follows from it goes on.
     pub(crate) seizing_since: Option<u64>,
     pub(crate) next_relief: Option<u64>,
+    /// Frames that the physmem above has called for.
+    pub(crate) owed: Owed,
     /// The policy in force, with its notes.
     pub(crate) policy: Central,
     pub(crate) pressure_frame: Option<u32>,
@@ -196,6 +199,7 @@ impl<'a, P: Pmap, M: RecordMemory> Physmem<'a, P, M> {
             seizing: 0,
             seizing_since: None,
             next_relief: None,
+            owed: Owed::default(),
             policy: Central::default(),
             pressure_frame,
             published: u64::MAX,

@@ -81,6 +81,10 @@ pub trait Pmap {
     fn stock(&mut self, task: Handle, frames: &[u32]) -> Result<(), KernelError>;
     /// Takes page-table frames back, of an ended task all of them in the end; how many.
     fn unstock(&mut self, task: Handle, frames: &mut [u32]) -> usize;
+    /// Gives free frames, in no order, back to whoever they are from: of all physmems only a stacked one ever does.
+    fn surrender(&mut self, frames: &mut [u32]) {
+        debug_assert!(frames.is_empty(), "RAM is nobody's to give back");
+    }
     /// Clears parts of frames.
     fn zero(&mut self, ranges: &[FrameRange]);
     /// Copies between frames.

@@ -12,6 +12,7 @@ use crate::limits::RELIEF_INTERVAL_NS;
 use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
 use containers_api::page::{Level, PAGE_WORDS, pressure};
+use containers_core::mutations::{self, Mutation};
 use containers_core::record::{Contract, Name, Records};
 
 impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
@@ -20,11 +21,11 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         self.capacity - self.charged - self.claimed
     }
 
-    /// Frames that are missing: those waited for, and what the margin lacks where it is half used up.
+    /// Frames that are missing: those waited for, those owed, and what the margin lacks where it is half used up.
     fn deficit(&self) -> u64 {
         let room = self.room();
         let is_short = self.waits.count() != 0 || room < self.margin / 2;
-        let wanted = self.waits.frames() + if is_short { self.margin } else { 0 };
+        let wanted = self.waits.frames() + self.owed() + if is_short { self.margin } else { 0 };
         wanted.saturating_sub(room)
     }
 
@@ -47,6 +48,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         if self.waits.count() != 0 {
             self.serve_waits();
         }
+        self.pay();
         let deficit = if self.extra == 0 { 0 } else { self.deficit() };
         if deficit == 0 && self.called == 0 && self.seizing == 0 && self.over_limit == 0 {
             self.next_relief = None;
@@ -112,7 +114,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     }
 
     fn has_other_work(&self) -> bool {
-        self.seizing != 0 || self.has_going() || self.is_ending_due()
+        self.seizing != 0 || self.has_going() || self.is_ending_due() || self.can_pay()
     }
 
     /// A step of work of bounded length. [`Physmem::worked`] is to follow.
@@ -156,12 +158,13 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     fn publish_pressure(&mut self, level: Level) {
         let Some(page) = self.pressure_frame else { return };
         let room = self.room();
-        let lendable = if self.waits.count() != 0 { 0 } else { room.saturating_sub(self.margin) };
+        let lendable = if self.lends_nothing() { 0 } else { room.saturating_sub(self.margin) };
         let advice = lendable < self.margin && self.extra != 0;
         let level = if level == Level::None && advice { Level::Advice } else { level };
         // Small changes of the room are not worth a write at each charge.
         let state = (level as u64) << 48 | self.waits.count() << 32 | lendable >> 4;
-        if core::mem::replace(&mut self.published, state) == state {
+        let is_stale = self.published != u64::MAX && mutations::has(Mutation::StalePressure);
+        if core::mem::replace(&mut self.published, state) == state || is_stale {
             return;
         }
         let (waiters, extra) = (self.waits.count(), self.extra);

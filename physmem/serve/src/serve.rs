@@ -23,6 +23,9 @@ pub const FIRST_ENDED: u64 = 2;
 /// Bit of physmem's notification: a processor idles.
 pub const IDLE: u64 = 4;
 
+/// Bit of physmem's notification: the physmem above calls for frames.
+pub const CALLED: u64 = 8;
+
 /// What the loop needs beyond the logic.
 pub trait Platform {
     /// The logic's kernel.
@@ -46,6 +49,10 @@ pub trait Platform {
     /// Other bits of the notification than the loop's own are set.
     fn notified(&mut self, bits: u64) {
         let _ = bits;
+    }
+    /// Tells the logic what the physmem above calls for, if there is one.
+    fn hear_call<M: RecordMemory>(&mut self, physmem: &mut Physmem<'static, Self::Pmap, M>) {
+        let _ = physmem;
     }
     /// Enters the mappings that resolve a fault of the task with this badge ([`Physmem::resolved`]), but the first `done` ones,
     /// resumes its thread and receives.
@@ -197,8 +204,13 @@ impl<P: Platform, M: RecordMemory> Server<P, M> {
 
     fn work(&mut self) {
         self.messages_since_work = 0;
+        let owed = self.physmem.owed();
         self.physmem.work(clock::now());
         self.physmem.worked(clock::now());
+        // Whoever called looks at it now, and may call for more.
+        if owed != 0 && self.physmem.owed() == 0 {
+            self.platform.hear_call(&mut self.physmem);
+        }
         self.arm();
     }
 
@@ -215,6 +227,9 @@ impl<P: Platform, M: RecordMemory> Server<P, M> {
                 }
             }
             self.platform.notified(bits);
+            if bits & CALLED != 0 {
+                self.platform.hear_call(&mut self.physmem);
+            }
             // What a deadline has brought goes first: a step of it, and the rest between messages.
             if bits & !IDLE != 0 {
                 self.work();

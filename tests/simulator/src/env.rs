@@ -94,6 +94,14 @@ counters! {
     Seized = "pages found seized",
     Renewals = "renewals granted",
     HandedDown = "guarantees handed down or taken back",
+    Recorded = "runs of pages found in the repossession record",
+    Swaps = "policies swapped",
+    ServerCalled = "calls answered by the file server",
+    ServerLost = "pages of its cache that it found seized",
+    Lent = "ranges lent to a liar",
+    Lies = "steps of the liar",
+    LiesFilled = "touches of lent pages by the liar",
+    LiesRefused = "attempts of the liar beyond its locks and grants",
     Expired = "contracts whose term was over",
     Crashes = "crashes of clients",
     ServerCrashes = "crashes of the file server",
@@ -142,6 +150,9 @@ impl Record {
     }
 }
 
+/// Answers that a client has not looked at.
+const MAIL_KEPT: usize = 8;
+
 /// See the module.
 pub struct Env<'a> {
     /// physmem, machine, clock.
@@ -156,6 +167,8 @@ pub struct Env<'a> {
     pub record: Record,
     /// Messages to the file server.
     pub to_server: VecDeque<ReadCall>,
+    /// Ranges lent to the liar.
+    pub to_liar: VecDeque<ReadCall>,
     /// Messages to the driver.
     pub to_driver: VecDeque<BlockCall>,
     /// Answers to clients, by client.
@@ -175,6 +188,7 @@ impl<'a> Env<'a> {
             mix,
             record: Record { counts: [0; COUNTERS], hash: 0, story: told.then(Vec::new) },
             to_server: VecDeque::new(),
+            to_liar: VecDeque::new(),
             to_driver: VecDeque::new(),
             to_clients: vec![Vec::new(); clients],
             to_workers: Vec::new(),
@@ -193,10 +207,12 @@ impl<'a> Env<'a> {
         self.last_call
     }
 
-    /// Takes the answer to a call out of a client's mail; other answers in it are for calls that were given up.
+    /// Takes the answer to a call out of a client's mail. Of others, for calls that were given up, only the last are kept.
     pub fn take_mail(&mut self, client: usize, call: u64) -> Option<ReadAnswer> {
-        let found = self.to_clients[client].iter().find(|answer| answer.call == call).copied();
-        self.to_clients[client].clear();
+        let mail = &mut self.to_clients[client];
+        let found = mail.iter().position(|answer| answer.call == call);
+        let found = found.map(|index| mail.remove(index));
+        mail.drain(..mail.len().saturating_sub(MAIL_KEPT));
         found
     }
 }

@@ -1,5 +1,6 @@
 //! The scenarios: who takes part, and what happens how often.
 
+use crate::actors::liar::ALLOWANCE;
 use crate::device::Troubles;
 use crate::random::Random;
 
@@ -36,6 +37,12 @@ pub struct Mix {
     pub terms: u64,
     /// One step in so many, a guarantee is handed down or taken back; 0: never.
     pub politics: u64,
+    /// One step in so many, another policy is in force; 0: never.
+    pub swaps: u64,
+    /// One file read in so many is a range lent to a lying server instead; 0: there is none.
+    pub lies: u64,
+    /// Parts of 16 of the machine that the file server's cache may take.
+    pub cache: u64,
     /// Parts of 16 of the machine that are guaranteed to nobody.
     pub unguaranteed: u64,
 }
@@ -58,6 +65,9 @@ const QUIET: Mix = Mix {
     step_ns: 40_000,
     terms: 0,
     politics: 0,
+    swaps: 0,
+    lies: 0,
+    cache: 2,
     unguaranteed: 1,
 };
 
@@ -93,6 +103,7 @@ pub const SCENARIOS: &[Mix] = &[
         unguaranteed: 1,
         client_deaths: 200,
         politics: 40,
+        swaps: 60,
         pages: 40,
         frames: 300,
         step_ns: 400_000,
@@ -104,12 +115,28 @@ pub const SCENARIOS: &[Mix] = &[
         sleeps: 300,
         unguaranteed: 0,
         politics: 100,
+        swaps: 40,
         pages: 60,
         frames: 256,
         step_ns: 1_000_000,
         client_deaths: 100,
         ..QUIET
     },
+    Mix {
+        name: "cache",
+        reads: 120,
+        sleeps: 200,
+        client_deaths: 80,
+        politics: 100,
+        swaps: 100,
+        pages: 40,
+        frames: 384,
+        step_ns: 300_000,
+        cache: 10,
+        unguaranteed: 0,
+        ..QUIET
+    },
+    Mix { name: "liar", reads: 80, lies: 1, sleeps: 150, server_deaths: 400, client_deaths: 200, ..QUIET },
     Mix {
         name: "terms",
         witnesses: 5,
@@ -140,6 +167,8 @@ pub const SCENARIOS: &[Mix] = &[
         sleeps: 250,
         terms: 5,
         politics: 150,
+        swaps: 200,
+        lies: 4,
         pages: 40,
         step_ns: 200_000,
         troubles: Troubles { io_errors: 12, hangs: 40, lost_interrupts: 10 },
@@ -202,10 +231,12 @@ impl Shares {
         if mix.reads != 0 {
             let pins = (guaranteed / 16).clamp(3, 40);
             driver = (pins + 4, pins);
-            places = (guaranteed / 8).clamp(4, 128);
-            server = (places / 2 + 8, places, places / 2);
+            places = (guaranteed * mix.cache / 16).clamp(4, 256);
+            let certain = (places / 2).min((guaranteed / 16).max(2));
+            server = (certain + 8, places, certain);
         }
-        let rest = guaranteed - ROOT_FRAMES - driver.0 - server.0;
+        let liar = if mix.lies == 0 { 0 } else { ALLOWANCE.0.min(guaranteed / 4) };
+        let rest = guaranteed - ROOT_FRAMES - driver.0 - server.0 - liar;
         let parties = (rest / CLIENT_FRAMES).clamp(1, mix.witnesses + mix.hostiles);
         let hostiles = (parties * mix.hostiles / (mix.witnesses + mix.hostiles))
             .max(u64::from(mix.hostiles != 0 && parties > 1));

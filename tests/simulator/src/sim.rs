@@ -2,6 +2,7 @@
 
 use crate::actors::driver::Driver;
 use crate::actors::hostile::Hostile;
+use crate::actors::liar::Liar;
 use crate::actors::server::Server;
 use crate::actors::witness::Witness;
 use crate::device::{Device, SharedDevice};
@@ -12,9 +13,10 @@ use crate::laws::{check_all, check_step};
 use crate::machine::Arena;
 use crate::random::Random;
 use crate::scenario::{Mix, Shares};
-use crate::world::World;
+use crate::world::{Machine, World};
 use containers_api::MemoryError;
 use containers_api::contract::{HandDown, TakeBack};
+use containers_api::control::{ControlRights, PolicyKind, PolicySet};
 use containers_core::record::Records;
 use physmem_core::database::State;
 use physmem_core::layout::contract;
@@ -35,6 +37,7 @@ pub struct Sim<'a> {
     witnesses: Vec<Option<Witness>>,
     hostiles: Vec<Option<Hostile>>,
     server: Option<Server>,
+    liar: Option<Liar>,
     driver: Option<Driver>,
     device: SharedDevice,
     steps: u64,
@@ -56,6 +59,7 @@ impl<'a> Sim<'a> {
             witnesses: (0..shares.witnesses).map(|_| None).collect(),
             hostiles: (0..shares.hostiles).map(|_| None).collect(),
             server: None,
+            liar: None,
             driver: None,
             device,
             steps: 0,
@@ -98,14 +102,19 @@ impl<'a> Sim<'a> {
         if dies(&mut self.env.random, mix.politics * 4) {
             return self.politics();
         }
-        let servers = if mix.reads == 0 { 0 } else { 36 };
+        if dies(&mut self.env.random, mix.swaps * 4) {
+            return self.swap_policy();
+        }
+        let liars = if mix.lies == 0 { 0 } else { 14 };
+        let servers = liars + if mix.reads == 0 { 0 } else { 36 };
         let clients = 10 * (self.witnesses.len() + self.hostiles.len()) as u64;
         match self.env.random.below(clients + servers + 6) {
             choice if choice < clients => self.client_acts((choice / 10) as usize),
             choice if choice < clients + servers => match choice - clients {
                 0..18 => self.server_acts(),
                 18..26 => self.driver_acts(),
-                _ => self.device_works(),
+                26..36 => self.device_works(),
+                _ => self.liar_acts(),
             },
             choice if choice < clients + servers + 4 => self.sleep_until_something(),
             _ => {
@@ -142,6 +151,26 @@ impl<'a> Sim<'a> {
                 self.server = Server::new(env, self.root, self.shares.server, self.shares.places);
             }
         }
+    }
+
+    fn liar_acts(&mut self) {
+        let env = &mut self.env;
+        match &mut self.liar {
+            Some(liar) => liar.step(env),
+            None => self.liar = Liar::new(env, self.root),
+        }
+    }
+
+    /// Another policy, in the middle of whatever the last one was about.
+    fn swap_policy(&mut self) {
+        let env = &mut self.env;
+        let policy = env.random.pick(&[PolicyKind::ClientOrder, PolicyKind::GlobalClock, PolicyKind::Aging]);
+        let control = Machine::control_badge(ControlRights::all()).0;
+        let result = env.world.ask(control, &PolicySet { policy }, &[]);
+        env.record.note(policy as u64, || format!("the policy is {policy:?} from now on: {result:?}"));
+        env.record.count(Counter::Swaps);
+        let now = env.world.machine.revocation_status().policy;
+        law!("policy", result.is_ok() && now == policy, "{now:?} is in force, {policy:?} was asked for");
     }
 
     fn driver_acts(&mut self) {
@@ -222,6 +251,11 @@ impl<'a> Sim<'a> {
     }
 
     fn server_dies(&mut self) {
+        if let Some(liar) = self.liar.take_if(|_| self.env.random.once_in(3)) {
+            self.env.record.note(6, || String::from("the liar dies"));
+            self.env.world.touched.much = true;
+            return liar.destroy(&mut self.env);
+        }
         if let Some(server) = self.server.take() {
             self.env.record.note(4, || String::from("the file server dies"));
             self.env.record.count(Counter::ServerCrashes);
@@ -280,6 +314,9 @@ impl<'a> Sim<'a> {
         self.hostiles.iter_mut().flatten().for_each(|hostile| hostile.destroy(env));
         if let Some(server) = self.server.take() {
             server.destroy(env);
+        }
+        if let Some(liar) = self.liar.take() {
+            liar.destroy(env);
         }
         if let Some(driver) = self.driver.take() {
             driver.destroy(env);

@@ -31,6 +31,18 @@ fn expected(mutation: Mutation) -> (&'static str, &'static str) {
         Mutation::ForgetEnd => ("contract-terms", "terms"),
         Mutation::KeepOwnersMappings => ("locks-shut-out", "boot-read"),
         Mutation::SkipQuarantine => ("dma-stays-in-lent-frames", "disk"),
+        Mutation::MissCall => ("calls-are-met", "ladder"),
+        Mutation::ForgetRepossession => ("repossession-record", "ladder"),
+        Mutation::StalePressure => ("pressure-page", "ladder"),
+        Mutation::StaleContractPage => ("contract-page", "ladder"),
+        Mutation::ForgetChoice => ("waits-end", "ladder"),
+        Mutation::KeepHoldersMappings => ("locks-shut-out", "liar"),
+        Mutation::LockWhileRevoking => ("owner-gets-range-back", "liar"),
+        Mutation::ForeignLock => ("grants-bound", "liar"),
+        Mutation::KeepFillTail => ("tails-are-zero", "liar"),
+        Mutation::CopyAnyway => ("grants-bound", "liar"),
+        Mutation::WidenGrant => ("grants-bound", "liar"),
+        Mutation::KeepBelow => ("below-what-ends", "trees"),
     }
 }
 

@@ -29,6 +29,7 @@ use crate::pmap::{Pmap, RecordMemory};
 use aging::Aging;
 use client_order::ClientOrder;
 use containers_api::control::PolicyKind;
+use containers_core::mutations::{self, Mutation};
 use containers_core::record::{Contract, Name};
 use global_clock::GlobalClock;
 
@@ -120,6 +121,10 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         };
         let epoch = self.policy.epoch.checked_add(1).unwrap_or(1);
         self.policy = Central { policy, epoch, ..self.policy };
+        if mutations::has(Mutation::ForgetChoice) {
+            self.next_relief = self.next_relief.map(|_| u64::MAX);
+            return;
+        }
         self.is_new_shortage = true;
     }
 

@@ -10,11 +10,14 @@ mod dma;
 mod space;
 
 use crate::badge::{Badge, BadgeKind};
+use crate::destroy::ending;
+use crate::layout::contract as contract_fields;
 use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
 use containers_api::{ContainerRights, MemoryError};
 use containers_core::Access;
 use containers_core::layout::container as fields;
+use containers_core::mutations::{self, Mutation};
 use containers_core::record::{Container, Contract, Grant, Name, Records, Space};
 use kernel_abi::Handle;
 use kernel_abi::message::{MESSAGE_CAPABILITIES, MESSAGE_WORDS};
@@ -179,11 +182,19 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             .min()
     }
 
-    /// The living contract that a badge names.
+    /// The living contract that a badge names. One below a contract that ends does not live any more, although its turn to be
+    /// emptied may come much later: who could still make something under it could make it faster than it is taken back.
     fn contract_of(&self, badge: Badge) -> Result<Name<Contract>, MemoryError> {
         let found = self.resolve::<Contract>(badge.name()).ok_or(MemoryError::Stale)?;
-        let is_alive = self.get(found, crate::layout::contract::ENDING) == crate::destroy::ending::ALIVE;
-        if is_alive { Ok(found) } else { Err(MemoryError::Stale) }
+        let mut next = Some(found);
+        while let Some(here) = next {
+            let is_spared = here != found && mutations::has(Mutation::KeepBelow);
+            if self.get(here, contract_fields::ENDING) != ending::ALIVE && !is_spared {
+                return Err(MemoryError::Stale);
+            }
+            next = self.get(here, contract_fields::PARENT);
+        }
+        Ok(found)
     }
 
     /// What a badge allows on a container.

@@ -50,6 +50,36 @@ fn a_contract_that_ends_with_pins_waits_for_the_device() {
     assert_eq!(world.free_frames(), before);
 }
 
+/// Whoever holds a contract below one that is being destroyed could otherwise make new ones faster than they are taken back.
+#[test]
+fn what_is_below_a_contract_that_ends_cannot_keep_it() {
+    let mut world = World::new(400);
+    let root = world.root();
+    let before = world.free_frames();
+    let top = world.split(root, 300);
+    let middle = world.split(top, 250);
+    let below = world.split(middle, 120);
+    for _ in 0..3 * DESTROY_STEPS_AT_ONCE {
+        let container = world.container(below, 1);
+        world.ask(container, &allocate(0, 1), &[]);
+    }
+    let destroyed = world.call(top, &ContractDestroy {}, &[]);
+    assert!(matches!(destroyed, Call::Waits(_)), "it takes more steps than are done at once: {destroyed:?}");
+    let mut steps = 0;
+    while world.machine.has_work() {
+        for contract in [top, middle, below] {
+            assert_eq!(world.refusal(contract, &plain(1, 0, 0), &[]), MemoryError::Stale);
+            assert_eq!(world.refusal(contract, &ContainerCreate { pages: 1 }, &[]), MemoryError::Stale);
+            assert_eq!(world.refusal(root, &Examine {}, &[contract]), MemoryError::Stale);
+        }
+        world.machine.work(world.now);
+        steps += 1;
+        assert!(steps < 10 * DESTROY_STEPS_AT_ONCE, "it does not come to an end");
+    }
+    world.check();
+    assert_eq!(world.free_frames(), before);
+}
+
 #[test]
 fn a_frame_that_is_seized_from_one_holder_stays_with_the_others() {
     let mut world = World::new(300);

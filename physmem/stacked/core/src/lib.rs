@@ -13,12 +13,14 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod above;
 pub mod bank;
 mod objects;
 pub mod parent;
 pub mod plan;
 pub mod pmap;
 
+pub use above::STACK_SLICE_NS;
 pub use bank::{BANK_PAGES, CLOCK_FRAME};
 pub use parent::Parent;
 pub use plan::Plan;

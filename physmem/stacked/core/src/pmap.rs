@@ -25,7 +25,7 @@ pub struct FrameNote {
     pub(crate) next: u32,
     /// The parent's contract that holds the endpoints or notifications for which the frame was given up; 0: none.
     pub(crate) contract: u32,
-    /// It was given up for kernel objects.
+    /// It was given up, for kernel objects or for good.
     pub(crate) given_up: bool,
 }
 
@@ -97,7 +97,7 @@ impl<'a, C: Parent> ParentPmap<'a, C> {
         self.banks
     }
 
-    /// Whether a frame was given up for kernel objects of the parent's.
+    /// Whether a frame was given up, for kernel objects of the parent's or for good.
     pub fn is_given_up(&self, frame: u32) -> bool {
         self.frames[frame as usize].given_up
     }
@@ -269,6 +269,10 @@ impl<C: Parent> Pmap for ParentPmap<'_, C> {
 
     fn unstock(&mut self, task: Handle, frames: &mut [u32]) -> usize {
         self.unstock_tables(task, frames)
+    }
+
+    fn surrender(&mut self, frames: &mut [u32]) {
+        self.give_away(frames);
     }
 
     fn zero(&mut self, ranges: &[FrameRange]) {

@@ -7,7 +7,7 @@ use kernel_protocol::{Refusal, Request};
 use kernel_runtime::ipc::{CallError, call_for_answer};
 use kernel_runtime::notification::Notification;
 use kernel_runtime::server::{self, Incoming, Outgoing};
-use kernel_runtime::{Deadline, Handle, KernelError, Kind, Rights, syscall};
+use kernel_runtime::{Deadline, Handle, KernelError, Kind, Rights, clock, syscall};
 use physmem_core::Physmem;
 use physmem_core::pmap::{EnterError, Pmap, RecordMemory};
 use physmem_serve::{Platform, Unresolved};
@@ -120,6 +120,12 @@ impl Platform for Serving {
         for index in 0..core::mem::take(&mut self.kept_count) {
             Calls.drop_handle(self.kept.offset(index));
         }
+    }
+
+    fn hear_call<M: RecordMemory>(&mut self, physmem: &mut Physmem<'static, Kernel, M>) {
+        let (frames, due) = physmem.pmap.called_for();
+        log::debug!("{frames} frames are called for from above");
+        physmem.owe(clock::now(), frames, due);
     }
 
     fn resolve<M: RecordMemory>(

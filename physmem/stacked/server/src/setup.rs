@@ -5,9 +5,10 @@ use crate::window::RecordWindow;
 use alloc::vec;
 use alloc::vec::Vec;
 use containers_api::MemoryError;
-use containers_api::container::Allocate;
-use containers_api::contract::{ContainerCreate, EndpointCreate};
+use containers_api::container::{Allocate, SetEviction};
+use containers_api::contract::{ContainerCreate, EndpointCreate, Watch};
 use containers_api::space::TableGrow;
+use core::cell::Cell;
 use core::fmt;
 use kernel_abi::message::MESSAGE_CAPABILITIES;
 use kernel_runtime::containers::{MemoryCallError, contract_status};
@@ -15,13 +16,13 @@ use kernel_runtime::ipc::{CallError, call, call_for_capability};
 use kernel_runtime::layout::{CONTRACT, SPACE};
 use kernel_runtime::notification::Notification;
 use kernel_runtime::process::SpawnError;
-use kernel_runtime::{Deadline, Handle, KernelError, memory};
+use kernel_runtime::{Deadline, Handle, KernelError};
 use physmem_core::database::{FrameDatabase, FrameEntry, NOBODY, State};
 use physmem_core::limits::reserve_frames;
 use physmem_core::machine::managed_frames;
 use physmem_core::{Beginning, FrameWait, Physmem};
-use physmem_serve::serve::ANSWER_HANDLES;
-use physmem_stacked_core::bank::Banks;
+use physmem_serve::serve::{ANSWER_HANDLES, CALLED};
+use physmem_stacked_core::bank::{Banks, RecordPages};
 use physmem_stacked_core::pmap::Begin;
 use physmem_stacked_core::{BANK_PAGES, CLOCK_FRAME, FrameNote, ParentPmap, Plan, TaskNote};
 
@@ -108,6 +109,9 @@ pub fn physmem() -> Result<(Serving, Logic), Error> {
     let (_, endpoint) = call_for_capability(CONTRACT, &EndpointCreate {}, &[], Deadline::NEVER)?;
     let notification = Notification::new()?;
     notification.bind()?;
+    // With the page that it costs.
+    let signaller = notification.signaller(CALLED)?;
+    call(CONTRACT, &Watch {}, &[signaller.handle()], Deadline::NEVER)?;
     let status = contract_status(CONTRACT)?;
     let used = status.pages + status.records + status.kernel + OWN_FRAMES;
     let plan = Plan::new(status.guaranteed, used).ok_or(Error::TooSmall)?;
@@ -116,8 +120,10 @@ pub fn physmem() -> Result<(Serving, Logic), Error> {
     let notes = leak(FrameNote::default(), frames as usize);
     let waits = leak(FrameWait::default(), logic_handles.1.0 as usize);
     let tasks = leak(TaskNote::default(), logic_handles.1.0 as usize);
-    let banks = Banks(banks(frames)?.leak());
-    let base = memory::reserve(u64::from(frames)).ok_or(Error::NoRoom)?;
+    let pages = leak(Cell::new(0), frames as usize);
+    let records = RecordPages { container: container(plan.records)?, pages };
+    let banks = Banks { banks: banks(frames)?.leak(), records };
+    let window = RecordWindow::new(banks, plan.records)?;
     let zeros = container(1)?;
     let endpoint = endpoint.into_handle();
     let pmap = ParentPmap::new(Begin {
@@ -149,7 +155,7 @@ pub fn physmem() -> Result<(Serving, Logic), Error> {
         waits,
         pressure_frame: Some(PRESSURE_FRAME),
     };
-    let mut physmem = Physmem::new(pmap, RecordWindow::new(banks, base), database, beginning);
+    let mut physmem = Physmem::new(pmap, window, database, beginning);
     physmem.clock_frame = Some(CLOCK_FRAME);
     Ok((serving, physmem))
 }
@@ -165,6 +171,9 @@ fn banks(frames: u32) -> Result<Vec<Handle>, CallError<MemoryError>> {
     for first in (0..frames).step_by(BANK_PAGES as usize) {
         let pages = u64::from(BANK_PAGES.min(frames - first));
         let bank = container(pages)?;
+        // Whatever is seized is taken from here first: the rest is this program.
+        let order = SetEviction { rank: 1, discardable: false, vital: false };
+        call(bank, &order, &[], Deadline::NEVER)?;
         let first_page = u64::from(first == 0);
         let request = Allocate { first_page, pages: pages - first_page, any_contents: false };
         call(bank, &request, &[], Deadline::NEVER)?;

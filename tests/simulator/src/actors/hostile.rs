@@ -6,7 +6,7 @@ use crate::contents::may_be_seen;
 use crate::env::{BlockCall, Counter, Env, ReadCall};
 use crate::law;
 use crate::world::{Space, Touch, Wait};
-use containers_api::contract::ContractDestroy;
+use containers_api::contract::{ContainerCreate, ContractDestroy};
 use containers_api::{MemoryError, container};
 use filesystems_api::block::{Extent, Extents};
 use kernel_abi::FRAME_BYTES;
@@ -18,6 +18,8 @@ use physmem_core::{Answer, Handed, Sent};
 
 /// Capabilities that it remembers.
 const KEPT: usize = 24;
+/// Containers under a contract that is cut off: more than are destroyed at once.
+const DEEP_CONTAINERS: u32 = 12;
 /// Numbers of locks that it remembers.
 const LOCKS: usize = 8;
 
@@ -255,7 +257,8 @@ impl Hostile {
 
     /// Breaks its own locks, passes them on, asks the driver for sectors, ends a task behind physmem's back.
     fn disturb(&mut self, env: &mut Env<'_>) {
-        match env.random.below(4) {
+        match env.random.below(5) {
+            4 => self.cut_off(env),
             0 => {
                 let target = self.badge(env, Some(BadgeKind::Container));
                 let request = container::BreakLocks { first_page: 0, pages: 1 + env.random.below(8) };
@@ -284,6 +287,31 @@ impl Hostile {
                 env.record.note(2, || String::from("ends a task"));
             }
             _ => self.ask(env),
+        }
+    }
+}
+
+impl Hostile {
+    /// Ends a contract, and goes on with what is below it: whatever could be made there could be made for ever.
+    fn cut_off(&mut self, env: &mut Env<'_>) {
+        let split = |env: &mut Env<'_>, of, frames| env.world.split(of, (frames, 0, 0), 0);
+        let Some(top) = split(env, self.contract, 10) else { return };
+        let below = split(env, top, 8).and_then(|middle| Some((middle, split(env, middle, 6)?)));
+        let create = ContainerCreate { pages: 1 };
+        if let Some((_, deep)) = below {
+            let made = (0..DEEP_CONTAINERS).take_while(|_| env.world.ask_badge(deep, &create, &[]).is_ok());
+            env.record.note(made.count() as u64, || String::from("cuts off a tree of contracts"));
+        }
+        if let Err(refused) = env.world.ask(top, &ContractDestroy {}, &[])
+            && let Some(wait) = Wait::of(&refused)
+        {
+            env.world.forget(wait);
+        }
+        env.world.touched.much = true;
+        let Some((middle, deep)) = below else { return };
+        for contract in [top, middle, deep] {
+            let made = env.world.ask_badge(contract, &create, &[]);
+            law!("below-what-ends", made.is_err(), "something is made below a contract that ends");
         }
     }
 }

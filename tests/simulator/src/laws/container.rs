@@ -3,11 +3,11 @@
 use super::each;
 use crate::law;
 use crate::world::World;
-use containers_api::LockMode;
 use containers_api::space::MapProtection;
+use containers_api::{ContainerRights, LockMode};
 use containers_core::access::{locks_on, mode_in_force, span_of};
 use containers_core::frames::Span;
-use containers_core::layout::{container, lock};
+use containers_core::layout::{container, grant, lock};
 use containers_core::pages;
 use containers_core::record::{Container, Lock, Mapping, Name, Records};
 use kernel_abi::{FRAME_BYTES, Handle};
@@ -88,6 +88,13 @@ pub fn check_mapped(
             !machine.get(this, container::SEALED),
             "page {page} is sealed and mapped writable"
         );
+    }
+    if let Some(via) = machine.get(by, mapping::VIA)
+        && machine.get(via, grant::RIGHTS).contains(ContainerRights::LOCK)
+    {
+        let mut locks = locks_on(machine, this, Span::page(page));
+        let held = locks.any(|found| machine.get(found, lock::VIA) == Some(via));
+        law!("locks-shut-out", held, "page {page} is mapped by whoever had a lock on it");
     }
     for lock in locks_on(machine, this, Span::page(page)) {
         let holds = machine.get(lock, lock::VIA) == machine.get(by, mapping::VIA);

@@ -1,6 +1,7 @@
 //! The laws, checked from outside: those that a step touched after the step, all of them by a walk through everything.
 
 mod container;
+mod published;
 mod step;
 mod walk;
 
@@ -8,9 +9,10 @@ pub use step::check_step;
 pub use walk::check_all;
 
 use crate::world::World;
-use containers_core::record::{Container, Contract, Records};
+use containers_core::layout::grant;
+use containers_core::record::{Container, Contract, Grant, Records};
 use containers_core::{Entry, pages};
-use physmem_core::badge::Badge;
+use physmem_core::badge::{Badge, BadgeKind};
 use physmem_core::database::NO_FRAME;
 
 /// The frame of a container's page; none: it is absent, or there is no such container.
@@ -29,6 +31,20 @@ pub fn seized_from(world: &World<'_>, badge: u64) -> u64 {
 pub fn is_lost(world: &World<'_>, badge: u64, page: u64) -> bool {
     let found = world.machine.resolve::<Container>(Badge(badge).name());
     found.is_some_and(|found| pages::entry(&world.machine, found, page) == Entry::LOST)
+}
+
+/// The container that a grant is on, as a badge, and the first page granted.
+pub fn granted_on(world: &World<'_>, badge: u64) -> Option<(u64, u64)> {
+    let found = world.machine.resolve::<Grant>(Badge(badge).name())?;
+    let container = world.machine.get(found, grant::CONTAINER);
+    let badge = Badge::new(BadgeKind::Container, 0, container.word());
+    Some((badge.0, world.machine.get(found, grant::FIRST_PAGE)))
+}
+
+/// Whether the owner waits for a grant to end.
+pub fn is_revoking(world: &World<'_>, badge: u64) -> bool {
+    let found = world.machine.resolve::<Grant>(Badge(badge).name());
+    found.is_some_and(|found| world.machine.get(found, grant::REVOKING))
 }
 
 /// Records of a list, from its first.

@@ -1,6 +1,7 @@
 //! After a step: what it touched, and the sums that cost nothing.
 
 use super::container::{check_container, check_mappings};
+use super::published::{check_contract_page, check_pressure};
 use super::{each, ring};
 use crate::env::{Counter, Env};
 use crate::law;
@@ -46,6 +47,7 @@ pub fn check_sums(world: &World<'_>) {
     let all = used + database.count(State::Quarantined) + database.free_frames();
     law!("conservation", all == managed, "{all} frames of {managed} are somewhere");
     world.machine.check_conservation();
+    check_pressure(world);
 }
 
 /// A contract's charges against what it holds, and its charges against its limits.
@@ -85,6 +87,7 @@ pub fn check_contract(world: &World<'_>, this: Name<Contract>) {
     }
     law!("charges", machine.get(this, contract::SET_ASIDE) == aside, "{aside} frames are set aside");
     check_limits(world, this);
+    check_contract_page(world, this);
 }
 
 /// A contract within its limits.

@@ -109,7 +109,7 @@ pub const TASKS: &[Task] = &[
     bad("forges", &[3, 9], "uses stale, revoked, foreign, forged capabilities"),
     bad("floods-physmem", &[5, 8], "calls physmem without end from many threads"),
     bad("floods-files", &[1, 5], "calls the file servers without end"),
-    bad("floods-driver", &[5], "keeps the disk busy with single pages"),
+    Task { guaranteed: 3 * FRAMES, ..bad("floods-driver", &[5], "keeps the disk as busy as a program can") },
     bad("floods-signals", &[5, 8], "signals and timers without end"),
     bad("half-calls", &[5, 9], "gives up calls half-way"),
     bad("garbles", &[9], "sends messages that make no sense"),
@@ -122,6 +122,18 @@ pub const TASKS: &[Task] = &[
     bad("faults", &[5, 9], "faults, recursively, in every way"),
     bad("maps-often", &[5, 8], "maps one container thousands of times"),
     bad("deep-trees", &[5, 8], "makes deep and wide trees of contracts"),
+    Task {
+        guaranteed: 2 * FRAMES,
+        ..bad("deep-terms", &[6, 8], "deep trees of contracts that end at different moments")
+    },
+    Task {
+        guaranteed: 2 * FRAMES,
+        ..bad("outlives-term", &[6, 7], "holds on to a contract whose term is over")
+    },
+    Task {
+        guaranteed: 2 * FRAMES,
+        ..bad("hands-around", &[2, 4], "hands down, takes back and merges wrongly")
+    },
     bad("rides", &[1, 2], "shares frames to ride on others' accounts"),
     bad("probes", &[3], "looks for secrets in every frame it gets"),
     bad("lies", &[7], "a server: fills too much, too little, late, never"),

@@ -10,6 +10,7 @@ mod asks_huge;
 mod asks_small;
 mod breeds;
 mod claims_returned;
+mod deep_terms;
 mod deep_trees;
 mod dies;
 mod faults;
@@ -20,6 +21,7 @@ mod floods_signals;
 pub mod forges;
 mod garbles;
 mod half_calls;
+mod hands_around;
 mod hogs;
 mod ignores_calls;
 pub mod lies;
@@ -27,6 +29,7 @@ mod makes_tables;
 mod makes_threads;
 mod maps_often;
 mod never_unlocks;
+mod outlives_term;
 mod pins_all;
 mod poisons_cache;
 mod probes;
@@ -64,6 +67,7 @@ const ALL: &[(&str, Attack)] = &[
     ("asks-small", asks_small::attack),
     ("breeds", breeds::attack),
     ("claims-returned", claims_returned::attack),
+    ("deep-terms", deep_terms::attack),
     ("deep-trees", deep_trees::attack),
     ("dies", dies::attack),
     ("faults", faults::attack),
@@ -74,6 +78,7 @@ const ALL: &[(&str, Attack)] = &[
     ("forges", forges::attack),
     ("garbles", garbles::attack),
     ("half-calls", half_calls::attack),
+    ("hands-around", hands_around::attack),
     ("hogs", hogs::attack),
     ("ignores-calls", ignores_calls::attack),
     ("lies", lies::attack),
@@ -81,6 +86,7 @@ const ALL: &[(&str, Attack)] = &[
     ("makes-threads", makes_threads::attack),
     ("maps-often", maps_often::attack),
     ("never-unlocks", never_unlocks::attack),
+    ("outlives-term", outlives_term::attack),
     ("pins-all", pins_all::attack),
     ("poisons-cache", poisons_cache::attack),
     ("probes", probes::attack),

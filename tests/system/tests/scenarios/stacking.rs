@@ -11,6 +11,7 @@ pub const SCENARIOS: &[Scenario] = &[
     ("no_authority_over_frames", no_authority_over_frames),
     ("programs_that_ask_for_too_much", programs_that_ask_for_too_much),
     ("killed_in_the_middle", killed_in_the_middle),
+    ("calls_go_down_and_frames_come_up", calls_go_down_and_frames_come_up),
 ];
 
 /// What may be in a stacked physmem's table: nothing that is made of frames or page tables without a contract.
@@ -44,6 +45,19 @@ fn no_authority_over_frames() {
         assert!(kinds.contains(&"Task") && kinds.contains(&"Endpoint"), "{list}");
         assert!(kinds.iter().all(|kind| ALLOWED.contains(kind)), "{list}");
     }
+}
+
+/// What is called for from above comes up in time through one level and two, whether the program answers or not. Instructions are
+/// counted, so that the time a call gives is the guest's, whatever the host does.
+fn calls_go_down_and_frames_come_up() {
+    let boot = Boot::new().memory("64M").counted().limit(Duration::from_secs(120));
+    let outcome = boot.exec("with all /.boot/test/calls-down").success();
+    outcome
+        .text()
+        .lines()
+        .filter(|line| line.starts_with("calls-down: "))
+        .for_each(|line| println!("{line}"));
+    outcome.mentions("calls-down: ok\n");
 }
 
 /// The limit is the contract inside, and its end is said as for any program.

@@ -14,7 +14,7 @@ use physmem_core::database::{FrameDatabase, FrameEntry, NOBODY, State};
 use physmem_core::machine::managed_frames;
 use physmem_core::pmap::RecordMemory;
 use physmem_core::{Answer, Beginning, FrameWait, Handed, Incoming, Outcome, Physmem, Sent};
-use physmem_stacked_core::bank::Banks;
+use physmem_stacked_core::bank::{Banks, RecordPages};
 use physmem_stacked_core::parent::Refused;
 use physmem_stacked_core::pmap::Begin;
 use physmem_stacked_core::{BANK_PAGES, FrameNote, Parent, ParentPmap, TaskNote};
@@ -24,7 +24,7 @@ use std::rc::Rc;
 
 const CONTRACT: Handle = Handle(30);
 const PRESSURE_FRAME: u32 = 1;
-const FIRST_FRAME: u32 = 2;
+pub const FIRST_FRAME: u32 = 2;
 
 /// What an entry of a stacked physmem's table holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -234,7 +234,7 @@ impl<S: Server + 'static> Level<S> {
             contract: CONTRACT,
             endpoint: RECEIVER,
             zeros,
-            banks: Banks(banks.leak()),
+            banks: Banks { banks: banks.leak(), records: RecordPages::NONE },
             frames: leak(FrameNote::default(), frames as usize),
             tasks: leak(TaskNote::default(), 512),
             handles: (Handle(64), Handle(250)),

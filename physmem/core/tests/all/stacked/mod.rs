@@ -1,6 +1,7 @@
 //! Stacked physmems, one and two levels deep, over the simulated kernel: what their children see, what both books say, and
 //! that nothing is lost between them.
 
+mod above;
 mod level;
 mod random;
 mod walk;

@@ -1,6 +1,6 @@
 //! The laws of a stacked physmem, by a walk through it and through the machine below.
 
-use super::level::{Level, Server};
+use super::level::{FIRST_FRAME, Level, Server};
 use crate::support::World;
 use containers_core::layout::container;
 use containers_core::pages;
@@ -55,14 +55,17 @@ pub fn check<S: Server + 'static>(level: &mut Level<S>) {
     check_banks(level);
 }
 
-/// A frame of kernel objects was given up to the parent; every other one is a page that it holds there.
+/// A frame of kernel objects was given up to the parent, and so was one that the parent has called for; every other one is a
+/// page that it holds there.
 fn check_banks<S: Server + 'static>(level: &Level<S>) {
+    let mut given_up = 0;
     for frame in 1..level.frames {
-        let is_object = level.machine.database().state(frame) == State::Object;
+        let state = level.machine.database().state(frame);
+        let is_gone = state == State::Object || state == State::System && frame >= FIRST_FRAME;
         let is_given_up = level.machine.pmap.is_given_up(frame);
-        assert_eq!(is_given_up, is_object, "frame {frame} is {:?}", level.machine.database().state(frame));
+        given_up += u64::from(is_given_up);
+        assert_eq!(is_given_up, is_gone, "frame {frame} is {:?}", level.machine.database().state(frame));
     }
-    let given_up = level.machine.database().count(State::Object);
     let (mut present, mut banks) = (0, level.banks.clone());
     while let Some(bank) = banks.pop() {
         let words: &[u64] = &[];

@@ -1,6 +1,7 @@
 //! The file server: the plan, the cache and the shares that boot (`filesystems-ext-core`), and the steps of a read as
 //! `filesystems/ext/server` carries them out, one request to physmem at a time.
 
+mod calls;
 mod disk;
 
 use crate::env::{Env, ReadAnswer, ReadCall};
@@ -91,6 +92,8 @@ pub struct Server {
     workers: [Option<Box<Job>>; WORKERS],
     /// What it is charged beside pages, once it is set up.
     bookkeeping: u64,
+    /// It answers no calls.
+    is_deaf: bool,
 }
 
 impl Server {
@@ -111,15 +114,18 @@ impl Server {
             super::require_destroyed(env, result);
             return None;
         };
+        env.world.watch(contract);
+        calls::set_discardable(env, cache);
         Some(Server {
             contract,
             volume,
-            index: PageIndex::new(places as u32),
+            index: PageIndex::with_floor(places as u32, calls::floor(allowance.0)),
             shares: Shares::new(),
             cache,
             zeros: places * PAGE_BYTES,
             workers: [None, None, None, None],
             bookkeeping: 16,
+            is_deaf: env.random.once_in(3),
         })
     }
 
@@ -145,6 +151,10 @@ impl Server {
 
     /// Takes a step of some thread.
     pub fn step(&mut self, env: &mut Env<'_>) {
+        if env.random.once_in(6) && self.answer_call(env) {
+            return;
+        }
+        self.index.set_growth(calls::may_grow(env));
         let Some(index) = self.next_worker(env) else { return };
         match self.workers[index].take() {
             Some(mut job) => match self.work(env, &mut job) {
@@ -237,8 +247,13 @@ impl Server {
                     job.stage = Stage::Copy { run, source, destination, bytes, valid };
                     return Ok(false);
                 }
+                let lost = copied.as_ref().is_err_and(|refused| refused.error == MemoryError::Lost);
                 if let Some(run) = run {
+                    let forgotten = if lost { self.forget_lost(env, &run) } else { 0 };
                     self.index.release(run);
+                    if forgotten != 0 {
+                        return Ok(false);
+                    }
                 }
                 env.record.note(bytes, || {
                     format!("copies {bytes} bytes from its cache to client {}", job.asked.client)

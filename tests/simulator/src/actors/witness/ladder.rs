@@ -7,8 +7,9 @@ use crate::env::{Counter, Env};
 use crate::law;
 use crate::random::Random;
 use crate::world::Touch;
+use containers_api::page::{Fate, contract as place};
 use containers_api::{FaultReason, MemoryError, container, contract};
-use containers_core::record::{Container, Contract, Records};
+use containers_core::record::{Container, Contract, Name, Records};
 use physmem_core::badge::Badge;
 use physmem_core::layout;
 use physmem_core::limits::EXTRA_TERM_NS;
@@ -38,6 +39,10 @@ pub(super) struct Ladder {
     looked: u64,
     /// Frames seized so far, as it knows.
     seized: u64,
+    /// Its calls are signalled, and there is a contract page.
+    pub watches: bool,
+    /// Entries of the repossession record that it knows.
+    recorded: u64,
 }
 
 impl Ladder {
@@ -50,6 +55,8 @@ impl Ladder {
             terms: VecDeque::new(),
             looked: 0,
             seized: 0,
+            watches: false,
+            recorded: 0,
         }
     }
 
@@ -90,6 +97,13 @@ impl Ladder {
     }
 }
 
+/// The number by which the repossession record names a container.
+fn number_of(env: &Env<'_>, holding: &Holding) -> Option<u64> {
+    let machine = &env.world.machine;
+    let found = machine.resolve::<Container>(Badge(holding.badge).name())?;
+    Some(machine.get(found, containers_core::layout::container::NUMBER))
+}
+
 /// Pages of a container that were seized and not made good again.
 fn lost_pages(env: &Env<'_>, holding: &Holding) -> u64 {
     let machine = &env.world.machine;
@@ -112,6 +126,9 @@ impl Witness {
             env.record.add(Counter::Seized, seized - self.ladder.seized);
             self.ladder.seized = seized;
             self.require_order(env);
+            if self.ladder.watches {
+                self.require_recorded(env, this, gone);
+            }
             for holding in &mut self.holdings {
                 if let Some(loan) = &mut holding.loan {
                     loan.broken = true;
@@ -148,6 +165,36 @@ impl Witness {
             let left = (0..holding.pages.len() as u64).any(present);
             law!("eviction-order", !others || !left, "a discardable page is left, another was seized");
         }
+    }
+
+    /// What went since the last look is in the repossession record, all of it, and its fate is what its owner had said.
+    fn require_recorded(&mut self, env: &mut Env<'_>, this: Name<Contract>, gone: u64) {
+        let Some(words) = env.world.machine.contract_page(this) else {
+            return law!("repossession-record", false, "there is no contract page");
+        };
+        let (known, written) = (self.ladder.recorded, words[place::SEIZURES]);
+        self.ladder.recorded = written;
+        env.record.add(Counter::Recorded, written - known);
+        if written - known > place::RECORD_ENTRIES as u64 {
+            // Some of them were written over.
+            return;
+        }
+        let mut told = 0;
+        for index in known..written {
+            let first = place::RECORD + index as usize % place::RECORD_ENTRIES * place::RECORD_ENTRY;
+            let [number, page, pages, how] = [0, 1, 2, 3].map(|offset| words[first + offset]);
+            told += pages;
+            let call = how >> 8;
+            law!("repossession-record", call <= words[place::CALL], "call {call} was never made");
+            // A container that was replaced meanwhile is not known any more.
+            let mut holdings = self.holdings.iter();
+            let Some(holding) = holdings.find(|it| number_of(env, it) == Some(number)) else { continue };
+            let size = holding.pages.len() as u64;
+            law!("repossession-record", page + pages <= size, "pages {page} to {} of {size}", page + pages);
+            let discarded = how & 0xff == Fate::Discarded as u64;
+            law!("repossession-record", discarded == holding.discardable, "discarded: {discarded}");
+        }
+        law!("repossession-record", told == gone, "{gone} pages were seized, {told} are in the record");
     }
 
     /// Makes pages that are gone good again, as zeros; before, sometimes, sees what they do.
@@ -223,6 +270,9 @@ impl Witness {
                     }
                 }
             }
+        }
+        if left == 0 && wanted == call.frames {
+            crate::actors::require_met(env, self.contract, &call);
         }
     }
 

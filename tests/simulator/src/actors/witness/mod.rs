@@ -4,6 +4,7 @@
 //! does not explain breaks the law `contents`; what it is refused that it is promised, `guarantee`.
 
 mod ladder;
+mod lies;
 mod memory;
 mod own_locks;
 mod promises;
@@ -115,7 +116,7 @@ impl Witness {
             ladder: Ladder::new(&mut env.random, extra),
         };
         if env.random.once_in(2) {
-            env.world.watch(contract);
+            this.ladder.watches = env.world.watch(contract);
         }
         match env.world.space(contract) {
             Ok(space) => this.space = space,
@@ -271,6 +272,7 @@ impl Witness {
             96 => self.set_eviction(env, place),
             97 => self.renew(env),
             98..100 => self.answer_call(env),
+            _ if env.mix.lies != 0 && env.random.once_in(env.mix.lies * 2) => self.lend_to_liar(env, place),
             _ => self.read(env, place),
         }
     }
@@ -301,7 +303,12 @@ fn server_rights(copy_out: bool, lock: bool) -> ContainerRights {
     rights
 }
 
-/// A grant on a whole container.
-fn grant_request(pages: u64, rights: ContainerRights, maximum_lock_ns: u64) -> container::Grant {
-    container::Grant { first_page: 0, pages, rights, maximum_lock_ns }
+/// A grant on some pages of a container.
+fn grant_request(
+    first_page: u64,
+    pages: u64,
+    rights: ContainerRights,
+    maximum_lock_ns: u64,
+) -> container::Grant {
+    container::Grant { first_page, pages, rights, maximum_lock_ns }
 }

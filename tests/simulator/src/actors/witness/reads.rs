@@ -3,6 +3,7 @@
 //! While it is lent, each sector is what it was, zeros, or what the file has there; nothing else ever. An answer says
 //! exactly which bytes are the file's.
 
+use super::lies::from_liar;
 use super::{Witness, grant_request, server_rights};
 use crate::contents::{Cell, FRAME, SECTOR, SECTORS, ZEROS};
 use crate::env::{Counter, Env, ReadCall};
@@ -23,14 +24,23 @@ pub(super) struct Loan {
     bytes: u64,
     at: u64,
     began: u64,
-    deadline: u64,
+    pub deadline: u64,
     /// The owner took it back early.
     pub broken: bool,
     /// How many locks have troubled it: none unless something crashes.
     crashes: u64,
+    /// It is in the liar's hands.
+    is_liars: bool,
 }
 
 impl Loan {
+    /// A range that the liar has from now on.
+    pub fn to_liar(call: u64, (at, bytes): (u64, u64), now: u64, patience: u64) -> Loan {
+        let deadline = now + patience;
+        let (inode, offset, began) = (0, 0, now);
+        Loan { call, inode, offset, bytes, at, began, deadline, broken: false, crashes: 0, is_liars: true }
+    }
+
     /// Whether a page is part of it.
     pub fn covers(&self, page: u64) -> bool {
         let (first, end) = (self.at / FRAME as u64, (self.at + self.bytes).div_ceil(FRAME as u64));
@@ -85,6 +95,7 @@ impl Witness {
             deadline,
             broken: false,
             crashes: crashes(env),
+            is_liars: false,
         });
         env.to_server.push_back(ReadCall {
             call,
@@ -100,7 +111,7 @@ impl Witness {
     fn make_grant(&mut self, env: &mut Env<'_>, place: usize, pages: u64) -> bool {
         let rights = server_rights(env.random.below(4) != 0, env.random.below(5) != 0);
         let maximum_lock_ns = env.random.between(1_000_000, 60_000_000_000);
-        let request = grant_request(pages, rights, maximum_lock_ns);
+        let request = grant_request(0, pages, rights, maximum_lock_ns);
         match env.world.ask_badge(self.holdings[place].badge, &request, &[]) {
             Ok(badge) => {
                 self.holdings[place].grant = Some(super::Grant { badge, maximum_lock_ns });
@@ -117,6 +128,9 @@ impl Witness {
     pub(super) fn take_answer(&mut self, env: &mut Env<'_>, place: usize) -> bool {
         let Some(loan) = &self.holdings[place].loan else { return false };
         let (call, deadline) = (loan.call, loan.deadline);
+        if loan.is_liars {
+            return self.take_back_from_liar(env, place, call);
+        }
         match env.take_mail(self.index, call).map(|answer| answer.result) {
             Some(Some(Ok(done))) => self.accept(env, place, done),
             Some(Some(Err(refusal))) => {
@@ -228,10 +242,18 @@ impl Witness {
         (page, sector): (u64, usize),
         frame: u32,
     ) -> Cell {
+        let old = self.holdings[place].pages[page as usize][sector];
+        if loan.is_liars {
+            let bytes = &env.world.frame(frame)[sector * SECTOR..(sector + 1) * SECTOR];
+            return from_liar(old, bytes).unwrap_or_else(|| {
+                let what = crate::contents::describe(bytes);
+                let text = format!("witness {}: page {page}, sector {sector}, lent: {what}", self.index);
+                crate::violation::broken("contents", text)
+            });
+        }
         let image = env.image.clone();
         let file = image.file(loan.inode);
         let at = page * FRAME as u64 + (sector * SECTOR) as u64;
-        let old = self.holdings[place].pages[page as usize][sector];
         let from_file = loan.file_offset(at);
         let candidates = [
             Cell::ZERO,
