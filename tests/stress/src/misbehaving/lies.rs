@@ -28,8 +28,8 @@ pub const SERVICE: &str = "service";
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Term asked for; the grant allows less.
 const TERM_NS: u64 = 60_000_000_000;
-/// How long the client's time is burnt: several times as long as the client waits.
-const BURNING: Duration = Duration::from_millis(150);
+/// How long the client's time is burnt: as long as the client waits and then looks who works at its cost, and longer.
+const BURNING: Duration = Duration::from_millis(250);
 /// Pages that the client lends.
 const PAGES: u64 = 4;
 
