@@ -5,6 +5,7 @@
 //! The program is this one, with a part to play. It runs under its own physmem's contracts and notices nothing of the levels.
 #![no_std]
 #![no_main]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
 
