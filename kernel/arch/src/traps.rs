@@ -151,12 +151,7 @@ fn known_system_call() -> *mut Context {
 fn general_system_call(mut guard: KernelGuard) -> *mut Context {
     let kernel = guard.as_mut().expect("the kernel is set before anything can enter it");
     kernel.system_call();
-    if let Some(link) = kernel.fast_leave() {
-        return &raw mut kernel.machine.object::<Thread>(link).context;
-    }
-    let context = context_to_run(kernel);
-    drop(guard);
-    context.unwrap_or_else(idle)
+    leave(guard)
 }
 
 /// The same for a processor that has to wait. It may be stopped meanwhile: then the call comes to nothing.
@@ -188,6 +183,16 @@ fn page_fault(address: u64, access: u64) -> *mut Context {
         return &raw mut kernel.machine.object::<Thread>(link).context;
     }
     kernel.page_fault(address, access);
+    leave(guard)
+}
+
+/// Leaves the kernel after what had to be done there.
+#[inline(always)]
+fn leave(mut guard: KernelGuard) -> *mut Context {
+    let kernel = guard.as_mut().expect("the kernel is set before anything can enter it");
+    if let Some(link) = kernel.fast_leave() {
+        return &raw mut kernel.machine.object::<Thread>(link).context;
+    }
     let context = context_to_run(kernel);
     drop(guard);
     context.unwrap_or_else(idle)
