@@ -32,6 +32,9 @@ impl<M: Machine> Kernel<M> {
         let current = self.current();
         let context = &self.machine.object::<Thread>(current).context;
         let (call, handle, info, deadline) = (context.rax, context.rdi, context.rsi, context.rbx);
+        if call == SystemCall::Signal as u64 {
+            return self.fast_signal(current, handle);
+        }
         if deadline != 0 {
             return None;
         }
@@ -49,6 +52,42 @@ impl<M: Machine> Kernel<M> {
         } else {
             None
         }
+    }
+
+    /// Signals a notification that somebody waits for who is more urgent than the current thread, which waits in its queue then.
+    fn fast_signal(&mut self, current: Link, handle: u64) -> Option<Link> {
+        let capability = self.fast_capability(current, handle)?;
+        if capability.kind != Kind::Notification || !capability.rights.contains(Rights::SEND) {
+            return None;
+        }
+        let ObjectName { link, frame_generation, slot_generation } = capability.name;
+        let entry = self.machine.entry(link.frame());
+        if entry.generation() != frame_generation || entry.kind() != FrameKind::Notification {
+            return None;
+        }
+        let notification = self.machine.object::<Notification>(link);
+        let (waiter, bits) = (notification.waiter, notification.bits | capability.badge);
+        if notification.generation != slot_generation || waiter.is_none() || bits == 0 {
+            return None;
+        }
+        let running = self.machine.object::<Thread>(current).priority;
+        if self.machine.object::<Thread>(waiter).priority <= running || !self.fast_can_run(waiter) {
+            return None;
+        }
+        let processor = &self.processors[self.here % PROCESSORS_MAX];
+        if processor.called || self.processors[self.timekeeper].armed_until > self.timers.next_event() {
+            return None;
+        }
+        let notification = self.machine.object::<Notification>(link);
+        (notification.bits, notification.waiter) = (0, Link::NONE);
+        let context = &mut self.machine.object::<Thread>(current).context;
+        (context.rax, context.rdx) = (0, 0);
+        let thread = self.machine.object::<Thread>(waiter);
+        thread.waits_for = Link::NONE;
+        (thread.context.rax, thread.context.rdx) = (0, bits);
+        let next = self.fast_switch(waiter);
+        self.queue_up(current, true);
+        next
     }
 
     fn fast_call(&mut self, current: Link, handle: u64, info: MessageInfo) -> Option<Link> {
