@@ -63,7 +63,8 @@ pub fn seizure(control: Handle, frames: u64) -> Result<u64, Failed> {
     let earlier = times(control, Latency::Seizure)?;
     lent.take_back()?;
     let called = call(lent.child.handle(), &CallStat {}, &[], NEVER).map_err(|error| ("call", error))?;
-    if called.frames == 0 {
+    // On a busy host the deadline may have passed by now.
+    if called.frames == 0 && called.sequence == 0 {
         return Err(Failed(format!("no call: {called:?}")));
     }
     let nobody = Notification::new().map_err(|error| ("notification", error))?;

@@ -1,6 +1,6 @@
 //! What it takes to get frames back, while threads of the same address space run on all other processors.
 //!
-//! Argument: the number of processors. Prints one line for each operation and size,
+//! Arguments: the number of processors; operations by name, or none for all. Prints one line for each operation and size,
 //!
 //! `revocation NAME FRAMES MEDIAN P99 WORST COUNT sent=N shootdowns=N wakes=N stops=N late=N [warm=N] [unmarked]`
 //!
@@ -51,13 +51,12 @@ const NEVER: Deadline = Deadline::NEVER;
 
 fn main(startup: Startup<'static>) -> i32 {
     let mut report = Report::new(&startup);
-    let processors = match startup.arguments[..] {
-        [number] => core::str::from_utf8(number).ok().and_then(|number| number.parse().ok()),
-        _ => None,
-    };
-    let result = match processors {
-        Some(processors @ 1..=16) => run(&startup, &mut report, processors),
-        _ => Err(Failed("usage: taking-back PROCESSORS".into())),
+    let number = |bytes: &[u8]| core::str::from_utf8(bytes).ok().and_then(|number| number.parse().ok());
+    let result = match startup.arguments.split_first() {
+        Some((first, names)) if number(first).is_some_and(|number| (1..=16).contains(&number)) => {
+            run(&startup, &mut report, number(first).unwrap_or(1), names)
+        }
+        _ => Err(Failed("usage: taking-back PROCESSORS [NAME...]".into())),
     };
     report.finish("bench", result)
 }
@@ -80,12 +79,14 @@ impl From<u64> for Round {
 struct Rounds<'a> {
     report: &'a mut Report,
     processors: u64,
+    /// Operations that are wanted; none: all.
+    names: &'a [&'a [u8]],
 }
 
-fn run(startup: &Startup<'_>, report: &mut Report, processors: u64) -> Result<(), Failed> {
+fn run(startup: &Startup<'_>, report: &mut Report, processors: u64, names: &[&[u8]]) -> Result<(), Failed> {
     let control = startup.capability("control").ok_or(Failed("no control capability".into()))?;
     occupy(processors - 1)?;
-    let mut rounds = Rounds { report, processors };
+    let mut rounds = Rounds { report, processors, names };
     for frames in CALLED {
         rounds.measure("notice", frames, true, || met(control, frames))?;
     }
@@ -159,6 +160,9 @@ impl Rounds<'_> {
         marked: bool,
         mut once: impl FnMut() -> Result<Round, Failed>,
     ) -> Result<(), Failed> {
+        if !self.names.is_empty() && !self.names.contains(&name.as_bytes()) {
+            return Ok(());
+        }
         let count = if frames >= MANY { ROUNDS_OF_MANY } else { ROUNDS };
         // Most of seizing is waiting for the deadline.
         let count = if marked { count } else { count.min(ROUNDS_OF_MANY) };

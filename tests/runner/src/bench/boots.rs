@@ -2,17 +2,20 @@
 //!
 //! | boot | what runs | rows |
 //! |---|---|---|
+//! | disk | the same, without `-icount` | those that wait for the disk |
 //! | first task | `bench/first` in physmem's stead, nothing else | kernel calls that only physmem may make |
 //! | system | everything, and `bench/bench` from the shell | all others |
 //! | revocation | everything, and `bench/taking-back` from the shell, on some processors | the second table |
 //! | prompt | the machine that `cargo run` boots, with another disk | `boot/prompt` |
 //!
-//! Each is run with instructions counted, and again without for the time.
+//! Each is run with instructions counted, and again without for the time. Under `-icount` the clock jumps from one timer to
+//! the next while the machine waits for its disk: what timers do would be done as often as the host is slow. So what waits
+//! for the disk is counted by the counter alone.
 
 use super::figure::{Figure, Printed, counted};
 use super::options::BenchOptions;
 use super::revocation::Line;
-use super::rows::{GROUPS, Row, find};
+use super::rows::{Count, GROUPS, Row, find};
 use super::{disk, figure};
 use crate::archive::{Archive, Member};
 use crate::build::Guest;
@@ -48,6 +51,8 @@ pub enum Boot {
     FirstTask,
     /// The whole system.
     System,
+    /// The whole system, waiting for its disk.
+    Disk,
     /// To the prompt and no further.
     Prompt,
     /// The whole system on so many processors, taking frames back.
@@ -56,18 +61,19 @@ pub enum Boot {
 
 impl Boot {
     /// Those that measure rows, in the order in which they are made.
-    pub const OF_ROWS: [Boot; 3] = [Boot::System, Boot::FirstTask, Boot::Prompt];
+    pub const OF_ROWS: [Boot; 4] = [Boot::System, Boot::Disk, Boot::FirstTask, Boot::Prompt];
 
     /// Which one measures a row.
     pub fn of(row: &Row) -> Boot {
         match row.group() {
             "boot" => Boot::Prompt,
+            _ if row.count == Count::Waits => Boot::Disk,
             _ if FIRST_TASK.iter().any(|begin| row.name.starts_with(begin)) => Boot::FirstTask,
             _ => Boot::System,
         }
     }
 
-    fn archive(self, guest: &Guest, options: &BenchOptions) -> Result<Archive> {
+    fn archive(self, guest: &Guest, options: &BenchOptions, counted: bool) -> Result<Archive> {
         let mut archive = guest.archive.clone();
         match self {
             Boot::FirstTask => {
@@ -76,10 +82,11 @@ impl Boot {
                 archive.put(Member { name: String::from("physmem"), ..first });
                 archive.put(Member::plain("touch", TOUCH));
             }
-            Boot::System => archive.put(Member::plain(EXEC_MEMBER, command(options))),
+            Boot::System | Boot::Disk => archive.put(Member::plain(EXEC_MEMBER, command(self, options))),
             Boot::Prompt => archive.put(Member::plain(EXEC_MEMBER, "true\n")),
             Boot::Revocation(processors) => {
-                let command = format!("with all /.boot/bench/taking-back {processors}\n");
+                let names = if counted { TAKING_BACK } else { "" };
+                let command = format!("with all /.boot/bench/taking-back {processors} {names}\n");
                 archive.put(Member::plain(EXEC_MEMBER, command));
             }
         }
@@ -87,23 +94,26 @@ impl Boot {
     }
 }
 
+/// What is counted of taking frames back: all that is marked.
+const TAKING_BACK: &str = "notice grant revoke break-lock shootdown";
+
 /// A fault that is served by a physmem that is a program itself.
 const USER_PAGER: &str = "memory/user-pager";
 /// Frames of it and what it serves.
 const USER_PAGER_FRAMES: u64 = 4096;
 
 /// What the shell is told to do: a program of its own for each group.
-fn command(options: &BenchOptions) -> String {
+fn command(boot: Boot, options: &BenchOptions) -> String {
     let mut commands = String::new();
     for (group, _) in GROUPS {
-        let rows = options.rows().filter(|row| row.group() == *group && Boot::of(row) == Boot::System);
+        let rows = options.rows().filter(|row| row.group() == *group && Boot::of(row) == boot);
         let names: Vec<&str> = rows.map(|row| row.name).filter(|name| *name != USER_PAGER).collect();
         if !names.is_empty() {
             let names = names.join(" ");
             commands += &format!("with all /.boot/bench/bench files={} {names} || exit 1\n", disk::FOLDER);
         }
     }
-    if options.rows().any(|row| row.name == USER_PAGER) {
+    if boot == Boot::System && options.rows().any(|row| row.name == USER_PAGER) {
         commands += &format!("with {USER_PAGER_FRAMES} stacked /.boot/bench/bench {USER_PAGER} || exit 1\n");
     }
     commands
@@ -174,7 +184,11 @@ impl Told {
 impl Bench<'_> {
     /// Runs one with instructions counted.
     pub fn count(&self, boot: Boot) -> Result<Vec<Figure>> {
-        let (told, record) = self.run_counted(boot, Accelerator::CountedEmulation, false)?;
+        let accelerator = match boot {
+            Boot::Disk => Accelerator::EmulationInTurns,
+            _ => Accelerator::CountedEmulation,
+        };
+        let (told, record) = self.run_counted(boot, accelerator, false)?;
         if boot == Boot::Prompt {
             let up = record.begun.iter().find(|(region, _)| *region == UP);
             let &(_, instructions) = up.ok_or_else(|| Failure::new("the system did not come up"))?;
@@ -220,7 +234,8 @@ impl Bench<'_> {
 
     /// Runs one to its end.
     pub(super) fn run(&self, boot: Boot, accelerator: Accelerator, counter: Option<Counter>) -> Result<Told> {
-        let archive = ArchiveFile::write(self.places, &boot.archive(self.guest, self.options)?)?;
+        let archive =
+            ArchiveFile::write(self.places, &boot.archive(self.guest, self.options, counter.is_some())?)?;
         let mut log = Log::create(self.places)?;
         let machine = self.machine(boot, accelerator, counter, archive.path(), &log);
         let told = std::cell::RefCell::new(Told::default());
@@ -264,7 +279,7 @@ impl Bench<'_> {
         Machine {
             kernel: self.guest.kernel.clone(),
             archive: archive.to_owned(),
-            memory_bytes: if boot == Boot::System { MEMORY } else { usual },
+            memory_bytes: if matches!(boot, Boot::System | Boot::Disk) { MEMORY } else { usual },
             cpus: if let Boot::Revocation(processors) = boot { processors } else { 1 },
             disk: (boot != Boot::FirstTask).then(|| Disk::new(&self.image)),
             scratch: None,
@@ -296,6 +311,7 @@ mod tests {
         let of = |name| Boot::of(find(name).unwrap());
         assert_eq!(of("kernel/map-256"), Boot::FirstTask);
         assert_eq!((of("kernel/null-call"), of("boot/prompt")), (Boot::System, Boot::Prompt));
+        assert_eq!((of("files/cached-read-1m"), of("files/cold-read-1m")), (Boot::System, Boot::Disk));
         assert!(Boot::OF_ROWS.iter().all(|&boot| ROWS.iter().any(|row| Boot::of(row) == boot)));
     }
 
@@ -306,9 +322,9 @@ mod tests {
             ..BenchOptions::default()
         };
         let pager = "with 4096 stacked /.boot/bench/bench memory/user-pager || exit 1\n";
-        assert_eq!(command(&only(&["memory/user-pager"])), pager);
-        assert!(command(&only(&[])).ends_with(pager));
-        let command = command(&only(&["kernel/yield", "kernel/zero", "files/stat"]));
+        assert_eq!(command(Boot::System, &only(&["memory/user-pager"])), pager);
+        assert!(command(Boot::System, &only(&[])).ends_with(pager));
+        let command = command(Boot::System, &only(&["kernel/yield", "kernel/zero", "files/stat"]));
         let run = "with all /.boot/bench/bench files=/bench";
         assert_eq!(command, format!("{run} kernel/yield || exit 1\n{run} files/stat || exit 1\n"));
     }

@@ -132,7 +132,7 @@ pub fn table(all: &[(u32, Vec<Line>)]) -> String {
             "FRAMES", "MEDIAN", "99 %", "WORST", "A FRAME"
         );
         if *processors > 1 {
-            let _ = write!(text, " {:>7} {:>10} {:>10}  {}", "IPIS", "KERNEL", "PROGRAMS", "OTHERS' KERNEL");
+            let _ = write!(text, " {:>7} {:>10} {:>10}  OTHERS' KERNEL", "IPIS", "KERNEL", "PROGRAMS");
         }
         text.push('\n');
         for line in lines {

@@ -30,7 +30,7 @@ pub fn measure(startup: &Startup<'_>, folder: &str, bench: &mut Bench<'_>) -> Re
         return Ok(());
     }
     let files = Files { names: Names::from_startup(startup), folder };
-    // Before anything else is read; what has been read from the disk is cached then.
+    // Before anything else is read.
     cold(&files, bench)?;
     names(&files, bench)?;
     cached(&files, bench)?;
@@ -147,6 +147,9 @@ fn names(files: &Files<'_>, bench: &mut Bench<'_>) -> Result<(), Failed> {
 }
 
 fn cached(files: &Files<'_>, bench: &mut Bench<'_>) -> Result<(), Failed> {
+    if !bench.wants("files/cached") && !bench.wants("files/mapped") {
+        return Ok(());
+    }
     let node = files.open("cached")?;
     let all = Buffer::new(LARGE)?;
     // It may have been read before.
