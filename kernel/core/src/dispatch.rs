@@ -213,7 +213,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Puts a thread that can run, and does not run here, into a queue, and calls the processor if it must look.
-    fn queue_up(&mut self, link: Link, front: bool) {
+    pub(crate) fn queue_up(&mut self, link: Link, front: bool) {
         let to = if self.processor_count == 1 { 0 } else { self.processor_for(link) };
         let thread = self.machine.object::<Thread>(link);
         thread.home = to as u8;

@@ -167,7 +167,7 @@ impl<M: Machine> Kernel<M> {
     /// The full name of an object.
     pub fn name_of<T: Object>(&mut self, link: Link) -> ObjectName {
         let slot_generation = self.machine.object::<T>(link).generation();
-        let frame_generation = self.machine.frame(link.frame()).map_or(0, |entry| entry.generation());
+        let frame_generation = self.machine.entry(link.frame()).generation();
         ObjectName { link, frame_generation, slot_generation }
     }
 

@@ -23,10 +23,21 @@ impl<M: Machine> Kernel<M> {
             self.machine.read_user_words(array, &mut words[..count])?;
             act(self, &words[..count])
         } else {
-            let mut words = [0; BATCH_ITEMS];
-            self.machine.read_user_words(array, &mut words[..count])?;
-            act(self, &words[..count])
+            self.with_many_words(array, count, act)
         }
+    }
+
+    /// Apart, so that a few items need no room for many on the stack.
+    #[inline(never)]
+    fn with_many_words<R>(
+        &mut self,
+        array: u64,
+        count: usize,
+        act: impl FnOnce(&mut Self, &[u64]) -> Result<R, Stop>,
+    ) -> Result<R, Stop> {
+        let mut words = [0; BATCH_ITEMS];
+        self.machine.read_user_words(array, &mut words[..count])?;
+        act(self, &words[..count])
     }
 
     /// Reads the items, two words each, and acts on them.
@@ -43,9 +54,19 @@ impl<M: Machine> Kernel<M> {
             self.machine.read_user_words(array, words[..count].as_flattened_mut())?;
             act(self, &words[..count])
         } else {
-            let mut words = [[0; 2]; BATCH_ITEMS];
-            self.machine.read_user_words(array, words[..count].as_flattened_mut())?;
-            act(self, &words[..count])
+            self.with_many_items(array, count, act)
         }
+    }
+
+    #[inline(never)]
+    fn with_many_items<R>(
+        &mut self,
+        array: u64,
+        count: usize,
+        act: impl FnOnce(&mut Self, &[[u64; 2]]) -> Result<R, Stop>,
+    ) -> Result<R, Stop> {
+        let mut words = [[0; 2]; BATCH_ITEMS];
+        self.machine.read_user_words(array, words[..count].as_flattened_mut())?;
+        act(self, &words[..count])
     }
 }

@@ -32,6 +32,9 @@ impl<M: Machine> Kernel<M> {
         let current = self.current();
         let context = &self.machine.object::<Thread>(current).context;
         let (call, handle, info, deadline) = (context.rax, context.rdi, context.rsi, context.rbx);
+        if call == SystemCall::Signal as u64 {
+            return self.fast_signal(current, handle);
+        }
         if deadline != 0 {
             return None;
         }
@@ -49,6 +52,42 @@ impl<M: Machine> Kernel<M> {
         } else {
             None
         }
+    }
+
+    /// Signals a notification that somebody waits for who is more urgent than the current thread, which waits in its queue then.
+    fn fast_signal(&mut self, current: Link, handle: u64) -> Option<Link> {
+        let capability = self.fast_capability(current, handle)?;
+        if capability.kind != Kind::Notification || !capability.rights.contains(Rights::SEND) {
+            return None;
+        }
+        let ObjectName { link, frame_generation, slot_generation } = capability.name;
+        let entry = self.machine.entry(link.frame());
+        if entry.generation() != frame_generation || entry.kind() != FrameKind::Notification {
+            return None;
+        }
+        let notification = self.machine.object::<Notification>(link);
+        let (waiter, bits) = (notification.waiter, notification.bits | capability.badge);
+        if notification.generation != slot_generation || waiter.is_none() || bits == 0 {
+            return None;
+        }
+        let running = self.machine.object::<Thread>(current).priority;
+        if self.machine.object::<Thread>(waiter).priority <= running || !self.fast_can_run(waiter) {
+            return None;
+        }
+        let processor = &self.processors[self.here % PROCESSORS_MAX];
+        if processor.called || self.processors[self.timekeeper].armed_until > self.timers.next_event() {
+            return None;
+        }
+        let notification = self.machine.object::<Notification>(link);
+        (notification.bits, notification.waiter) = (0, Link::NONE);
+        let context = &mut self.machine.object::<Thread>(current).context;
+        (context.rax, context.rdx) = (0, 0);
+        let thread = self.machine.object::<Thread>(waiter);
+        thread.waits_for = Link::NONE;
+        (thread.context.rax, thread.context.rdx) = (0, bits);
+        let next = self.fast_switch(waiter);
+        self.queue_up(current, true);
+        next
     }
 
     fn fast_call(&mut self, current: Link, handle: u64, info: MessageInfo) -> Option<Link> {
@@ -78,7 +117,7 @@ impl<M: Machine> Kernel<M> {
         let (endpoint, _) = self.fast_endpoint(current, handle, Rights::RECEIVE)?;
         let thread = self.machine.object::<Thread>(current);
         let (reply, bound, filled) = (thread.reply, thread.bound, thread.window_filled);
-        let caller = self.caller_of(reply)?;
+        let caller = self.fast_caller_of(reply)?;
         let thread = self.machine.object::<Thread>(caller);
         if filled != 0 || thread.is_fault || !self.fast_can_run(caller) {
             return None;
@@ -142,6 +181,20 @@ impl<M: Machine> Kernel<M> {
         Some(name.link)
     }
 
+    /// The thread that still waits for this reply.
+    #[inline(always)]
+    pub(super) fn fast_caller_of(&mut self, reply: ReplyName) -> Option<Link> {
+        let ReplyName { caller, sequence } = reply;
+        // No name's frame, not even of the name that names nothing, lies beyond what `entry` answers for.
+        let entry = self.machine.entry(caller.link.frame());
+        if entry.generation() != caller.frame_generation || entry.kind() != FrameKind::Thread {
+            return None;
+        }
+        let thread = self.machine.object::<Thread>(caller.link);
+        let is_it = thread.generation == caller.slot_generation && thread.sequence == sequence;
+        (is_it && thread.state == ThreadState::AwaitingReply).then_some(caller.link)
+    }
+
     /// Whether the processor may go from the current thread, which is about to wait, straight to another one: nobody
     /// better waits anywhere, and an equal that waits here will have its turn in time.
     #[inline(always)]
@@ -202,26 +255,52 @@ impl<M: Machine> Kernel<M> {
         context.set_words(core::array::from_fn(|index| if index < count { words[index] } else { 0 }));
     }
 
-    /// Leaves the kernel for the thread that runs, after a call that changed nothing about who runs next or when to look: nobody
-    /// was woken, nobody as good waits, a processor's timer covers the next deadline. `None`: nothing has changed, the general
-    /// code must choose.
+    /// Leaves the kernel where it is plain who runs next: the thread that was woken, if the one that ran waits or is less urgent;
+    /// otherwise the one that ran. Nobody as good waits anywhere, and a processor's timer covers the next deadline. `None`: the
+    /// general code must choose.
     #[inline(always)]
     pub fn fast_leave(&mut self) -> Option<Link> {
         let processor = &self.processors[self.here % PROCESSORS_MAX];
-        let (current, handoff) = (processor.scheduler.current, processor.scheduler.handoff);
-        let is_quiet = handoff.is_none() && !processor.yields && !processor.called;
+        let (current, woken) = (processor.scheduler.current, processor.scheduler.handoff);
         let has_queue = processor.scheduler.occupied != 0 && self.processor_count != 1;
         let covered = self.processors[self.timekeeper % PROCESSORS_MAX].armed_until;
-        if current.is_none() || !is_quiet || has_queue || covered > self.timers.next_event() {
+        if current.is_none() || processor.yields || processor.called || has_queue {
+            return None;
+        }
+        if covered > self.timers.next_event() {
             return None;
         }
         let thread = self.machine.object::<Thread>(current);
-        let runs = thread.state == ThreadState::Ready && !thread.unfinished;
-        if !runs || self.waiting.wrapping_shr(thread.priority.into()) != 0 {
+        let (runs, priority) = (thread.state == ThreadState::Ready, thread.priority);
+        if runs && thread.unfinished {
+            return None;
+        }
+        if woken.is_some() {
+            return self.fast_leave_for(current, runs.then_some(priority), woken);
+        }
+        if !runs || self.waiting.wrapping_shr(priority.into()) != 0 {
             return None;
         }
         let base = thread.context.fs_base;
         self.machine.set_local_base(base);
         Some(current)
+    }
+
+    #[inline(always)]
+    fn fast_leave_for(&mut self, current: Link, running: Option<u8>, woken: Link) -> Option<Link> {
+        let thread = self.machine.object::<Thread>(woken);
+        let (priority, unfinished) = (thread.priority, thread.unfinished);
+        if self.waiting.wrapping_shr(priority.into()) != 0
+            || running.is_some_and(|running| running >= priority)
+        {
+            return None;
+        }
+        self.processors[self.here % PROCESSORS_MAX].scheduler.handoff = Link::NONE;
+        let next = self.fast_switch(woken);
+        if running.is_some() {
+            self.queue_up(current, true);
+        }
+        // Where its message cannot be delivered yet it waits again, and the general code finds out who runs.
+        if unfinished && !self.finish_waiting(woken) { None } else { next }
     }
 }

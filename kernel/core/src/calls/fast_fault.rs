@@ -70,7 +70,7 @@ impl<M: Machine> Kernel<M> {
         if self.fast_capability(current, frames)?.kind != Kind::Frames {
             return None;
         }
-        let caller = self.caller_of(reply)?;
+        let caller = self.fast_caller_of(reply)?;
         let thread = self.machine.object::<Thread>(caller);
         if !thread.is_fault || !self.fast_can_run(caller) {
             return None;

@@ -6,8 +6,8 @@ use crate::name::Link;
 use crate::objects::{Capability, Endpoint, Task, Thread};
 use kernel_abi::capability::Kind;
 use kernel_abi::message::{
-    BUFFER_BADGES_OFFSET, BUFFER_CAPABILITIES_OFFSET, MESSAGE_CAPABILITIES, MESSAGE_WORDS, MessageFlags,
-    MessageInfo, REGISTER_WORDS,
+    BUFFER_BADGES_OFFSET, BUFFER_CAPABILITIES_OFFSET, BUFFER_WORDS, MESSAGE_CAPABILITIES, MESSAGE_WORDS,
+    MessageFlags, MessageInfo, REGISTER_WORDS,
 };
 use kernel_abi::{Handle, KernelError, Rights};
 
@@ -46,12 +46,18 @@ impl<M: Machine> Kernel<M> {
                 return Err(KernelError::MissingRight.into());
             }
         }
-        let mut words = self.machine.object::<Thread>(current).words;
         if beyond != 0 {
-            self.machine.read_user_words(buffer, &mut words[..beyond])?;
-            self.machine.object::<Thread>(current).words[..beyond].copy_from_slice(&words[..beyond]);
+            self.load_words(current, buffer, beyond)?;
         }
         self.machine.object::<Thread>(current).capabilities = handles;
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn load_words(&mut self, current: Link, buffer: u64, beyond: usize) -> Result<(), Stop> {
+        let mut words = [0; BUFFER_WORDS];
+        self.machine.read_user_words(buffer, &mut words[..beyond])?;
+        self.machine.object::<Thread>(current).words[..beyond].copy_from_slice(&words[..beyond]);
         Ok(())
     }
 
@@ -73,19 +79,26 @@ impl<M: Machine> Kernel<M> {
 
     fn transfer_buffer(&mut self, sender: Link, receiver: Link, endpoint: Option<Link>, beyond: usize) {
         self.clear_window(receiver);
-        let words = self.machine.object::<Thread>(sender).words;
         let info = self.machine.object::<Thread>(sender).info;
         let to = self.machine.object::<Thread>(receiver);
         // A receiver without a buffer gets what fits its registers: it asked for no more.
         let beyond = if to.buffer == 0 { 0 } else { beyond };
-        to.words[..beyond].copy_from_slice(&words[..beyond]);
         to.copy_out_words = beyond as u8;
         to.unfinished = beyond != 0;
+        if beyond != 0 {
+            self.transfer_words(sender, receiver, beyond);
+        }
         let count = beyond + info.words().min(REGISTER_WORDS);
         let (capabilities, unwrapped) = self.transfer_capabilities(sender, receiver, endpoint);
         let to = self.machine.object::<Thread>(receiver);
         to.context.rsi =
             MessageInfo::new(info.label(), count, capabilities).received(unwrapped, MessageFlags::empty()).0;
+    }
+
+    #[inline(never)]
+    fn transfer_words(&mut self, sender: Link, receiver: Link, beyond: usize) {
+        let words = self.machine.object::<Thread>(sender).words;
+        self.machine.object::<Thread>(receiver).words[..beyond].copy_from_slice(&words[..beyond]);
     }
 
     /// Moves the capabilities of a message; returns how many, and which were unwrapped to their badges.
@@ -156,14 +169,18 @@ impl<M: Machine> Kernel<M> {
     /// Writes what a received message holds beyond registers to the thread's buffer, in its own address space. False: the
     /// buffer's page must be brought in first, the thread waits for its pager.
     pub(crate) fn copy_message_out(&mut self, link: Link) -> bool {
-        let thread = *self.machine.object::<Thread>(link);
-        let beyond = usize::from(thread.copy_out_words);
-        let written = self.machine.write_user_words(thread.buffer, &thread.words[..beyond]).and_then(|()| {
-            if thread.unwrapped == 0 {
-                return Ok(());
-            }
-            self.machine.write_user_words(thread.buffer + BUFFER_BADGES_OFFSET as u64, &thread.badges)
-        });
+        let thread = self.machine.object::<Thread>(link);
+        let (buffer, beyond, unwrapped) =
+            (thread.buffer, usize::from(thread.copy_out_words), thread.unwrapped);
+        let badges = thread.badges;
+        let mut written = Ok(());
+        if beyond != 0 {
+            let words = thread.words;
+            written = self.machine.write_user_words(buffer, &words[..beyond]);
+        }
+        if unwrapped != 0 && written.is_ok() {
+            written = self.machine.write_user_words(buffer + BUFFER_BADGES_OFFSET as u64, &badges);
+        }
         match written {
             Ok(()) => {
                 let thread = self.machine.object::<Thread>(link);

@@ -186,6 +186,9 @@ impl System {
             return Some(next);
         }
         self.kernel.page_fault(address, access);
+        if BY_FAST_PATHS && let Some(next) = self.kernel.fast_leave() {
+            return Some(next);
+        }
         self.kernel.leave()
     }
 

@@ -23,14 +23,16 @@ pub use options::{Against, BenchOptions};
 
 use crate::places::{Places, write_whole};
 use crate::start::prepare;
-use crate::{Result, interrupt};
+use crate::{Failure, Result, interrupt};
 use figure::Figure;
 use kept::{Kept, Versions};
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// Measures and prints. The exit status.
 pub fn run(options: &BenchOptions) -> Result<u8> {
     let places = Places::find()?;
+    options.json.as_deref().map(check_place).transpose()?;
     interrupt::catch();
     let guest = prepare(&places)?;
     let bench = Bench { options, guest: &guest, places: &places, image: disk::image(&places)? };
@@ -60,6 +62,12 @@ pub fn run(options: &BenchOptions) -> Result<u8> {
         against::compare(&bench, &kernel, &figures)?;
     }
     Ok(0)
+}
+
+/// Whether a file can be written, before minutes are spent on what is to be in it. What it holds stays.
+fn check_place(file: &Path) -> Result<()> {
+    let opened = std::fs::OpenOptions::new().append(true).create(true).open(file);
+    opened.map(drop).map_err(|error| Failure::file("write to", file, &error))
 }
 
 /// How the figures differ from those that are kept, for people.
@@ -104,6 +112,7 @@ pub fn measure(bench: &Bench<'_>) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
+/// For programs.
 fn to_json(figures: &[Figure]) -> Value {
     let one = |figure: &Figure| {
         json!({

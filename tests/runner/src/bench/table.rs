@@ -33,10 +33,12 @@ pub fn table(figures: &[Figure]) -> String {
     }
     let missed = figures.iter().filter(|figure| is_reached(figure) == Some(false)).count();
     let targets = figures.iter().filter(|figure| figure.row.target.is_some()).count();
-    let _ = writeln!(text, "guest instructions; {} of {targets} targets reached", targets - missed);
+    if targets > 0 {
+        let _ = writeln!(text, "{} of {targets} targets reached", targets - missed);
+    }
     let _ = writeln!(
         text,
-        "rep: iterations of repeated string instructions, which the emulator counts one by one (~: waits for the disk)\n\
+        "guest instructions; rep: iterations of repeated string instructions, which the emulator counts one by one (~: waits for the disk)\n\
          time: median by the clock of a second run in which nothing is counted; it is the emulator's and the host's"
     );
     text

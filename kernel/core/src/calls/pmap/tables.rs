@@ -115,7 +115,7 @@ impl<M: Machine> Kernel<M> {
             self.drop_address_space();
         }
         let (mut parent, mut table, mut level) = (None, root, 4);
-        while level > 1 {
+        while level > 1 && self.frame_entry(table).map_count() != 0 {
             let entries = if level == 4 { 256 } else { 512 };
             let below = self.machine.table(table)[..entries]
                 .iter()
@@ -136,6 +136,10 @@ impl<M: Machine> Kernel<M> {
     /// Uncounts the pages that a table maps, before it is given back.
     fn forget_pages(&mut self, table: u32, level: u32, work: &mut Work) -> Result<(), KernelError> {
         for index in 0..if level == 4 { 256 } else { 512 } {
+            // Empty tables, and the ends of those that were filled from the front, are most of them.
+            if self.frame_entry(table).map_count() == 0 {
+                break;
+            }
             let entry = self.machine.table(table)[index];
             if entry & PRESENT == 0 {
                 continue;
