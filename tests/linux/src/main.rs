@@ -20,7 +20,7 @@ use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount};
 use std::fs;
 use std::path::Path;
-use tests_linux_core::{BOOT_REGION, DONE, FAILED};
+use tests_linux_core::{BOOT_REGION, DONE, FAILED, STAMPS, WAITS};
 
 /// Modules of the kernel, in the order of their names.
 const MODULES: &str = "/modules";
@@ -29,7 +29,7 @@ const MODULES: &str = "/modules";
 const MOUNTS: [(&str, &str); 4] =
     [("devtmpfs", "/dev"), ("proc", "/proc"), ("sysfs", "/sys"), ("cgroup2", "/cgroup")];
 
-/// Settings of the kernel. The clock jumps while the disk works, so that a task seems to wait for minutes.
+/// Settings of the kernel. Where the clock jumps while the disk works, a task seems to wait for minutes.
 const SETTINGS: [(&str, &str); 2] = [
     ("/sys/kernel/mm/transparent_hugepage/enabled", "never"),
     ("/proc/sys/kernel/hung_task_timeout_secs", "0"),
@@ -51,18 +51,30 @@ fn main() {
     sys::leave(status);
 }
 
+/// Measures what the argument says, or everything.
 fn measure(report: &mut Report) -> Result<(), String> {
+    let part = std::env::args().nth(1);
+    disk::mount()?;
+    if part.as_deref() != Some(WAITS) {
+        what_waits_for_nothing(report)?;
+    }
+    if part.as_deref() != Some(STAMPS) {
+        disk::measure(report).map_err(about("the disk"))?;
+        report.write();
+        swap::measure(report)?;
+    }
+    Ok(())
+}
+
+fn what_waits_for_nothing(report: &mut Report) -> Result<(), String> {
     kernel::measure(report).map_err(about("kernel"))?;
     ipc::measure(report).map_err(about("messages"))?;
     memory::measure(report).map_err(about("memory"))?;
     processes::measure(report);
     report.write();
-    disk::mount()?;
     files::measure(report).map_err(about("files"))?;
     report.write();
-    disk::measure(report).map_err(about("the disk"))?;
-    report.write();
-    swap::measure(report)
+    Ok(())
 }
 
 fn set_up() -> Result<(), String> {

@@ -6,6 +6,6 @@ mod line;
 mod row;
 mod samples;
 
-pub use line::{BOOT_REGION, DONE, FAILED, Figure, Line};
+pub use line::{BOOT_REGION, DONE, FAILED, Figure, Line, STAMPS, WAITS};
 pub use row::{About, Clock, Row};
 pub use samples::Samples;

@@ -18,6 +18,11 @@ use std::fmt;
 /// Region that begins with the program itself: what was executed before is the boot.
 pub const BOOT_REGION: u16 = 1;
 
+/// Argument of the program: only what waits for nothing is measured.
+pub const STAMPS: &str = "stamps";
+/// Argument of the program: only what waits for the disk is measured.
+pub const WAITS: &str = "waits";
+
 /// What the exit device is given when every row was tried. Not 0, which QEMU's own failures look like.
 pub const DONE: u8 = 1;
 /// What it is given when the program could not go on.

@@ -141,9 +141,11 @@ mod tests {
     use crate::counter::Record;
 
     fn column() -> Column {
-        let console = "row getppid 324 323 400 1000\nrow futex 9000 8998 9100 10\nrow pipe-1 10538 10538 10538 10\n\
+        let console = "region getppid 2 1\nregion futex 3 1\nregion signal 4 1\nrow getppid 324 323 400 1000\nrow futex 9000 8998 9100 10\nrow pipe-1 10538 10538 10538 10\n\
             row signal 3702 3702 3702 10\nregion pipe-1 9 10\nfailed swap no space\ndone\n";
-        Column::new(console, &Record::parse("end 9 105380 400\n"))
+        let mut column = Column::default();
+        column.add(console, &Record::parse("end 9 105380 400\n"));
+        column
     }
 
     fn figure(name: &str, median: u64, repeated: Option<u64>) -> Figure {
