@@ -94,7 +94,7 @@ impl<S: Store> Tier<S> {
             NONE => self.adopt_block(class)?,
             block => block as usize,
         };
-        let index = (0..places(class)).find(|index| !self.bit(block, *index))?;
+        let index = self.first_free(block).filter(|index| *index < places(class))?;
         self.take(block, index);
         let place = block * BLOCK_GRANULES + index * CLASSES[class];
         self.store.write(place * GRANULE_BYTES, object);
@@ -171,6 +171,12 @@ impl<S: Store> Tier<S> {
         let granules = CLASSES.get(usize::from(self.blocks.get(block)?.class))?;
         let index = offset / granules;
         (offset % granules == 0 && index < BLOCK_GRANULES / granules).then_some((block, index))
+    }
+
+    fn first_free(&self, block: usize) -> Option<usize> {
+        let mut words = self.blocks[block].bits.iter().enumerate();
+        words
+            .find_map(|(index, word)| (*word != u64::MAX).then(|| index * 64 + word.trailing_ones() as usize))
     }
 
     fn bit(&self, block: usize, index: usize) -> bool {
