@@ -129,16 +129,17 @@ impl<R: Region, S: Store, D: Disk> Pager<R, S, D> {
             let (slot, count, tag) = (operation.slots[page], operation.counts[page], operation.tags[page]);
             let taken = done >> page & 1 == 1;
             let word = self.ledger.word(slot);
+            debug_assert_eq!(word.count, count, "a slot on its way to the disk has another tenant");
             match word.state {
-                State::Compressed(object) if word.count == count && taken => {
+                State::Compressed(object) if taken => {
                     self.ledger.set(slot, Word { count, state: State::Disk { tag } });
                     self.drop_object(object.place);
                     self.counters.written_out += 1;
                 }
-                State::Compressed(object) if word.count == count => {
+                State::Compressed(object) => {
                     self.ledger.set(slot, Word { count, state: State::Stuck(object) });
                 }
-                State::Free { reserved: true } if word.count == count => self.ledger.release(slot),
+                State::Free { reserved: true } => self.ledger.release(slot),
                 _ => {}
             }
         }

@@ -132,12 +132,13 @@ fn a_page_that_was_brought_back_keeps_its_slot() {
 
 #[test]
 fn names_are_stale_once_freed_and_made_up_ones_are_refused() {
-    let mut client = client();
+    let mut client = Client::new(2, 65536);
     client.out(0, 1, &[Noise, Text], 1).unwrap();
     client.run_disk();
     let names: Vec<SlotName> = client.live.keys().copied().collect();
     client.free(&names);
     assert_eq!(client.pager().free(&names), Ok(2));
+    // The same slots again, so that only the version tells.
     client.out(1, 1, &[Noise, Text], 1).unwrap();
     client.run_disk();
     let made_up = [SlotName::new(999, 1), SlotName::new(u32::MAX, u16::MAX), names[0], names[1]];

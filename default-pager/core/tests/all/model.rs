@@ -54,8 +54,10 @@ fn step(client: &mut Client, random: &mut Random, odds: &Odds) {
         35..50 => {
             let names = some_names(client, random);
             client.free(&names);
-            for name in names {
-                assert_eq!(client.pager().free(&[name]), Ok(1), "freed twice");
+            client.ghosts.extend(names);
+            for _ in 0..client.ghosts.len().min(5) {
+                let ghost = client.ghosts[random.below(client.ghosts.len())];
+                assert_eq!(client.pager().free(&[ghost]), Ok(1), "freed twice");
             }
         }
         50..70 => {
@@ -69,7 +71,7 @@ fn step(client: &mut Client, random: &mut Random, odds: &Odds) {
             client.pager().flush();
         }
         72..74 => client.pager().set_tier_limit(random.next() % 100_000),
-        74..75 if odds.faults => spoil(client, random),
+        74..78 if odds.faults => spoil(client, random),
         _ => {
             client.step_disk(random.next() as usize);
         }
@@ -79,7 +81,7 @@ fn step(client: &mut Client, random: &mut Random, odds: &Odds) {
 
 fn run(seed: u64, steps: usize, odds: &Odds) -> Client {
     let mut random = Random(seed);
-    let mut client = Client::new(100 + random.below(200) as u32, 16384 * (4 + random.below(12)));
+    let mut client = Client::new(48 + random.below(160) as u32, 16384 * (4 + random.below(12)));
     client.pager().set_account_limit(4, 9000).unwrap();
     for index in 0..steps {
         if random.chance(odds.crash) {

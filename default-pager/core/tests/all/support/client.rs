@@ -31,6 +31,8 @@ pub struct Client {
     /// Page-ins under way, and what they asked for.
     arriving: BTreeMap<u64, Vec<SlotName>>,
     token: u64,
+    /// Names that were freed.
+    pub ghosts: Vec<SlotName>,
     /// Names whose page may be spoilt.
     pub suspects: BTreeSet<SlotName>,
     /// Answers to pages that were refused.
@@ -58,6 +60,7 @@ impl Client {
             near: None,
             arriving: BTreeMap::new(),
             token: 0,
+            ghosts: Vec::new(),
             suspects: BTreeSet::new(),
             refused: Vec::new(),
             crashes: 0,
