@@ -74,11 +74,16 @@ impl<M: Machine> Kernel<M> {
             return None;
         }
         let running = self.machine.object::<Thread>(current).priority;
-        if self.machine.object::<Thread>(waiter).priority <= running || !self.fast_can_run(waiter) {
+        let priority = self.machine.object::<Thread>(waiter).priority;
+        if priority <= running || !self.fast_can_run(waiter, priority) {
             return None;
         }
         let processor = &self.processors[self.here % PROCESSORS_MAX];
         if processor.called || self.processors[self.timekeeper].armed_until > self.timers.next_event() {
+            return None;
+        }
+        // From here on somebody else pays. Where nothing comes of it, the general code finds out anew who does.
+        if !self.admit(waiter) {
             return None;
         }
         let notification = self.machine.object::<Notification>(link);
@@ -90,7 +95,16 @@ impl<M: Machine> Kernel<M> {
         (thread.context.rax, thread.context.rdx) = (0, bits);
         let next = self.fast_switch(waiter);
         self.queue_up(current, true);
+        self.arm_for_budget(priority);
         next
+    }
+
+    /// The timer is to tell of the end of a budget that comes before what it tells of.
+    fn arm_for_budget(&mut self, priority: u8) {
+        let processor = &self.processors[self.here % PROCESSORS_MAX];
+        if processor.exhausted_at < processor.armed_until {
+            self.arm_timer(Some(priority));
+        }
     }
 
     fn fast_call(&mut self, current: Link, handle: u64, info: MessageInfo) -> Option<Link> {
@@ -320,10 +334,7 @@ impl<M: Machine> Kernel<M> {
         if running.is_some() {
             self.queue_up(current, true);
         }
-        let processor = &self.processors[self.here % PROCESSORS_MAX];
-        if processor.exhausted_at < processor.armed_until {
-            self.arm_timer(Some(priority));
-        }
+        self.arm_for_budget(priority);
         // Where its message cannot be delivered yet it waits again, and the general code finds out who runs.
         if unfinished && !self.finish_waiting(woken) { None } else { next }
     }
