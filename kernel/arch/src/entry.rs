@@ -13,6 +13,7 @@
 
 use core::arch::global_asm;
 use core::mem::offset_of;
+use kernel_abi::{KernelError, SystemCall};
 use kernel_core::objects::Context;
 
 global_asm!(
@@ -152,6 +153,8 @@ system_call_entry:
     mov qword ptr [rsp + {by_system_call}], 1
     mov rcx, gs:[16]
     mov [rsp + {rsp}], rcx
+    cmp rax, {last_call}
+    ja unknown_system_call
     mov rsp, gs:[8]
     xor ebp, ebp
     call system_call
@@ -180,6 +183,13 @@ resume:
     mov rax, [rax + {rax}]
     swapgs
     sysretq
+    // A number that means nothing needs nothing of the kernel. The answer is that of `Kernel::system_call`.
+unknown_system_call:
+    mov rax, rsp
+    mov qword ptr [rax + {rax}], {invalid_call}
+    mov qword ptr [rax + {rdx}], 0
+    jmp resume
+
 resume_by_iret:
     push 0x1b                   // user data
     push qword ptr [rax + {rsp}]
@@ -281,6 +291,8 @@ trap_from_kernel:
     rip = const offset_of!(Context, rip),
     rflags = const offset_of!(Context, rflags),
     by_system_call = const offset_of!(Context, by_system_call),
+    last_call = const SystemCall::LAST,
+    invalid_call = const KernelError::InvalidCall as u64,
 );
 
 // One stub a vector: it pushes an error code where the processor does not (Intel SDM vol. 3, 6.13), and the vector.

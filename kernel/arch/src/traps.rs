@@ -8,7 +8,6 @@ use crate::{apic, backtrace, requests, user_copy};
 use core::fmt::Write;
 use core::hint;
 use core::sync::atomic::{AtomicBool, Ordering};
-use kernel_abi::{KernelError, SystemCall};
 use kernel_core::objects::{Context, Thread};
 use kernel_core::{Kernel, Machine};
 use x86_64::instructions::interrupts;
@@ -119,26 +118,6 @@ fn interrupt(kernel: &mut Kernel<Hardware>, vector: u32) {
 
 #[unsafe(no_mangle)]
 extern "C" fn system_call() -> *mut Context {
-    let context = PerCpu::get().context();
-    // SAFETY: the registers of the thread that entered are in its context; until the kernel is entered nobody else looks at
-    // them but who stops the thread, which it does by an interrupt, that is, later.
-    let number = unsafe { (*context).rax };
-    if number > SystemCall::LAST {
-        return refuse_unknown_call(context);
-    }
-    known_system_call()
-}
-
-/// A number that means nothing needs nothing of the kernel. The answer is that of [`Kernel::system_call`].
-#[inline(always)]
-fn refuse_unknown_call(context: *mut Context) -> *mut Context {
-    // SAFETY: as above.
-    unsafe { ((*context).rax, (*context).rdx) = (KernelError::InvalidCall.status(), 0) };
-    context
-}
-
-#[inline(never)]
-fn known_system_call() -> *mut Context {
     let Some(mut guard) = lock::try_take() else { return contended_system_call() };
     let kernel = entered(&mut guard);
     if let Some(link) = kernel.fast_system_call() {

@@ -41,6 +41,9 @@ pub struct Kernel<M> {
     pub(crate) first_task: ObjectName,
     /// The schedule that all others are split off.
     pub(crate) root_schedule: ObjectName,
+    /// Everything goes by the general code, for tests.
+    #[cfg(any(test, feature = "host"))]
+    pub is_general: bool,
 }
 
 /// Why a system call does not go on.
@@ -91,7 +94,18 @@ impl<M: Machine> Kernel<M> {
             interrupts: [InterruptLine { notification: ObjectName::NONE, bits: 0 }; INTERRUPT_LINES],
             first_task: ObjectName::NONE,
             root_schedule: ObjectName::NONE,
+            #[cfg(any(test, feature = "host"))]
+            is_general: false,
         }
+    }
+
+    /// Whether what has a fast path within a call is to go by the general code all the same.
+    #[inline(always)]
+    pub(crate) fn is_general(&self) -> bool {
+        #[cfg(any(test, feature = "host"))]
+        return self.is_general;
+        #[cfg(not(any(test, feature = "host")))]
+        false
     }
 
     /// Has one more processor take part, which idles. `None`: there are [`PROCESSORS_MAX`]. Its number.

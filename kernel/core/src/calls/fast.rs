@@ -35,6 +35,9 @@ impl<M: Machine> Kernel<M> {
         let current = self.current();
         let context = &self.machine.object::<Thread>(current).context;
         let (call, handle, info, deadline) = (context.rax, context.rdi, context.rsi, context.rbx);
+        if call == SystemCall::Signal as u64 {
+            return self.fast_signal(current, handle);
+        }
         if deadline != 0 {
             return None;
         }
@@ -52,6 +55,48 @@ impl<M: Machine> Kernel<M> {
         } else {
             None
         }
+    }
+
+    /// Signals a notification that somebody waits for who is more urgent than the current thread, which waits in its queue then.
+    fn fast_signal(&mut self, current: Link, handle: u64) -> Option<Link> {
+        let capability = self.fast_capability(current, handle)?;
+        if capability.kind != Kind::Notification || !capability.rights.contains(Rights::SEND) {
+            return None;
+        }
+        let ObjectName { link, frame_generation, slot_generation } = capability.name;
+        let entry = self.machine.entry(link.frame());
+        if entry.generation() != frame_generation || entry.kind() != FrameKind::Notification {
+            return None;
+        }
+        let notification = self.machine.object::<Notification>(link);
+        let (waiter, bits) = (notification.waiter, notification.bits | capability.badge);
+        if notification.generation != slot_generation || waiter.is_none() || bits == 0 {
+            return None;
+        }
+        let running = self.machine.object::<Thread>(current).priority;
+        let priority = self.machine.object::<Thread>(waiter).priority;
+        if priority <= running || !self.fast_can_run(waiter, priority) {
+            return None;
+        }
+        let processor = &self.processors[self.here % PROCESSORS_MAX];
+        if processor.called || self.processors[self.timekeeper].armed_until > self.timers.next_event() {
+            return None;
+        }
+        // The last look: it bills the waiter.
+        if !self.admit(waiter) {
+            return None;
+        }
+        let notification = self.machine.object::<Notification>(link);
+        (notification.bits, notification.waiter) = (0, Link::NONE);
+        let context = &mut self.machine.object::<Thread>(current).context;
+        (context.rax, context.rdx) = (0, 0);
+        let thread = self.machine.object::<Thread>(waiter);
+        thread.waits_for = Link::NONE;
+        (thread.context.rax, thread.context.rdx) = (0, bits);
+        let next = self.fast_switch(waiter);
+        self.queue_up(current, true);
+        self.fast_arm(priority);
+        next
     }
 
     fn fast_call(&mut self, current: Link, handle: u64, info: MessageInfo) -> Option<Link> {
@@ -261,6 +306,15 @@ impl<M: Machine> Kernel<M> {
         Some(current)
     }
 
+    /// Has the timer fire when the budget that pays now is used up.
+    #[inline(always)]
+    fn fast_arm(&mut self, priority: u8) {
+        let processor = &self.processors[self.here % PROCESSORS_MAX];
+        if processor.exhausted_at < processor.armed_until {
+            self.arm_timer(Some(priority));
+        }
+    }
+
     #[inline(always)]
     fn fast_leave_for(&mut self, current: Link, running: Option<u8>, woken: Link) -> Option<Link> {
         let thread = self.machine.object::<Thread>(woken);
@@ -281,10 +335,7 @@ impl<M: Machine> Kernel<M> {
         if running.is_some() {
             self.queue_up(current, true);
         }
-        let processor = &self.processors[self.here % PROCESSORS_MAX];
-        if processor.exhausted_at < processor.armed_until {
-            self.arm_timer(Some(priority));
-        }
+        self.fast_arm(priority);
         // Where its message cannot be delivered yet it waits again, and the general code finds out who runs.
         if unfinished && !self.finish_waiting(woken) { None } else { next }
     }
