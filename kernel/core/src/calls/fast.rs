@@ -82,7 +82,7 @@ impl<M: Machine> Kernel<M> {
         if processor.called || self.processors[self.timekeeper].armed_until > self.timers.next_event() {
             return None;
         }
-        // From here on somebody else pays. Where nothing comes of it, the general code finds out anew who does.
+        // The last look: it bills the waiter.
         if !self.admit(waiter) {
             return None;
         }
@@ -95,16 +95,8 @@ impl<M: Machine> Kernel<M> {
         (thread.context.rax, thread.context.rdx) = (0, bits);
         let next = self.fast_switch(waiter);
         self.queue_up(current, true);
-        self.arm_for_budget(priority);
+        self.fast_arm(priority);
         next
-    }
-
-    /// The timer is to tell of the end of a budget that comes before what it tells of.
-    fn arm_for_budget(&mut self, priority: u8) {
-        let processor = &self.processors[self.here % PROCESSORS_MAX];
-        if processor.exhausted_at < processor.armed_until {
-            self.arm_timer(Some(priority));
-        }
     }
 
     fn fast_call(&mut self, current: Link, handle: u64, info: MessageInfo) -> Option<Link> {
@@ -314,6 +306,15 @@ impl<M: Machine> Kernel<M> {
         Some(current)
     }
 
+    /// Has the timer fire when the budget that pays now is used up.
+    #[inline(always)]
+    fn fast_arm(&mut self, priority: u8) {
+        let processor = &self.processors[self.here % PROCESSORS_MAX];
+        if processor.exhausted_at < processor.armed_until {
+            self.arm_timer(Some(priority));
+        }
+    }
+
     #[inline(always)]
     fn fast_leave_for(&mut self, current: Link, running: Option<u8>, woken: Link) -> Option<Link> {
         let thread = self.machine.object::<Thread>(woken);
@@ -334,7 +335,7 @@ impl<M: Machine> Kernel<M> {
         if running.is_some() {
             self.queue_up(current, true);
         }
-        self.arm_for_budget(priority);
+        self.fast_arm(priority);
         // Where its message cannot be delivered yet it waits again, and the general code finds out who runs.
         if unfinished && !self.finish_waiting(woken) { None } else { next }
     }
