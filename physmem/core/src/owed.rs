@@ -56,6 +56,9 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
 
     /// Gives free frames up, as many as a step may.
     pub(crate) fn pay(&mut self) {
+        if !self.can_pay() {
+            return;
+        }
         let mut frames = [0; OWED_STEP];
         let most = self.owed.frames.min(self.room().saturating_sub(self.waits.frames()));
         let most = (most as usize).min(OWED_STEP);

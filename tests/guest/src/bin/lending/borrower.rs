@@ -14,7 +14,7 @@ use kernel_runtime::containers::{OwnContainer, call_status, contract_status};
 use kernel_runtime::layout::CONTRACT;
 use kernel_runtime::memory::Mapping;
 use kernel_runtime::notification::Notification;
-use kernel_runtime::self_paging::{ContractState, GiveBack, InOrder, Repossessions, Watch, listen};
+use kernel_runtime::self_paging::{ContractState, GiveBack, InOrder, Repossessions, Watch, listen, pressure};
 use kernel_runtime::startup::Startup;
 use kernel_runtime::sync::Mutex;
 use kernel_runtime::{Deadline, syscall, threads};
@@ -28,6 +28,8 @@ const PAGE_BYTES: usize = 4096;
 const PAGES: u64 = 1 << 15;
 /// Pages taken at a time.
 const STEP_PAGES: u64 = 32;
+/// Frames that page tables for a step may need, and what the pressure page tells late.
+const TABLE_FRAMES: u64 = 20;
 /// Looks for what must happen, and the time between them.
 const LOOKS: u32 = 1000;
 const LOOK_TIME: Duration = Duration::from_millis(5);
@@ -105,6 +107,10 @@ impl Holding {
                 return Ok(true);
             }
             let next = (first + STEP_PAGES).min(most);
+            // Page tables for what was taken are extra frames, too: with the last frame gone the first touch would end the thread.
+            if pressure::read().lendable < STEP_PAGES + TABLE_FRAMES {
+                return Ok(false);
+            }
             match self.container.allocate(first..next, true) {
                 Ok(_) => *held = next,
                 Err(error) if error.refusal() == Some(MemoryError::ContractExhausted) => return Ok(false),
@@ -192,7 +198,7 @@ fn ignores(startup: &Startup<'_>, report: &mut Report) -> Result<(), Failed> {
     // No thread answers, and no other thread keeps the task alive when this one is ended.
     let _calls = listen().map_err(|error| ("listening", error))?;
     let mut holdings = Vec::new();
-    let all = kernel_runtime::self_paging::pressure::read().lendable;
+    let all = pressure::read().lendable;
     for (order, part) in ORDERS.into_iter().zip([all / 4, all / 4, PAGES]) {
         let holding = Holding::new()?;
         holding.container.set_eviction(&order).map_err(|error| ("order", error))?;
