@@ -38,6 +38,9 @@ pub struct Kernel<M> {
     pub(crate) interrupts: [InterruptLine; INTERRUPT_LINES],
     /// The task whose end is the end of the system.
     pub(crate) first_task: ObjectName,
+    /// Everything goes by the general code, for tests.
+    #[cfg(any(test, feature = "host"))]
+    pub is_general: bool,
 }
 
 /// Why a system call does not go on.
@@ -87,7 +90,18 @@ impl<M: Machine> Kernel<M> {
             timers: TimerWheel::EMPTY,
             interrupts: [InterruptLine { notification: ObjectName::NONE, bits: 0 }; INTERRUPT_LINES],
             first_task: ObjectName::NONE,
+            #[cfg(any(test, feature = "host"))]
+            is_general: false,
         }
+    }
+
+    /// Whether what has a fast path within a call is to go by the general code all the same.
+    #[inline(always)]
+    pub(crate) fn is_general(&self) -> bool {
+        #[cfg(any(test, feature = "host"))]
+        return self.is_general;
+        #[cfg(not(any(test, feature = "host")))]
+        false
     }
 
     /// Has one more processor take part, which idles. `None`: there are [`PROCESSORS_MAX`]. Its number.

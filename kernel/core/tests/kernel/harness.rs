@@ -58,6 +58,7 @@ impl System {
     /// The same on a machine with more processors, which idle; the boss runs on the first.
     pub fn with_processors(processors: usize) -> System {
         let mut kernel = Kernel::new(HostMachine::new(FRAMES));
+        kernel.is_general = !BY_FAST_PATHS;
         for number in 1..processors {
             assert_eq!(kernel.add_processor(), Some(number));
         }

@@ -86,6 +86,9 @@ impl<M: Machine> Kernel<M> {
     /// Enters an array of mappings from the current thread's memory.
     pub(in crate::calls) fn enter_array(&mut self, task: Link, array: u64, count: u64) -> Result<(), Stop> {
         self.with_items(array, count, |kernel, items| {
+            if kernel.are_plain(task, items) {
+                return kernel.enter_plain(task, items);
+            }
             kernel.check_items(task, items)?;
             let mut work = Work::NOTHING;
             let result = kernel.enter_items(task, items, &mut work);

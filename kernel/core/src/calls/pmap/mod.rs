@@ -1,10 +1,11 @@
 //! The `pmap` calls: mappings in and out of address spaces, in batches.
 //!
-//! [`enter`] makes mappings, [`ranges`] removes, protects and queries them, [`tables`] moves frames for page tables in and
+//! [`enter`] makes mappings, [`plain`] the usual ones, [`ranges`] removes, protects and queries them, [`tables`] moves frames for page tables in and
 //! out. Common to all: entries are changed by [`Kernel::replace`] alone, which keeps the counts right, and what was
 //! changed is shot down once, at the end of the call.
 
 mod enter;
+mod plain;
 mod ranges;
 mod tables;
 
@@ -105,8 +106,7 @@ impl<M: Machine> Kernel<M> {
             if present {
                 return Err(KernelError::LargePage);
             }
-            let table = self.pop_stock(task).ok_or(KernelError::NeedTables)?;
-            self.machine.zero(table, 0, FRAME_BYTES as usize);
+            let table = self.pop_empty_table(task).ok_or(KernelError::NeedTables)?;
             self.replace(place, page_table::table_entry(table));
         }
     }

@@ -171,7 +171,7 @@ impl<M: Machine> Kernel<M> {
                 parent = page_table::walk(&mut self.machine, root, address, parent.level - 1);
             }
             self.replace(parent, 0);
-            self.push_stock(task, table);
+            self.push_empty_table(task, table);
             table = parent.table;
         }
     }

@@ -11,12 +11,15 @@ use crate::machine::Machine;
 use crate::name::Link;
 use crate::objects::Task;
 use crate::page_table::{self, LARGE, PRESENT, Place};
-use kernel_abi::KernelError;
 use kernel_abi::pmap::BATCH_ITEMS;
+use kernel_abi::{FRAME_BYTES, KernelError};
 
 /// Where the first word of a frame in stock holds the number of the next: not in its lowest bits, so that the word is
 /// no present entry for a processor that still remembers the frame as a table.
 const STOCK_SHIFT: u32 = 12;
+
+/// In the first word of a frame in stock: all other words are zero.
+const STOCK_CLEAR: u64 = 1 << 1;
 
 /// Bytes of the largest array of frame numbers.
 const NUMBERS_BYTES: usize = BATCH_ITEMS * 4;
@@ -51,12 +54,34 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
-    /// Puts an empty page-table frame into a task's stock.
+    /// Puts a page-table frame into a task's stock, whatever is in it.
     pub(crate) fn push_stock(&mut self, task: Link, frame: u32) {
+        self.push_table(task, frame, 0);
+    }
+
+    /// Puts a table that has become empty back into a task's stock: nobody needs to clear it again.
+    pub(super) fn push_empty_table(&mut self, task: Link, frame: u32) {
+        self.push_table(task, frame, STOCK_CLEAR);
+    }
+
+    fn push_table(&mut self, task: Link, frame: u32, flag: u64) {
         let object = self.machine.object::<Task>(task);
         let next = core::mem::replace(&mut object.stock, frame);
         object.stock_frames += 1;
-        self.machine.table(frame)[0] = u64::from(next) << STOCK_SHIFT;
+        self.machine.table(frame)[0] = u64::from(next) << STOCK_SHIFT | flag;
+    }
+
+    /// Takes an empty table out of a task's stock.
+    pub(super) fn pop_empty_table(&mut self, task: Link) -> Option<u32> {
+        let frame = self.machine.object::<Task>(task).stock;
+        let is_clear = frame != 0 && self.machine.table(frame)[0] & STOCK_CLEAR != 0;
+        let frame = self.pop_stock(task)?;
+        if is_clear {
+            self.machine.table(frame)[0] = 0;
+        } else {
+            self.machine.zero(frame, 0, FRAME_BYTES as usize);
+        }
+        Some(frame)
     }
 
     /// The frame behind another in a stock.
@@ -65,7 +90,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Takes a frame out of a task's stock.
-    pub(super) fn pop_stock(&mut self, task: Link) -> Option<u32> {
+    fn pop_stock(&mut self, task: Link) -> Option<u32> {
         let object = self.machine.object::<Task>(task);
         let frame = object.stock;
         if frame == 0 {
