@@ -76,10 +76,18 @@ impl Queue {
     }
 
     /// Takes the first thread out.
+    #[inline(always)]
     pub fn pop(&mut self, machine: &mut impl Machine) -> Link {
         let link = self.head;
-        if link.is_some() {
-            self.remove(machine, link);
+        if link.is_none() {
+            return link;
+        }
+        let next = core::mem::replace(&mut machine.object::<Thread>(link).next, Link::NONE);
+        self.head = next;
+        if next.is_none() {
+            self.tail = Link::NONE;
+        } else {
+            machine.object::<Thread>(next).previous = Link::NONE;
         }
         link
     }

@@ -44,8 +44,7 @@ impl<M: Machine> Kernel<M> {
         if call == SystemCall::ResolveReceive as u64 {
             return self.fast_resolve_receive(current);
         }
-        let in_registers = info & !REGISTER_MESSAGE == 0 && (info & 0xf) as usize <= REGISTER_WORDS;
-        if !in_registers {
+        if info & !REGISTER_MESSAGE != 0 || (info & 0xf) as usize > REGISTER_WORDS {
             return None;
         }
         if call == SystemCall::Call as u64 {
@@ -58,6 +57,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Signals a notification that somebody waits for who is more urgent than the current thread, which waits in its queue then.
+    #[inline(never)]
     fn fast_signal(&mut self, current: Link, handle: u64) -> Option<Link> {
         let capability = self.fast_capability(current, handle)?;
         if capability.kind != Kind::Notification || !capability.rights.contains(Rights::SEND) {
@@ -74,8 +74,9 @@ impl<M: Machine> Kernel<M> {
             return None;
         }
         let running = self.machine.object::<Thread>(current).priority;
-        let priority = self.machine.object::<Thread>(waiter).priority;
-        if priority <= running || !self.fast_can_run(waiter, priority) {
+        let thread = self.machine.object::<Thread>(waiter);
+        let (priority, is_plain) = (thread.priority, !thread.timer.is_set() && !thread.unfinished);
+        if priority <= running || !is_plain || self.waiting.wrapping_shr(priority.into()) != 0 {
             return None;
         }
         let processor = &self.processors[self.here % PROCESSORS_MAX];
@@ -99,6 +100,7 @@ impl<M: Machine> Kernel<M> {
         next
     }
 
+    #[inline(always)]
     fn fast_call(&mut self, current: Link, handle: u64, info: MessageInfo) -> Option<Link> {
         let (endpoint, badge) = self.fast_endpoint(current, handle, Rights::SEND)?;
         let receivers = self.machine.object::<Endpoint>(endpoint).receivers;
@@ -130,6 +132,7 @@ impl<M: Machine> Kernel<M> {
         self.fast_switch(receiver)
     }
 
+    #[inline(always)]
     fn fast_reply_receive(&mut self, current: Link, handle: u64, info: MessageInfo) -> Option<Link> {
         let (endpoint, _) = self.fast_endpoint(current, handle, Rights::RECEIVE)?;
         let thread = self.machine.object::<Thread>(current);

@@ -65,6 +65,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Enters the few mappings by which the current thread, a pager, resolves a fault, and resumes the thread that faulted.
+    #[inline(never)]
     pub(super) fn fast_resolve_receive(&mut self, current: Link) -> Option<Link> {
         let thread = self.machine.object::<Thread>(current);
         let (reply, bound) = (thread.reply, thread.bound);
