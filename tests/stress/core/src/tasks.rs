@@ -43,11 +43,11 @@ const FRAMES: u64 = 256;
 
 /// Time of a task whose waits are measured. It rests between its rounds, and never runs out: else its wait for the next period would
 /// be part of what it measures.
-const MEASURED_TIME: u64 = 150;
+const MEASURED_TIME: u64 = 200;
 /// Time of another good task.
 const GOOD_TIME: u64 = 50;
 /// Time of one that is to take all the memory there is.
-const HOARDER_TIME: u64 = 60;
+const HOARDER_TIME: u64 = 15;
 /// Time of one that misbehaves: beyond that it gets what nobody else wants, which is most of its life.
 const BAD_TIME: u64 = 4;
 
