@@ -184,6 +184,10 @@ system_calls! {
     /// Reads what a processor has done for others since boot, for measurements. `log`, `processor`, `counter` (a
     /// [`ProcessorCounter`]). Value: the count. Errors: `InvalidArgument` (there is no such processor or counter).
     ProcessorCount = 73,
+
+    /// Writes an event beside the kernel's own; nothing, where there are no rings. `trace`, `kind` (an
+    /// [`crate::trace::EventKind`] of a server), four arguments.
+    TraceWrite = 79,
 }
 
 /// What a processor counts.

@@ -58,6 +58,8 @@ pub enum Kind {
     DeviceMemory = 10,
     /// The right to write to the system log.
     Log = 11,
+    /// The right to write events beside the kernel's own ([`crate::trace`]).
+    Trace = 13,
 }
 
 impl Kind {
@@ -76,6 +78,7 @@ impl Kind {
             9 => Kind::Interrupt,
             10 => Kind::DeviceMemory,
             11 => Kind::Log,
+            13 => Kind::Trace,
             _ => return None,
         })
     }

@@ -26,6 +26,7 @@ pub mod message;
 pub mod object;
 pub mod pmap;
 pub mod task;
+pub mod trace;
 
 pub use call::SystemCall;
 pub use capability::{Handle, Kind, Rights};

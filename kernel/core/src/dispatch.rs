@@ -56,11 +56,13 @@ impl<M: Machine> Kernel<M> {
             if next.is_none() {
                 self.drop_address_space();
                 self.arm_timer(None);
+                self.trace_switch(Link::NONE);
                 return None;
             }
             if self.switch_to(next) {
                 let priority = self.machine.object::<Thread>(next).priority;
                 self.arm_timer(Some(priority));
+                self.trace_switch(next);
                 return Some(next);
             }
         }

@@ -149,6 +149,8 @@ pub struct Physmem<'a, P, M> {
     pub(crate) counters: Counters,
     /// The clock page, which anybody may map.
     pub clock_frame: Option<u32>,
+    /// Whether events are written for people who look at the system.
+    pub is_tracing: bool,
 }
 
 impl<'a, P: Pmap, M: RecordMemory> Physmem<'a, P, M> {
@@ -201,6 +203,7 @@ impl<'a, P: Pmap, M: RecordMemory> Physmem<'a, P, M> {
             zero_queue: ZeroQueue::default(),
             counters: Counters::default(),
             clock_frame: None,
+            is_tracing: false,
         };
         this.root = this.make_root(guaranteed, managed);
         this

@@ -32,5 +32,6 @@ pub mod start;
 pub mod stress;
 pub mod symbols;
 pub mod terminal;
+pub mod trace;
 
 pub use failure::{Failure, Result};

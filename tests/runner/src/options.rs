@@ -85,6 +85,10 @@ pub struct Options {
     #[arg(long)]
     pub verbose: bool,
 
+    /// Have the guest tell events while it runs, and write them to a file for Perfetto, Chrome's tracing page or `report`
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+
     /// Seconds that --exec may take [default: 120, without limit under --gdb]
     #[arg(long, value_name = "SECONDS", requires = "exec", value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: Option<u64>,

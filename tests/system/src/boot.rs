@@ -184,6 +184,7 @@ impl Boot {
                 log: log.path().to_owned(),
                 qmp: PathBuf::new(),
                 command_line: String::new(),
+                events: None,
                 accelerator: self.accelerator,
                 replay: None,
                 gdb: false,

@@ -27,7 +27,8 @@ impl<M: Machine> Kernel<M> {
         let context = &self.machine.object::<Thread>(current).context;
         let (call, handle, info, deadline) = (context.rax, context.rdi, context.rsi, context.rbx);
         let in_registers = info & !REGISTER_MESSAGE == 0 && (info & 0xf) as usize <= REGISTER_WORDS;
-        if deadline != 0 || !in_registers {
+        // Events are written by the general code.
+        if deadline | self.tracer.on != 0 || !in_registers {
             return None;
         }
         if call == SystemCall::Call as u64 {

@@ -95,6 +95,7 @@ impl<M: Machine> Kernel<M> {
             Call::InterruptBind => self.interrupt_bind(a[0], a[1]),
             Call::InterruptAcknowledge => self.interrupt_acknowledge(a[0]),
             Call::LogWrite => self.log_write(a[0], a[1], a[2]),
+            Call::TraceWrite => self.trace_write(a[0], a[1], [a[2], a[3], a[4], a[5]]),
             Call::ProcessorCount => self.processor_count_call(a[0], a[1], a[2]),
         }
     }

@@ -24,3 +24,4 @@ mod reclaim;
 mod scheduling;
 mod superpages;
 mod tables;
+mod trace;

@@ -104,6 +104,7 @@ pub fn signature(call: SystemCall) -> &'static [Argument] {
         Call::InterruptBind => &[Capability(Kind::Interrupt), NOTIFICATION],
         Call::InterruptAcknowledge => &[Capability(Kind::Interrupt)],
         Call::LogWrite => &[Capability(Kind::Log), Address, Count],
+        Call::TraceWrite => &[Capability(Kind::Trace), Small, Word, Word, Word, Word],
         Call::ProcessorCount => &[Capability(Kind::Log), Small, Small],
     }
 }
