@@ -33,5 +33,6 @@ pub mod stress;
 pub mod symbols;
 pub mod terminal;
 pub mod trace;
+pub mod trace_report;
 
 pub use failure::{Failure, Result};

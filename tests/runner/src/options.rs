@@ -36,6 +36,13 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
         arguments: Vec<OsString>,
     },
+    /// Make a page with pictures of what a trace tells
+    Report {
+        /// A file that --trace has written, or what is left of one
+        trace: PathBuf,
+        /// The page, in HTML
+        page: PathBuf,
+    },
     /// Boot tasks that misbehave and tasks that check that the laws are kept, and say what came of it
     Stress(StressOptions),
 }
@@ -180,6 +187,13 @@ mod tests {
     }
 
     #[test]
+    fn a_trace_is_written_and_reported() {
+        assert_eq!(parse(&["--trace", "t.json"]).unwrap().trace, Some(PathBuf::from("t.json")));
+        let report = Command::Report { trace: "t.json".into(), page: "p.html".into() };
+        assert_eq!(parse(&["report", "t.json", "p.html"]).unwrap().command, Some(report));
+    }
+
+    #[test]
     fn bad_arguments_end_with_status_2() {
         let cases: &[&[&str]] = &[
             &["--no-such-option"],
@@ -195,6 +209,8 @@ mod tests {
             &["--kvm", "--icount"],
             &["--exec", "a", "--exec", "b"],
             &["--exec", "a", "stress"],
+            &["report"],
+            &["report", "trace"],
         ];
         for case in cases {
             assert_eq!(parse(case).expect_err(&format!("{case:?}")).exit_code(), 2, "{case:?}");
