@@ -17,6 +17,8 @@ const BOTTOM: f64 = 40.0;
 /// Lines of the grid, about; of the time, one for so many pixels.
 const TICKS: f64 = 5.0;
 const TIME_TICK: f64 = 90.0;
+/// Milliseconds from which on times are shown in seconds.
+const SECONDS_FROM: f64 = 5000.0;
 
 /// Text for HTML and SVG.
 pub fn escaped(text: &str) -> String {
@@ -120,6 +122,8 @@ impl Figure {
                 "<text class=mid transform='translate(12 {middle:.0}) rotate(-90)'>{unit}</text>"
             );
         }
+        // Long times in seconds.
+        let (unit, scale) = if self.end >= SECONDS_FROM { ("s", 1000.0) } else { ("ms", 1.0) };
         let step = step(self.end - self.begin, ((right - left) / TIME_TICK).max(2.0));
         let mut moment = (self.begin / step).ceil() * step;
         while moment <= self.end {
@@ -128,13 +132,13 @@ impl Figure {
                 self.body,
                 "<path class=grid d='M{x:.1} {TOP}V{bottom}'/><text x={x:.1} y={:.1} class=mid>{}</text>",
                 bottom + 16.0,
-                number(moment)
+                number(moment / scale)
             );
             moment += step;
         }
         let _ = write!(
             self.body,
-            "<text x={:.0} y={:.1} class=mid>time since boot, ms</text>",
+            "<text x={:.0} y={:.1} class=mid>time since boot, {unit}</text>",
             f64::midpoint(left, right),
             bottom + 33.0
         );

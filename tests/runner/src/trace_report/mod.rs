@@ -46,14 +46,9 @@ pub fn html(trace: &Trace, name: &str) -> String {
         let all = trace.entries.iter().filter(|one| one.category == category && one.phase == phase);
         number(all.count() as f64)
     };
+    let whole = trace.end() - trace.entries.first().map_or(0.0, |one| one.time);
     let facts = [
-        (
-            format!(
-                "{} ms",
-                number((trace.end() - trace.entries.first().map_or(0.0, |one| one.time)) / 1000.0)
-            ),
-            "of time",
-        ),
+        (format!("{} s", number(whole / 1e6)), "of time"),
         (count("fault", 'X'), "page faults"),
         (count("call", 'b'), "calls for frames"),
         (count("seized", 'i'), "seizures"),
