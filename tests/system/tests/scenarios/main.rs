@@ -16,6 +16,8 @@ mod restart;
 mod shell;
 mod stacking;
 mod stress;
+mod top;
+mod trace;
 
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
@@ -40,6 +42,8 @@ const SCENARIOS: &[(&str, &[Scenario])] = &[
     ("shell", shell::SCENARIOS),
     ("stacking", stacking::SCENARIOS),
     ("stress", stress::SCENARIOS),
+    ("top", top::SCENARIOS),
+    ("trace", trace::SCENARIOS),
 ];
 
 fn main() -> ExitCode {
