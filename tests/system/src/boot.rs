@@ -173,7 +173,9 @@ impl Boot {
             let bytes = std::fs::read(file.path()).unwrap_or_else(|error| panic!("the trace: {error}"));
             (told, bytes)
         });
-        Outcome { trace, ..Outcome::new(ending, output, started.log, started.world) }
+        let mut outcome = Outcome::new(ending, output, started.log, started.world);
+        outcome.trace = trace;
+        outcome
     }
 
     /// Boots to a shell for the scenario to type at, and waits for its prompt.
