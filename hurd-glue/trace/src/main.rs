@@ -80,12 +80,15 @@ fn collect(startup: &Startup<'_>) -> Result<core::convert::Infallible, &'static 
     let pages = container.status().map_err(|_| "the rings are gone")?.pages;
     let mapping = Mapping::new(&container, 0, pages, MapProtection::empty());
     let mapping = mapping.map_err(|_| "the rings cannot be mapped")?;
-    let rings = Rings::new(mapping.as_shared_words()).map_err(|_| "there are no rings")?;
+    let mut rings = Rings::new(mapping.as_shared_words()).map_err(|_| "there are no rings")?;
     let device = DeviceMapping::new(named("channel")?, 0, CHANNEL_BYTES / FRAME_BYTES);
     let device = device.map_err(|_| "the channel cannot be mapped")?;
     let page = clock::page().ok_or("there is no clock")?;
     let sender = Sender::new(Shared(device), page.tsc_at_boot, page.multiplier);
     let sender = sender.map_err(|_| "nobody is at the other end of the channel")?;
+    if sender.is_continued() {
+        rings.skip();
+    }
     let samples = Samples::default();
     let mut collector = Collector { rings, sender, control, samples, next_sample: 0, unsent: 0 };
     let mut answer: Option<Outgoing> = None;

@@ -75,6 +75,11 @@ impl<M: Memory> Sender<M> {
         Ok(Sender { memory, written, read })
     }
 
+    /// Whether a collector before this one has sent something.
+    pub fn is_continued(&self) -> bool {
+        self.written != 0
+    }
+
     /// Puts a record in place. False: there is no room for it.
     pub fn put(&mut self, words: &Words) -> bool {
         if self.written.wrapping_sub(self.read) >= CAPACITY {
@@ -133,6 +138,7 @@ mod tests {
             (5, 6, GUEST_MAGIC)
         );
         let mut next = Sender::new(&mut memory, 5, 6).unwrap();
+        assert!(next.is_continued());
         assert!(next.put(&[8; EVENT_WORDS]));
         assert_eq!(memory.0[place(1)], 8, "the next collector goes on where the last one was");
     }

@@ -16,7 +16,7 @@ const TOP: f64 = 10.0;
 const BOTTOM: f64 = 40.0;
 /// Lines of the grid, about; of the time, one for so many pixels.
 const TICKS: f64 = 5.0;
-const TIME_TICK: f64 = 90.0;
+const TIME_TICK: f64 = 55.0;
 /// Milliseconds from which on times are shown in seconds.
 const SECONDS_FROM: f64 = 5000.0;
 

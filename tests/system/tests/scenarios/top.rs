@@ -41,6 +41,5 @@ fn live() {
     shell.hear(" callers wait");
     shell.say("\u{3}");
     shell.answer();
-    shell.command("ps");
-    shell.end();
+    shell.close();
 }
