@@ -64,6 +64,8 @@ pub struct Writer<W> {
     calls: BTreeMap<u32, Open>,
     faults: BTreeMap<u32, Open>,
     seizing: BTreeMap<u64, Seizing>,
+    /// What overlaps others and is not over: its category and what it is joined by, and its name.
+    halves: BTreeMap<(&'static str, String), String>,
     now: u64,
 }
 
@@ -95,6 +97,7 @@ impl<W: Write> Writer<W> {
             calls: BTreeMap::new(),
             faults: BTreeMap::new(),
             seizing: BTreeMap::new(),
+            halves: BTreeMap::new(),
             now: 0,
         }
     }
@@ -131,7 +134,35 @@ impl<W: Write> Writer<W> {
         }))
     }
 
-    /// The beginning (`b`) or end (`e`) of something that overlaps others.
+    /// Something that overlaps others begins.
+    fn half_begin(
+        &mut self,
+        process: u32,
+        category: &'static str,
+        id: String,
+        name: String,
+        arguments: Value,
+    ) -> io::Result<()> {
+        self.half("b", process, (category, &id), &name, arguments)?;
+        self.halves.insert((category, id), name);
+        Ok(())
+    }
+
+    /// It ends, under the name that it began with: viewers join the two by it. What began before the file did is left out.
+    fn half_end(
+        &mut self,
+        process: u32,
+        category: &'static str,
+        id: String,
+        arguments: Value,
+    ) -> io::Result<()> {
+        let key = (category, id);
+        match self.halves.remove(&key) {
+            None => Ok(()),
+            Some(name) => self.half("e", process, (category, &key.1), &name, arguments),
+        }
+    }
+
     fn half(
         &mut self,
         phase: &str,
@@ -256,13 +287,7 @@ impl<W: Write> Writer<W> {
                 let name = self.contract(a);
                 let arguments =
                     json!({"principal": a, "contract": name, "frames": c, "deadline_us": microseconds(d)});
-                self.half(
-                    "b",
-                    PHYSMEM,
-                    ("call", &format!("call-{a}-{b}")),
-                    &format!("call {name}"),
-                    arguments,
-                )
+                self.half_begin(PHYSMEM, "call", format!("call-{a}-{b}"), format!("call {name}"), arguments)
             }
             EventKind::CallMet | EventKind::CallMissed => self.call_is_over(event),
             EventKind::Seized => {
@@ -276,11 +301,9 @@ impl<W: Write> Writer<W> {
                 let mode = MODES.get((c >> 56) as usize).copied().unwrap_or("?");
                 let arguments = json!({"container": b, "pages": c & !(0xff << 56), "mode": mode,
                     "until_us": microseconds(d)});
-                self.half("b", PHYSMEM, ("lock", &format!("lock-{a:x}")), &format!("lock {mode}"), arguments)
+                self.half_begin(PHYSMEM, "lock", format!("lock-{a:x}"), format!("lock {mode}"), arguments)
             }
-            EventKind::LockEnded => {
-                self.half("e", PHYSMEM, ("lock", &format!("lock-{a:x}")), "lock", json!({}))
-            }
+            EventKind::LockEnded => self.half_end(PHYSMEM, "lock", format!("lock-{a:x}"), json!({})),
             _ => {
                 let arguments = json!({"from": a, "to": b, "pages": c, "moved_bytes": d});
                 self.instant((PHYSMEM, 0), "copy", "copy", arguments)
@@ -291,15 +314,13 @@ impl<W: Write> Writer<W> {
     fn call_is_over(&mut self, event: &Event) -> io::Result<()> {
         let [principal, number, missing, ..] = event.arguments;
         let is_met = event.kind == EventKind::CallMet;
-        let name = self.contract(principal);
         let outcome = if is_met { "met" } else { "missed" };
         let arguments = json!({"outcome": outcome, "missing": missing});
-        let id = format!("call-{principal}-{number}");
-        self.half("e", PHYSMEM, ("call", &id), &format!("call {name}"), arguments)?;
+        self.half_end(PHYSMEM, "call", format!("call-{principal}-{number}"), arguments)?;
         if !is_met {
-            let id = format!("seizure-{principal}-{number}");
+            let (id, name) = (format!("seizure-{principal}-{number}"), self.contract(principal));
             let arguments = json!({"principal": principal, "contract": name, "frames": missing});
-            self.half("b", PHYSMEM, ("seizure", &id), &format!("seizure {name}"), arguments)?;
+            self.half_begin(PHYSMEM, "seizure", id.clone(), format!("seizure {name}"), arguments)?;
             self.seizing.insert(principal, Seizing { id, left: missing });
         }
         Ok(())
@@ -312,28 +333,30 @@ impl<W: Write> Writer<W> {
         if seizing.left != 0 {
             return Ok(());
         }
-        let name = format!("seizure {}", self.contract(principal));
         let id = self.seizing.remove(&principal).map(|seizing| seizing.id).unwrap_or_default();
-        self.half("e", PHYSMEM, ("seizure", &id), &name, json!({}))
+        self.half_end(PHYSMEM, "seizure", id, json!({}))
     }
 
     fn of_server(&mut self, event: &Event) -> io::Result<()> {
         let [a, b, c, d, ..] = event.arguments;
         match event.kind {
-            EventKind::DiskRead => {
-                self.half("b", DISK, ("disk", &format!("disk-{a}")), "disk read", json!({"bytes": b}))
-            }
+            EventKind::DiskRead => self.half_begin(
+                DISK,
+                "disk",
+                format!("disk-{a}"),
+                String::from("disk read"),
+                json!({"bytes": b}),
+            ),
             EventKind::DiskDone => {
-                let arguments = json!({"arrived": b, "failed": c == 1});
-                self.half("e", DISK, ("disk", &format!("disk-{a}")), "disk read", arguments)
+                self.half_end(DISK, "disk", format!("disk-{a}"), json!({"arrived": b, "failed": c == 1}))
             }
             EventKind::FileRead => {
                 let arguments = json!({"inode": b, "offset": c, "bytes": d});
-                self.half("b", FILES, ("file", &format!("file-{a}")), &format!("read inode {b}"), arguments)
+                self.half_begin(FILES, "file", format!("file-{a}"), format!("read inode {b}"), arguments)
             }
             _ => {
                 let arguments = json!({"valid": b, "by_device": c, "moved": d});
-                self.half("e", FILES, ("file", &format!("file-{a}")), "read", arguments)
+                self.half_end(FILES, "file", format!("file-{a}"), arguments)
             }
         }
     }
@@ -475,12 +498,42 @@ mod tests {
         assert_eq!((&events[3]["id"], &events[3]["name"]), (&events[6]["id"], &json!("seizure borrower")));
     }
 
+    /// Viewers join a beginning and an end by category, what joins them, and name.
+    #[test]
+    fn ends_have_the_names_of_their_beginnings() {
+        let events = parsed(&[
+            (1, EventKind::Locked, 1, [5, 3, 8 | 2 << 56, 900, 0, 0]),
+            (2, EventKind::FileRead, 1, [0, 12, 0, 4096, 0, 0]),
+            (3, EventKind::LockEnded, 1, [5, 0, 0, 0, 0, 0]),
+            (4, EventKind::FileReadDone, 1, [0, 4096, 0, 0, 0, 0]),
+            (5, EventKind::LockEnded, 1, [6, 0, 0, 0, 0, 0]),
+        ]);
+        let facts: Vec<_> =
+            events.iter().map(|one| (one["ph"].clone(), one["id"].clone(), one["name"].clone())).collect();
+        let expected = [
+            ("b", "lock-5", "lock dma"),
+            ("b", "file-0", "read inode 12"),
+            ("e", "lock-5", "lock dma"),
+            ("e", "file-0", "read inode 12"),
+        ];
+        assert_eq!(facts, expected.map(|(phase, id, name)| (json!(phase), json!(id), json!(name))));
+    }
+
     #[test]
     fn every_kind_has_a_line_or_a_reason_to_have_none() {
         for &kind in EventKind::ALL {
             let text = written(&[(1, kind, 3, [1, 2, 3, 4, 5, 6]), (2, kind, 3, [1, 2, 3, 4, 5, 6])], true);
             let all: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{kind:?}: {error}"));
-            let silent = matches!(kind, EventKind::Reply | EventKind::CallFailed | EventKind::FaultAnswered);
+            let silent = matches!(
+                kind,
+                EventKind::Reply
+                    | EventKind::CallFailed
+                    | EventKind::FaultAnswered
+                    | EventKind::CallMet
+                    | EventKind::LockEnded
+                    | EventKind::DiskDone
+                    | EventKind::FileReadDone
+            );
             let count = all.as_array().unwrap().iter().filter(|one| one["ph"] != "M").count();
             assert_eq!(count == 0, silent, "{kind:?}: nothing was open");
         }
