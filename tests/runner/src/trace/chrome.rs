@@ -11,6 +11,8 @@
 //! | disk, files | - | reads |
 //! | memory | - | counters: each contract, the whole |
 
+mod lines;
+
 use kernel_abi::boot::ClockPage;
 use kernel_abi::trace::{Event, EventKind};
 use serde_json::{Value, json};
@@ -102,13 +104,6 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    fn line(&mut self, value: &Value) -> io::Result<()> {
-        let before = if self.is_begun { ",\n" } else { "[\n" };
-        self.is_begun = true;
-        self.output.write_all(before.as_bytes())?;
-        serde_json::to_writer(&mut self.output, value).map_err(io::Error::from)
-    }
-
     fn begin(&mut self) -> io::Result<()> {
         for (process, name) in NAMES {
             let order = json!({"name": "process_sort_index", "ph": "M", "pid": process, "args": {"sort_index": process}});
@@ -116,79 +111,6 @@ impl<W: Write> Writer<W> {
             self.line(&order)?;
         }
         Ok(())
-    }
-
-    fn name_thread(&mut self, process: u32, thread: u32, name: &str) -> io::Result<()> {
-        let arguments = json!({"name": name});
-        self.line(
-            &json!({"name": "thread_name", "ph": "M", "pid": process, "tid": thread, "args": arguments}),
-        )
-    }
-
-    /// Something that took time.
-    fn span(&mut self, process: u32, thread: u32, category: &str, open: Open, end: u64) -> io::Result<()> {
-        let Open { since, name, arguments } = open;
-        self.line(&json!({
-            "name": name, "cat": category, "ph": "X", "pid": process, "tid": thread,
-            "ts": microseconds(since), "dur": microseconds(end.saturating_sub(since)), "args": arguments,
-        }))
-    }
-
-    /// Something that overlaps others begins.
-    fn half_begin(
-        &mut self,
-        process: u32,
-        category: &'static str,
-        id: String,
-        name: String,
-        arguments: Value,
-    ) -> io::Result<()> {
-        self.half("b", process, (category, &id), &name, arguments)?;
-        self.halves.insert((category, id), name);
-        Ok(())
-    }
-
-    /// It ends, under the name that it began with: viewers join the two by it. What began before the file did is left out.
-    fn half_end(
-        &mut self,
-        process: u32,
-        category: &'static str,
-        id: String,
-        arguments: Value,
-    ) -> io::Result<()> {
-        let key = (category, id);
-        match self.halves.remove(&key) {
-            None => Ok(()),
-            Some(name) => self.half("e", process, (category, &key.1), &name, arguments),
-        }
-    }
-
-    fn half(
-        &mut self,
-        phase: &str,
-        process: u32,
-        (category, id): (&str, &str),
-        name: &str,
-        arguments: Value,
-    ) -> io::Result<()> {
-        self.line(&json!({
-            "name": name, "cat": category, "ph": phase, "id": id, "pid": process, "tid": 0,
-            "ts": microseconds(self.now), "args": arguments,
-        }))
-    }
-
-    fn instant(&mut self, place: (u32, u32), category: &str, name: &str, arguments: Value) -> io::Result<()> {
-        self.line(&json!({
-            "name": name, "cat": category, "ph": "i", "s": "t", "pid": place.0, "tid": place.1,
-            "ts": microseconds(self.now), "args": arguments,
-        }))
-    }
-
-    fn counter(&mut self, category: &str, name: &str, arguments: Value) -> io::Result<()> {
-        self.line(&json!({
-            "name": name, "cat": category, "ph": "C", "pid": MEMORY, "tid": 0, "ts": microseconds(self.now),
-            "args": arguments,
-        }))
     }
 
     fn contract(&self, principal: u64) -> String {
@@ -416,134 +338,4 @@ impl<W: Write> Writer<W> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const CLOCK: ClockPage = ClockPage { tsc_at_boot: 100, multiplier: 1 << 32 };
-
-    fn written(events: &[(u64, EventKind, u32, [u64; 6])], finish: bool) -> String {
-        let mut bytes = Vec::new();
-        let mut writer = Writer::new(&mut bytes);
-        for &(time, kind, subject, arguments) in events {
-            let event = Event { time: 100 + time, kind, processor: 1, subject, arguments };
-            writer.event(CLOCK, &event).unwrap();
-        }
-        if finish {
-            writer.finish().unwrap()
-        } else {
-            writer.flush().unwrap()
-        }
-        String::from_utf8(bytes).unwrap()
-    }
-
-    fn parsed(events: &[(u64, EventKind, u32, [u64; 6])]) -> Vec<Value> {
-        let all: Value = serde_json::from_str(&written(events, true)).unwrap();
-        all.as_array().unwrap().iter().filter(|one| one["ph"] != "M").cloned().collect()
-    }
-
-    fn name(text: &str) -> [u64; 2] {
-        let mut bytes = [0; 16];
-        bytes[..text.len()].copy_from_slice(text.as_bytes());
-        [
-            u64::from_le_bytes(bytes[..8].try_into().unwrap()),
-            u64::from_le_bytes(bytes[8..].try_into().unwrap()),
-        ]
-    }
-
-    #[test]
-    fn what_takes_time_spans_it() {
-        let [first, second] = name("shell/child");
-        let events = parsed(&[
-            (1000, EventKind::Switch, 7, [5, first, second, 9, 0, 0]),
-            (1500, EventKind::Call, 7, [1, 2, 3, 0, 0, 0]),
-            (2000, EventKind::Switch, NOBODY, [0; 6]),
-            (4500, EventKind::Reply, 8, [7, 0, 0, 0, 0, 0]),
-            (5000, EventKind::Fault, 7, [0x1000, 1, 2, 3, 0, 0]),
-        ]);
-        let facts: Vec<_> = events
-            .iter()
-            .map(|one| {
-                (one["cat"].as_str().unwrap(), one["ts"].as_f64().unwrap(), one["dur"].as_f64().unwrap())
-            })
-            .collect();
-        assert_eq!(facts, [("run", 1.0, 1.0), ("ipc", 1.5, 3.0), ("fault", 5.0, 0.0)]);
-        assert_eq!((&events[0]["name"], &events[0]["tid"]), (&json!("shell/child"), &json!(1)));
-        assert_eq!(events[2]["args"]["unfinished"], json!(true));
-    }
-
-    #[test]
-    fn a_call_that_is_missed_ends_in_a_seizure() {
-        let [first, second] = name("borrower");
-        let events = parsed(&[
-            (0, EventKind::Contract, NOBODY, [9, 10, 20, 5, first, second]),
-            (1, EventKind::ContractCalled, 1, [9, 4, 30, 20_000_000, 0, 0]),
-            (2, EventKind::CallMissed, 1, [9, 4, 30, 0, 0, 0]),
-            (3, EventKind::Seized, 1, [9, 77, 20, 1, 0, 0]),
-            (4, EventKind::Seized, 1, [9, 77, 10, 0, 0, 0]),
-        ]);
-        let facts: Vec<_> =
-            events.iter().map(|one| (one["cat"].as_str().unwrap(), one["ph"].as_str().unwrap())).collect();
-        let expected = [
-            ("contract", "C"),
-            ("call", "b"),
-            ("call", "e"),
-            ("seizure", "b"),
-            ("seized", "i"),
-            ("seized", "i"),
-            ("seizure", "e"),
-        ];
-        assert_eq!(facts, expected);
-        assert_eq!(events[0]["args"], json!({"guaranteed": 15, "extra": 5}));
-        assert_eq!(events[2]["args"]["outcome"], "missed");
-        assert_eq!((&events[3]["id"], &events[3]["name"]), (&events[6]["id"], &json!("seizure borrower")));
-    }
-
-    /// Viewers join a beginning and an end by category, what joins them, and name.
-    #[test]
-    fn ends_have_the_names_of_their_beginnings() {
-        let events = parsed(&[
-            (1, EventKind::Locked, 1, [5, 3, 8 | 2 << 56, 900, 0, 0]),
-            (2, EventKind::FileRead, 1, [0, 12, 0, 4096, 0, 0]),
-            (3, EventKind::LockEnded, 1, [5, 0, 0, 0, 0, 0]),
-            (4, EventKind::FileReadDone, 1, [0, 4096, 0, 0, 0, 0]),
-            (5, EventKind::LockEnded, 1, [6, 0, 0, 0, 0, 0]),
-        ]);
-        let facts: Vec<_> =
-            events.iter().map(|one| (one["ph"].clone(), one["id"].clone(), one["name"].clone())).collect();
-        let expected = [
-            ("b", "lock-5", "lock dma"),
-            ("b", "file-0", "read inode 12"),
-            ("e", "lock-5", "lock dma"),
-            ("e", "file-0", "read inode 12"),
-        ];
-        assert_eq!(facts, expected.map(|(phase, id, name)| (json!(phase), json!(id), json!(name))));
-    }
-
-    #[test]
-    fn every_kind_has_a_line_or_a_reason_to_have_none() {
-        for &kind in EventKind::ALL {
-            let text = written(&[(1, kind, 3, [1, 2, 3, 4, 5, 6]), (2, kind, 3, [1, 2, 3, 4, 5, 6])], true);
-            let all: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{kind:?}: {error}"));
-            let silent = matches!(
-                kind,
-                EventKind::Reply
-                    | EventKind::CallFailed
-                    | EventKind::FaultAnswered
-                    | EventKind::CallMet
-                    | EventKind::LockEnded
-                    | EventKind::DiskDone
-                    | EventKind::FileReadDone
-            );
-            let count = all.as_array().unwrap().iter().filter(|one| one["ph"] != "M").count();
-            assert_eq!(count == 0, silent, "{kind:?}: nothing was open");
-        }
-    }
-
-    #[test]
-    fn a_file_that_is_not_finished_has_whole_lines() {
-        let text = written(&[(1, EventKind::Interrupt, NOBODY, [4, 0, 0, 0, 0, 0])], false);
-        let last = text.lines().last().unwrap();
-        assert!(serde_json::from_str::<Value>(last).is_ok(), "{last}");
-        assert!(!written(&[], true).is_empty(), "an empty run is a file, too");
-    }
-}
+mod tests;
