@@ -170,6 +170,11 @@ mod tests {
         let mut rings = Rings::new(&words).unwrap();
         (0..CAPACITY - 1).for_each(|time| write(&words, 0, time));
         assert_eq!(times(&mut rings, u64::MAX).len() as u64, CAPACITY - 1, "all but one place can be full");
+        // A full ring: the next event may be half in the place of the oldest.
+        (0..CAPACITY).for_each(|time| write(&words, 0, time));
+        let told = times(&mut rings, u64::MAX).len() as u64;
+        let lost = rings.take_lost(0);
+        assert!(lost >= 1 && told + lost == CAPACITY, "{told} told, {lost} lost");
         let more = 3 * CAPACITY;
         (0..more).for_each(|time| write(&words, 0, time));
         let told = times(&mut rings, u64::MAX);
