@@ -3,6 +3,7 @@
 use crate::record::{Container, Contract, Grant, Hold, Lock, Name, Records};
 use containers_api::MemoryError;
 use kernel_abi::pmap::FrameSpan;
+use kernel_abi::trace::{EventKind, SERVER_ARGUMENTS};
 
 /// Successive pages of a container.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -156,4 +157,9 @@ pub trait Frames: Records {
     fn revoked(&mut self, grant: Name<Grant>);
     /// Counts.
     fn count(&mut self, what: Count, number: u64);
+
+    /// Something happened that people who look at the system may want to see. Nobody relies on it.
+    fn trace(&mut self, kind: EventKind, what: [u64; SERVER_ARGUMENTS]) {
+        let _ = (kind, what);
+    }
 }

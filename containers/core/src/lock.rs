@@ -24,6 +24,7 @@ use crate::record::{Lock, Name, Records};
 use crate::{grant, passing};
 use containers_api::{ContainerRights, LockMode, MemoryError};
 use kernel_abi::FRAME_BYTES;
+use kernel_abi::trace::EventKind;
 
 /// What is asked of a lock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,7 +61,15 @@ pub fn take(
     start_term(frames, made, terms.now.saturating_add(term));
     CONTAINER_LOCKS.push(frames, access.container, made);
     frames.raise(access.container, container::LOCK_COUNT, 1);
+    tell(frames, made);
     Ok(made)
+}
+
+/// Tells people who look at the system.
+fn tell(frames: &mut impl Frames, this: Name<Lock>) {
+    let number = frames.get(frames.get(this, lock::CONTAINER), container::NUMBER);
+    let pages = frames.get(this, lock::PAGES) | (frames.get(this, lock::MODE) as u64) << 56;
+    frames.trace(EventKind::Locked, [this.word(), number, pages, frames.get(this, lock::EXPIRES)]);
 }
 
 fn check(
@@ -231,6 +240,7 @@ pub fn remove(frames: &mut impl Frames, this: Name<Lock>) -> u64 {
         None => 0,
     };
     let (container, mode) = (frames.get(this, lock::CONTAINER), frames.get(this, lock::MODE));
+    frames.trace(EventKind::LockEnded, [this.word(), 0, 0, 0]);
     let payer = frames.get(container, container::CONTRACT);
     if !mutations::has(Mutation::KeepHoldersMappings) {
         frames.unmap(container, span_of(frames, this), Whose::Through(frames.get(this, lock::VIA)));

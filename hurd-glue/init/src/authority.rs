@@ -10,7 +10,10 @@ use alloc::vec::Vec;
 use containers_api::ContainerRights;
 use containers_api::control::{ControlShare, DmaAuthority};
 use core::fmt;
+use hurd_glue_init_core::pci;
 use hurd_glue_init_core::servers::{DEVICE_PAGES, Grant, ROOT_BADGE, SERVERS, Server, Specification};
+use hurd_glue_trace_core::channel::CHANNEL_BYTES;
+use kernel_abi::FRAME_BYTES;
 use kernel_runtime::containers::{Container, MemoryCallError, OwnContainer, create_endpoint};
 use kernel_runtime::ipc::call_for_capability;
 use kernel_runtime::process::Given;
@@ -25,6 +28,9 @@ const DISK: u64 = 0;
 /// End of the window: the first I/O APIC.
 const PCI_WINDOW_END: u64 = 0xf_ec00;
 
+/// The ports of PCI configuration space. The driver of the disk has them, too; init uses them before it starts the driver.
+const PCI_PORTS: (u64, u64) = (0xcf8, 8);
+
 /// Everything that can be handed out.
 pub struct Authority {
     hardware: Handle,
@@ -33,6 +39,16 @@ pub struct Authority {
     endpoints: Vec<Option<Capability>>,
     /// What the disk reads and writes by itself.
     device_pages: Container,
+    /// Rings of events and the right to write some, on a machine that was booted with rings.
+    trace: Option<Tracing>,
+}
+
+/// What events are collected with.
+struct Tracing {
+    rings: Handle,
+    writer: Handle,
+    /// The memory that the host sees.
+    channel: Result<Capability, GrantError>,
 }
 
 /// What one server is given.
@@ -48,7 +64,7 @@ pub struct GivenToServer<'a> {
 }
 
 /// Why a capability could not be made.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum GrantError {
     /// The kernel refused.
     Kernel(KernelError),
@@ -56,6 +72,10 @@ pub enum GrantError {
     Memory(MemoryCallError),
     /// The other server has no endpoint.
     NoEndpoint,
+    /// There are no rings of events.
+    NoRings,
+    /// There is no device through which events could leave the machine.
+    NoChannel,
 }
 
 impl fmt::Display for GrantError {
@@ -63,8 +83,36 @@ impl fmt::Display for GrantError {
         match self {
             GrantError::Kernel(error) => write!(formatter, "the kernel refused ({error:?})"),
             GrantError::Memory(error) => error.fmt(formatter),
+            GrantError::NoRings => formatter.write_str("there are no rings of events"),
+            GrantError::NoChannel => formatter.write_str("there is no shared memory device"),
             GrantError::NoEndpoint => formatter.write_str("there is no endpoint"),
         }
+    }
+}
+
+fn mint(hardware: Handle, kind: Kind, first: u64, count: u64) -> Result<Capability, GrantError> {
+    let mint = |entry| syscall::hardware_mint(hardware, kind, first, count, entry);
+    Capability::filled(mint).map_err(GrantError::Kernel)
+}
+
+impl Tracing {
+    /// What physmem handed over, and the way out. The bus is looked at here, before the disk's driver uses the same ports.
+    fn new(startup: &Startup<'_>) -> Option<Tracing> {
+        let (rings, writer) = (startup.capability("trace-rings")?, startup.capability("trace")?);
+        let hardware = startup.capability("hardware")?;
+        Some(Tracing { rings, writer, channel: Tracing::channel(hardware) })
+    }
+
+    /// The memory that the host sees, and nothing beside it.
+    fn channel(hardware: Handle) -> Result<Capability, GrantError> {
+        let ports = mint(hardware, Kind::IoPorts, PCI_PORTS.0, PCI_PORTS.1)?;
+        let read = |address| {
+            syscall::port_write(ports.handle(), 0, 4, address)
+                .and_then(|()| syscall::port_read(ports.handle(), 4, 4))
+                .unwrap_or(u32::MAX)
+        };
+        let address = pci::second_window(pci::SHARED_MEMORY, read).ok_or(GrantError::NoChannel)?;
+        mint(hardware, Kind::DeviceMemory, address / FRAME_BYTES, CHANNEL_BYTES / FRAME_BYTES)
     }
 }
 
@@ -90,10 +138,17 @@ impl Authority {
             control: named("control")?,
             endpoints: endpoints.map_err(|error| Failure::Memory("endpoints", error))?,
             device_pages,
+            trace: Tracing::new(startup),
         })
     }
 
-    fn endpoint(&self, server: Server) -> Result<Handle, GrantError> {
+    /// Whether events are collected.
+    pub fn is_tracing(&self) -> bool {
+        self.trace.is_some()
+    }
+
+    /// The endpoint of a server.
+    pub fn endpoint(&self, server: Server) -> Result<Handle, GrantError> {
         let endpoint = self.endpoints.get(server as usize).and_then(Option::as_ref);
         endpoint.map(Capability::handle).ok_or(GrantError::NoEndpoint)
     }
@@ -111,6 +166,9 @@ impl Authority {
             _made: Vec::new(),
         };
         for &(name, grant) in specification.grants {
+            if grant == Grant::TraceWriter && self.trace.is_none() {
+                continue;
+            }
             let handle = self
                 .make(name, grant, specification.server, archive, &mut given)
                 .map_err(|error| StartError::Grant(name, error))?;
@@ -138,6 +196,11 @@ impl Authority {
             Grant::Archive => {
                 given.arguments.push(format!("archive-bytes={}", archive.bytes()).into_bytes());
                 return Ok(archive.handle());
+            }
+            Grant::TraceWriter => return Ok(self.tracing()?.writer),
+            Grant::TraceRings => return Ok(self.tracing()?.rings),
+            Grant::TraceChannel => {
+                return self.tracing()?.channel.as_ref().map(Capability::handle).map_err(Clone::clone);
             }
             Grant::Client(server, badge) => self.client(server, badge)?,
             Grant::Ports(first, count) => self.hardware(Kind::IoPorts, first.into(), count.into())?,
@@ -174,8 +237,11 @@ impl Authority {
     }
 
     fn hardware(&self, kind: Kind, first: u64, count: u64) -> Result<Capability, GrantError> {
-        let mint = |entry| syscall::hardware_mint(self.hardware, kind, first, count, entry);
-        Capability::filled(mint).map_err(GrantError::Kernel)
+        mint(self.hardware, kind, first, count)
+    }
+
+    fn tracing(&self) -> Result<&Tracing, GrantError> {
+        self.trace.as_ref().ok_or(GrantError::NoRings)
     }
 
     fn pci_memory(&self, name: &str, arguments: &mut Vec<Vec<u8>>) -> Result<Capability, GrantError> {

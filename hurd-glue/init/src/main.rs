@@ -80,6 +80,7 @@ fn run(startup: &Startup<'_>) -> Result<u32, Failure> {
         guaranteed: status.guaranteed.saturating_sub(held),
         extra_limit: status.extra_limit,
         pin_limit: status.pin_limit,
+        traced: authority.is_tracing(),
     };
     Servers::new(Maker { archive, authority, all, deaths }).run()
 }

@@ -64,7 +64,7 @@ impl Maker {
     /// Starts a server.
     pub fn start(&self, specification: &Specification) -> Result<Process, StartError> {
         let mut source = self.archive.program(specification.name).map_err(StartError::Archive)?;
-        let Share { guaranteed, extra_limit, pin_limit } =
+        let Share { guaranteed, extra_limit, pin_limit, .. } =
             share(specification.server, &self.all).ok_or(StartError::TooLittleMemory)?;
         let mut given = self.authority.given(specification, &self.archive)?;
         if specification.server == Server::Shell && self.archive.program(EXEC_MEMBER).is_ok() {

@@ -2,12 +2,20 @@
 
 use crate::Failure;
 use crate::maker::Maker;
+use alloc::vec::Vec;
 use core::fmt::Display;
+use core::time::Duration;
+use hurd_glue_api::trace::TraceFlush;
 use hurd_glue_init_core::restarts::{Decision, QUICK_DEATHS_MAX, Restarts};
 use hurd_glue_init_core::servers::{SERVERS, Server, Specification};
+use hurd_glue_init_core::shares::is_started;
 use kernel_abi::task::TaskStatus;
+use kernel_runtime::ipc::call;
 use kernel_runtime::process::{ExitStatus, Process};
 use kernel_runtime::{Deadline, KernelError, clock};
+
+/// How long the collector of events may take before the machine is switched off.
+const FLUSH_TIME: Duration = Duration::from_secs(2);
 
 /// All servers.
 pub struct Servers {
@@ -24,7 +32,9 @@ impl Servers {
 
     /// Starts all and keeps them running until the shell ends: its status.
     pub fn run(&mut self) -> Result<u32, Failure> {
-        SERVERS.iter().for_each(|specification| self.start(specification));
+        let is_started = |one: &&Specification| is_started(one.server, &self.maker.all);
+        let started: Vec<_> = SERVERS.iter().filter(is_started).collect();
+        started.into_iter().for_each(|specification| self.start(specification));
         if self.running[Server::Shell as usize].is_none() {
             return Err(Failure::NoShell);
         }
@@ -38,7 +48,10 @@ impl Servers {
             for specification in SERVERS.iter().filter(|one| bits >> one.server as u32 & 1 == 1) {
                 let Some(end) = self.take_ended(specification.server) else { continue };
                 match (specification.server, end) {
-                    (Server::Shell, Some(ExitStatus::Exited(status))) => return Ok(status),
+                    (Server::Shell, Some(ExitStatus::Exited(status))) => {
+                        self.flush_events();
+                        return Ok(status);
+                    }
                     (_, Some(end)) => self.ended(specification, "", end),
                     (_, None) => self.ended(specification, "", "was ended with its contract"),
                 }
@@ -49,6 +62,16 @@ impl Servers {
             while let Some(server) = self.restarts.take_due(clock::now()) {
                 self.start(&SERVERS[server as usize]);
             }
+        }
+    }
+
+    /// Has the collector of events send on what there is. It may be slow, or gone: then the machine ends without it.
+    fn flush_events(&self) {
+        if self.running[Server::Trace as usize].is_some()
+            && let Ok(endpoint) = self.maker.authority.endpoint(Server::Trace)
+            && let Err(error) = call(endpoint, &TraceFlush {}, &[], Deadline::after(FLUSH_TIME))
+        {
+            log::warn!("the last events are lost: {error}");
         }
     }
 

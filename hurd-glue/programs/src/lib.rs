@@ -40,6 +40,8 @@ pub struct Context<'a> {
     pub arguments: Arguments<'a>,
     /// Where it writes.
     pub out: Output,
+    /// Where it may read what is typed.
+    pub console: Option<Console>,
     /// Where it looks names up.
     pub names: Names,
     control: Option<Handle>,
@@ -67,6 +69,7 @@ pub fn run(startup: &Startup<'static>, program: &Program, body: fn(&mut Context<
         name: program.name,
         arguments,
         out,
+        console,
         names: Names::from_startup(startup),
         control: startup.capability("control"),
         failed: false,

@@ -24,6 +24,8 @@ pub const NOTIFICATION: Handle = Handle(6);
 pub const LOG: Handle = Handle(7);
 /// The root schedule: all processors' time, at every priority.
 pub const SCHEDULE: Handle = Handle(12);
+/// The right to write events ([`crate::trace`]), where there are rings for them.
+pub const TRACE: Handle = Handle(9);
 /// First handle that is free in physmem's table of one frame.
 pub const FREE_HANDLES: Handle = Handle(16);
 
@@ -61,6 +63,8 @@ pub enum RangeUse {
     BootArchive = 3,
     /// The clock page, a plain frame that may be mapped read-only by anybody.
     Clock = 4,
+    /// The rings of events ([`crate::trace`]), which the kernel writes for ever: plain frames that may be mapped read-only.
+    Trace = 5,
 }
 
 /// A range of frames. `used_as` is a [`RangeUse`] as a number.

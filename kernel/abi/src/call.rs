@@ -214,6 +214,9 @@ system_calls! {
     ScheduleSplit = 76,
     /// Reads a number of a schedule. `schedule` (INSPECT), a [`crate::schedule::Figure`]. Value: it.
     ScheduleRead = 77,
+    /// Writes an event beside the kernel's own; nothing, where there are no rings. `trace`, `kind` (an
+    /// [`crate::trace::EventKind`] of a server), four arguments.
+    TraceWrite = 79,
 }
 
 /// What a processor counts.

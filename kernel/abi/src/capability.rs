@@ -60,6 +60,8 @@ pub enum Kind {
     Log = 11,
     /// A share of the processors' time.
     Schedule = 12,
+    /// The right to write events beside the kernel's own ([`crate::trace`]).
+    Trace = 13,
 }
 
 impl Kind {
@@ -79,6 +81,7 @@ impl Kind {
             10 => Kind::DeviceMemory,
             11 => Kind::Log,
             12 => Kind::Schedule,
+            13 => Kind::Trace,
             _ => return None,
         })
     }

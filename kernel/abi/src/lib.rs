@@ -27,6 +27,7 @@ pub mod object;
 pub mod pmap;
 pub mod schedule;
 pub mod task;
+pub mod trace;
 
 pub use call::SystemCall;
 pub use capability::{Handle, Kind, Rights};

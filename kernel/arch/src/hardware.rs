@@ -170,6 +170,10 @@ impl Machine for Hardware {
         clock::now()
     }
 
+    fn ticks(&mut self) -> u64 {
+        clock::ticks()
+    }
+
     fn set_timer(&mut self, time: u64) {
         apic::set_timer((time != u64::MAX).then(|| time.saturating_sub(clock::now())));
     }

@@ -19,10 +19,12 @@ mod start_info;
 
 use core::fmt::Write;
 use core::panic::PanicInfo;
+use kernel_abi::trace::ring_pages;
 use kernel_arch::debug_console::{self, DebugConsole};
 use kernel_arch::hardware::Hardware;
 use kernel_arch::{apic, backtrace, clock, paging, processor, traps};
 use kernel_core::Kernel;
+use kernel_core::trace::Tracer;
 use memory::Memory;
 use start_info::StartInfo;
 
@@ -48,11 +50,30 @@ extern "C" fn kernel_main(start_info: u32) -> ! {
     for _ in 1..processors {
         kernel.add_processor().expect("no more were started");
     }
+    trace(&mut kernel, &mut memory, &info, processors).unwrap_or_else(|error| refuse(error));
     let (mebibytes, free) = (info.ram_bytes() >> 20, memory.free_frames());
     log::info!("processors: {processors}; {mebibytes} MiB of RAM, {free} frames free");
     let started = first_task::start(&mut kernel, &mut memory, &info);
     started.unwrap_or_else(|error| refuse(error));
     traps::run(kernel)
+}
+
+/// Has the kernel write events, if the command line asks for it.
+fn trace(
+    kernel: &mut Kernel<Hardware>,
+    memory: &mut Memory,
+    info: &StartInfo,
+    processors: usize,
+) -> Result<(), BootError> {
+    let command_line = &info.command_line[..info.command_line_bytes];
+    match ring_pages(command_line).ok_or("the command line asks for rings of no sensible size")? {
+        0 => Ok(()),
+        pages => {
+            let rings = memory.take_rings(pages * processors as u64)?;
+            kernel.trace_into(Tracer::new(rings, pages as usize, processors));
+            Ok(())
+        }
+    }
 }
 
 /// Why the system cannot be brought up.

@@ -9,6 +9,7 @@
 use crate::BootError;
 use crate::start_info::StartInfo;
 use core::ops::Range;
+use core::sync::atomic::AtomicU64;
 use kernel_abi::FRAME_BYTES;
 use kernel_abi::boot::{BOOT_ARCHIVE_BYTES_MAX, BOOT_RANGES, BootRange, RangeUse};
 use kernel_abi::object::FRAMES_MAX;
@@ -29,6 +30,7 @@ pub struct Memory {
     limit: u32,
     kernel_end: u32,
     clock: u32,
+    trace: Range<u32>,
 }
 
 impl Memory {
@@ -49,6 +51,7 @@ impl Memory {
             limit: 0,
             kernel_end: 0,
             clock: 0,
+            trace: 0..0,
         };
         for (slot, range) in memory.ram.iter_mut().zip(info.ram()) {
             if range.end / FRAME_BYTES >= u64::from(FRAMES_MAX) {
@@ -103,6 +106,22 @@ impl Memory {
         self.clock
     }
 
+    /// Takes the memory for rings of events: so many pages, all zero. It is mapped by whoever reads them, and stays the
+    /// kernel's to write. After [`Memory::close_kernel`], before anything else is taken.
+    pub fn take_rings(&mut self, pages: u64) -> Result<&'static [AtomicU64], BootError> {
+        if u64::from(self.limit - self.cursor) < pages {
+            return Err("there is too little memory for the rings of events");
+        }
+        self.trace = self.cursor..self.cursor + pages as u32;
+        for _ in 0..pages {
+            self.take();
+        }
+        let start = direct(u64::from(self.trace.start) * FRAME_BYTES) as *const AtomicU64;
+        // SAFETY: the frames follow each other, were just taken for this, and are zero. Nobody has another reference to them;
+        // tasks that map them can only read.
+        Ok(unsafe { core::slice::from_raw_parts(start, (pages * FRAME_BYTES / 8) as usize) })
+    }
+
     /// The frames of the boot archive.
     pub fn archive(&self) -> Range<u32> {
         self.archive.clone()
@@ -120,7 +139,8 @@ impl Memory {
         let marks = [
             (0, RangeUse::Kernel),
             (self.clock, RangeUse::Clock),
-            (self.clock + 1, RangeUse::FirstTask),
+            (self.clock + 1, RangeUse::Trace),
+            (self.clock + 1 + self.trace.len() as u32, RangeUse::FirstTask),
             (self.cursor, RangeUse::Free),
             (self.archive.start, RangeUse::BootArchive),
             (self.archive.end, RangeUse::Free),

@@ -79,6 +79,7 @@ impl<M: Machine> Kernel<M> {
         give(boot::NOTIFICATION, Kind::Notification, notification);
         give(boot::LOG, Kind::Log, ObjectName::NONE);
         give(boot::SCHEDULE, Kind::Schedule, schedule);
+        give(boot::TRACE, Kind::Trace, ObjectName::NONE);
         self.capability_at(Link::new(frames.table, boot::NOTIFICATION.0)).badge = 1;
         self.first_task = task;
         (task.link, thread.link)

@@ -70,6 +70,7 @@ impl<M: Machine> Kernel<M> {
                 self.bill(Bill::NONE);
                 self.drop_address_space();
                 self.arm_timer(None);
+                self.trace_switch(Link::NONE);
                 return None;
             }
             if !self.admit(next) {
@@ -83,6 +84,7 @@ impl<M: Machine> Kernel<M> {
             if self.switch_to(next) {
                 let priority = self.machine.object::<Thread>(next).priority;
                 self.arm_timer(Some(priority));
+                self.trace_switch(next);
                 return Some(next);
             }
         }

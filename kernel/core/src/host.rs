@@ -292,6 +292,10 @@ impl Machine for HostMachine {
         self.time
     }
 
+    fn ticks(&mut self) -> u64 {
+        self.time
+    }
+
     fn set_timer(&mut self, time: u64) {
         self.processors[self.here].timer = time;
     }

@@ -6,8 +6,10 @@ use crate::name::{Link, ObjectName};
 use crate::objects::{Capability, Context, Object, Schedule, Task, Thread};
 use crate::processor::{Counters, PROCESSORS_MAX, Processor};
 use crate::timer::TimerWheel;
+use crate::trace::Tracer;
 use kernel_abi::capability::{CAPABILITIES_PER_FRAME, CAPABILITY_FRAMES_PER_TASK};
 use kernel_abi::schedule::WHOLE;
+use kernel_abi::trace::EventKind;
 use kernel_abi::{Handle, KernelError, Kind, Rights, SystemCall, USER_END};
 
 /// Interrupt lines (of the first I/O APIC).
@@ -36,6 +38,7 @@ pub struct Kernel<M> {
     /// Switches between address spaces, those of the fast path left out.
     pub(crate) switches: u64,
     pub(crate) timers: TimerWheel,
+    pub(crate) tracer: Tracer,
     pub(crate) interrupts: [InterruptLine; INTERRUPT_LINES],
     /// The task whose end is the end of the system.
     pub(crate) first_task: ObjectName,
@@ -91,6 +94,7 @@ impl<M: Machine> Kernel<M> {
             timekeeper: 0,
             switches: 0,
             timers: TimerWheel::EMPTY,
+            tracer: Tracer::OFF,
             interrupts: [InterruptLine { notification: ObjectName::NONE, bits: 0 }; INTERRUPT_LINES],
             first_task: ObjectName::NONE,
             root_schedule: ObjectName::NONE,
@@ -174,6 +178,7 @@ impl<M: Machine> Kernel<M> {
     /// Takes an interrupt of a device.
     pub fn device_interrupt(&mut self, line: u32) {
         self.machine.mask_interrupt(line, true);
+        self.trace(EventKind::Interrupt, self.current(), [line.into(), 0, 0, 0]);
         let InterruptLine { notification, bits } = self.interrupts[line as usize];
         if let Ok(link) = self.live(notification, FrameKind::Notification) {
             self.signal(link, bits);

@@ -35,6 +35,7 @@ pub mod processor;
 mod queue;
 mod scheduler;
 mod timer;
+pub mod trace;
 
 pub use kernel::Kernel;
 pub use machine::{Machine, UserFault};

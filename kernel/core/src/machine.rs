@@ -86,6 +86,9 @@ pub trait Machine {
     /// Nanoseconds since boot.
     fn now(&mut self) -> u64;
 
+    /// The time-stamp counter.
+    fn ticks(&mut self) -> u64;
+
     /// Has the timer interrupt come at a time, at the latest a tick after it. `u64::MAX`: never.
     fn set_timer(&mut self, time: u64);
 

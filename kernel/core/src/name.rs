@@ -28,6 +28,11 @@ impl Link {
         self.0 & ((1 << SLOT_BITS) - 1)
     }
 
+    /// As a number, for people.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
     /// Whether it names nothing.
     pub const fn is_none(self) -> bool {
         self.0 == u32::MAX

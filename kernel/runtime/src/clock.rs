@@ -50,12 +50,16 @@ pub fn page_is_mapped() {
 
 /// Nanoseconds since boot. 0 where the clock page cannot be had.
 pub fn now() -> u64 {
+    page().map_or(0, |page| page.nanoseconds(ticks()))
+}
+
+/// How the time-stamp counter is to be read. `None` where the clock page cannot be had.
+pub fn page() -> Option<ClockPage> {
     if !MAPPED.load(Ordering::Acquire) && !map() {
-        return 0;
+        return None;
     }
     // SAFETY: the page is mapped, read-only, for the life of the task, and never changes.
-    let page = unsafe { core::ptr::read_volatile(layout::CLOCK_PAGE as *const ClockPage) };
-    page.nanoseconds(ticks())
+    Some(unsafe { core::ptr::read_volatile(layout::CLOCK_PAGE as *const ClockPage) })
 }
 
 /// The time-stamp counter as it is.

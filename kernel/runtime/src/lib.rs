@@ -22,6 +22,7 @@ pub mod capability;
 pub mod clock;
 pub mod current;
 pub mod entry;
+pub mod events;
 pub mod handles;
 pub mod ipc;
 pub mod layout;

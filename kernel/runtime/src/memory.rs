@@ -84,6 +84,14 @@ impl Mapping {
         unsafe { core::slice::from_raw_parts(self.address as *const AtomicU64, self.bytes() / 8) }
     }
 
+    /// The words, where somebody else may be writing them: to be looked at by plain loads, without an ordering of their own.
+    pub fn as_shared_words(&self) -> &[AtomicU64] {
+        // SAFETY: the range is mapped and stays so as long as `self` lives; any bits are a value. A load of eight bytes without
+        // an ordering does not write on x86_64, so that a read-only page suffices; who calls a store faults as by any other
+        // write to it.
+        unsafe { core::slice::from_raw_parts(self.address as *const AtomicU64, self.bytes() / 8) }
+    }
+
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
         // SAFETY: the range is mapped, readable, and stays so as long as `self` lives. What other holders of the

@@ -18,9 +18,11 @@ use crate::limits::CALL_GRACE_NS;
 use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
 use containers_api::contract::CallStatus;
+use containers_core::frames::Frames;
 use containers_core::mutations::{self, Mutation};
 use containers_core::record::{Contract, Name, Records};
 use kernel_abi::Handle;
+use kernel_abi::trace::EventKind;
 
 impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// Whether a call to a contract is in progress.
@@ -60,6 +62,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         self.called += 1;
         self.note_time_used(this);
         self.write_contract_page(this);
+        self.trace_call(EventKind::ContractCalled, this, frames);
         let notification = self.get(this, contract::CALL_NOTIFICATION);
         if notification != 0 {
             self.pmap.signal(Handle(notification));
@@ -80,6 +83,15 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         }
     }
 
+    /// Tells people who look at the system.
+    fn trace_call(&mut self, kind: EventKind, this: Name<Contract>, frames: u64) {
+        if self.is_tracing {
+            let (principal, number) = (self.get(this, contract::PRINCIPAL), self.get(this, contract::CALLS));
+            let deadline = self.get(this, contract::CALL_DEADLINE);
+            self.trace(kind, [principal, number, frames, deadline]);
+        }
+    }
+
     fn call_is_missed(&mut self, this: Name<Contract>, left: u64) {
         let deadline = self.get(this, contract::CALL_DEADLINE);
         self.seizing_since.get_or_insert(deadline);
@@ -93,6 +105,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         }
         self.raise(this, contract::SEIZING, left);
         self.seizing += left;
+        self.trace_call(EventKind::CallMissed, this, left);
         self.write_contract_page(this);
     }
 
@@ -113,6 +126,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         self.called -= 1;
         self.raise(this, contract::CALLS_MET, 1);
         self.counters.calls_met += 1;
+        self.trace_call(EventKind::CallMet, this, 0);
         self.write_contract_page(this);
     }
 

@@ -157,6 +157,8 @@ pub struct Physmem<'a, P, M> {
     pub(crate) counters: Counters,
     /// The clock page, which anybody may map.
     pub clock_frame: Option<u32>,
+    /// Whether events are written for people who look at the system.
+    pub is_tracing: bool,
 }
 
 impl<'a, P: Pmap, M: RecordMemory> Physmem<'a, P, M> {
@@ -211,6 +213,7 @@ impl<'a, P: Pmap, M: RecordMemory> Physmem<'a, P, M> {
             resolved: Cluster::new(0),
             counters: Counters::default(),
             clock_frame: None,
+            is_tracing: false,
         };
         this.root = this.make_root(guaranteed, managed);
         this

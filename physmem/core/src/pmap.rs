@@ -7,6 +7,7 @@
 //! crate has checked what the kernel checks too, there is no error to return.
 
 use kernel_abi::pmap::{FrameRange, FrameSpan, Mapping, PageRange};
+use kernel_abi::trace::{EventKind, SERVER_ARGUMENTS};
 use kernel_abi::{Handle, KernelError};
 
 /// Why mappings were not entered.
@@ -120,6 +121,10 @@ pub trait Pmap {
     fn keep_notification(&mut self, sent: Handle, kept: Handle) -> Result<(), KernelError>;
     /// Whether an entry names an endpoint at which its sender may receive.
     fn is_receiver(&mut self, sent: Handle) -> bool;
+    /// Writes an event for people who look at the system, where such are written.
+    fn trace(&mut self, kind: EventKind, what: [u64; SERVER_ARGUMENTS]) {
+        let _ = (kind, what);
+    }
     /// Signals a notification. The task that would hear it may be gone.
     fn signal(&mut self, notification: Handle);
     /// Answers a call that was saved at `reply`, which is empty afterwards. The caller may be gone.

@@ -12,6 +12,7 @@ use containers_core::layout::{EVICTION_ORDER, container, hold};
 use containers_core::mutations::{self, Mutation};
 use containers_core::record::{Container, Contract, Grant, Hold, Name, Records};
 use kernel_abi::pmap::FrameSpan;
+use kernel_abi::trace::{EventKind, SERVER_ARGUMENTS};
 
 /// Bits of a container's number in its place in the eviction order.
 const NUMBER_BITS: u32 = 40;
@@ -175,6 +176,12 @@ impl<P: Pmap, M: RecordMemory> Frames for Physmem<'_, P, M> {
 
     fn revoked(&mut self, grant: Name<Grant>) {
         self.answer_revoke(grant);
+    }
+
+    fn trace(&mut self, kind: EventKind, what: [u64; SERVER_ARGUMENTS]) {
+        if self.is_tracing {
+            self.pmap.trace(kind, what);
+        }
     }
 
     fn count(&mut self, what: Count, number: u64) {

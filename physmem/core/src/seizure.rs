@@ -21,6 +21,7 @@ use containers_core::layout::{EVICTION_ORDER, container};
 use containers_core::mutations::{self, Mutation};
 use containers_core::record::{Container, Contract, Name, Records};
 use containers_core::{lock, runs};
+use kernel_abi::trace::EventKind;
 
 /// Successive pages of a container, all of which can be seized.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -142,6 +143,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         if discardable {
             self.counters.discarded += lost;
         }
+        let (principal, number) = (self.get(this, contract::PRINCIPAL), self.get(from, container::NUMBER));
+        self.trace(EventKind::Seized, [principal, number, lost, discardable.into()]);
         self.record_seizure(this, run, if discardable { Fate::Discarded } else { Fate::Lost });
     }
 }

@@ -52,6 +52,8 @@ pub struct Books {
     pub database: FrameDatabase<'static>,
     /// First frame and number of frames of the boot archive.
     pub archive: (u32, u64),
+    /// First frame and number of frames of the rings of events, where there are any.
+    pub rings: Option<(u32, u64)>,
     /// The clock page.
     pub clock: u32,
     /// Frames for the thread that knows when a processor idles.
@@ -78,12 +80,16 @@ pub fn open(info: &BootInfo) -> Result<Books, BookError> {
     let taken = own.take_all(frames, ram)?;
     let (taken, pressure) = taken;
     let mut database = FrameDatabase::new(window::database(frames as usize));
-    let mut books = (None, None);
+    let (mut books, mut rings) = ((None, None), None);
     for range in ranges {
         let state = match range.used_as {
             used if used == RangeUse::Free as u32 => State::FreeDirty,
             used if used == RangeUse::BootArchive as u32 => {
                 books.0 = Some((range.frame, u64::from(range.frames)));
+                State::Held
+            }
+            used if used == RangeUse::Trace as u32 => {
+                rings = Some((range.frame, u64::from(range.frames)));
                 State::Held
             }
             used if used == RangeUse::Clock as u32 => {
@@ -103,6 +109,7 @@ pub fn open(info: &BootInfo) -> Result<Books, BookError> {
     Ok(Books {
         database,
         archive: books.0.ok_or(BookError::Damaged)?,
+        rings,
         clock: books.1.ok_or(BookError::Damaged)?,
         idle,
         pressure,

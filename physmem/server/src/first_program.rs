@@ -1,7 +1,8 @@
 //! Starting init, as any client would have it started: by requests to physmem's own logic, under the root contract.
 //!
 //! Its image comes from the boot archive by logical copies; physmem maps nothing of it. What init is given beyond what
-//! every program has: `control`, `hardware`, `archive` with `archive-bytes=N`.
+//! every program has: `control`, `hardware`, `archive` with `archive-bytes=N`; and where there are rings of events,
+//! `trace-rings`, a container with them, and `trace`, the right to write some.
 
 use crate::kernel::{KernelCalls, OBJECTS};
 use crate::window::{self, RecordWindow};
@@ -15,7 +16,7 @@ use elf::ElfBytes;
 use elf::abi::{EM_X86_64, ET_EXEC, PF_W, PF_X, PT_LOAD};
 use elf::endian::LittleEndian;
 use elf::segment::ProgramHeader;
-use kernel_abi::boot::{ENDPOINT, HARDWARE, LOG, NOTIFICATION, SCHEDULE};
+use kernel_abi::boot::{ENDPOINT, HARDWARE, LOG, NOTIFICATION, SCHEDULE, TRACE};
 use kernel_abi::{FRAME_BYTES, Handle, KernelError};
 use kernel_runtime::layout;
 use kernel_runtime::startup::{StartupFrom, TooLong};
@@ -81,11 +82,20 @@ struct Loader<'a> {
     archive: Badge,
 }
 
-/// Starts init from the archive, whose frames begin at `frames.0` and are `frames.1` many. Its task.
-pub fn start(physmem: &mut Logic, archive: &'static [u8], frames: (u32, u64)) -> Result<Handle, StartError> {
+/// Starts init from the archive, whose frames begin at `frames.0` and are `frames.1` many; the same for the rings of
+/// events. Its task.
+pub fn start(
+    physmem: &mut Logic,
+    archive: &'static [u8],
+    frames: (u32, u64),
+    rings: Option<(u32, u64)>,
+) -> Result<Handle, StartError> {
     let (offset, image) = find(archive)?;
     let root = physmem.root();
     let adopted = physmem.adopt(root, frames.0, frames.1)?;
+    // Nobody can end this container but with the root contract: the kernel goes on writing its frames.
+    let rings = rings.map(|(first, pages)| physmem.adopt(root, first, pages)).transpose()?;
+    let rings = rings.map(|rings| Logic::container_badge(rings, ContainerRights::MAP));
     let all = ContainerRights::all();
     let client = Client { physmem, objects: OBJECTS };
     let mut loader = Loader { client, archive: Logic::container_badge(adopted, all) };
@@ -111,9 +121,9 @@ pub fn start(physmem: &mut Logic, archive: &'static [u8], frames: (u32, u64)) ->
     )?;
     let rights = ContainerRights::MAP | ContainerRights::COPY_OUT;
     let readable = Logic::container_badge(adopted, rights);
-    let bytes = loader.startup_block(contract, space, archive.len())?;
+    let bytes = loader.startup_block(contract, space, archive.len(), rings.is_some())?;
     let thread = loader.client.create_thread(space)?;
-    install(task, thread, space, contract, readable)?;
+    install(task, thread, space, contract, readable, rings)?;
     let rights = Rights::CONFIGURE | Rights::INSPECT | Rights::TRANSFER;
     syscall::task_install(task, SCHEDULE, layout::SCHEDULE, rights)?;
     let notice = OBJECTS.offset(1);
@@ -176,16 +186,18 @@ impl Loader<'_> {
         contract: Badge,
         space: Badge,
         archive_bytes: usize,
+        has_rings: bool,
     ) -> Result<u64, StartError> {
         let mut argument = [0; 40];
         let mut text = Writer { bytes: &mut argument, used: 0 };
         core::fmt::Write::write_fmt(&mut text, format_args!("archive-bytes={archive_bytes}"))
             .map_err(|_| TooLong)?;
         let used = text.used;
+        let given = GIVEN.map(|(name, handle)| (name, handle.0));
         let startup = StartupFrom {
             name: INIT,
             arguments: &[&argument[..used]],
-            capabilities: &GIVEN.map(|(name, handle)| (name, handle.0)),
+            capabilities: &given[..if has_rings { GIVEN.len() } else { GIVEN_ALWAYS }],
             mounts: &[],
             directory: b"/",
             priority: layout::PRIORITY_INIT,
@@ -203,11 +215,15 @@ impl Loader<'_> {
 }
 
 /// What init has by name, and where.
-const GIVEN: [(&str, Handle); 3] = [
+const GIVEN: [(&str, Handle); 5] = [
     ("control", layout::FREE_HANDLES),
     ("hardware", layout::FREE_HANDLES.offset(1)),
     ("archive", layout::FREE_HANDLES.offset(2)),
+    ("trace-rings", layout::FREE_HANDLES.offset(3)),
+    ("trace", layout::FREE_HANDLES.offset(4)),
 ];
+/// Of these, what init has without rings of events, too.
+const GIVEN_ALWAYS: usize = 3;
 
 fn install(
     task: Handle,
@@ -215,19 +231,24 @@ fn install(
     space: Badge,
     contract: Badge,
     archive: Badge,
+    rings: Option<Badge>,
 ) -> Result<(), KernelError> {
     let message = Rights::SEND | Rights::TRANSFER;
     syscall::task_install(task, task, layout::TASK, Rights::INSPECT | Rights::KILL)?;
     syscall::task_install(task, thread, layout::FIRST_THREAD, Rights::empty())?;
     syscall::task_install(task, LOG, layout::LOG, Rights::TRANSFER)?;
     syscall::task_install(task, HARDWARE, GIVEN[1].1, Rights::TRANSFER)?;
+    if rings.is_some() {
+        syscall::task_install(task, TRACE, GIVEN[4].1, Rights::TRANSFER)?;
+    }
     let minted = [
         (layout::SPACE, space),
         (layout::CONTRACT, contract),
         (GIVEN[0].1, Logic::control_badge(ControlRights::all())),
         (GIVEN[2].1, archive),
     ];
-    for (entry, badge) in minted {
+    let rings = rings.map(|badge| (GIVEN[3].1, badge));
+    for (entry, badge) in minted.into_iter().chain(rings) {
         let capability = Capability::from_handle(OBJECTS.offset(1));
         mint(ENDPOINT, capability.handle(), badge)?;
         syscall::task_install(task, capability.handle(), entry, message)?;

@@ -2,11 +2,12 @@
 
 use crate::idle;
 use containers_api::FaultReason;
-use kernel_abi::boot::{ENDPOINT, FRAMES, NOTIFICATION};
+use kernel_abi::boot::{ENDPOINT, FRAMES, NOTIFICATION, TRACE};
 use kernel_abi::pmap::{
     BATCH_ITEMS, FrameRange, FrameSpan, Mapping, PageRange, QUERY_CLEAR_ALL, QUERY_CLEAR_NOTHING,
     QUERY_CLEAR_REFERENCED,
 };
+use kernel_abi::trace::{EventKind, SERVER_ARGUMENTS};
 use kernel_abi::{Handle, KernelError, Kind, Rights};
 use kernel_runtime::Deadline;
 use kernel_runtime::server::{self, Incoming, Outgoing};
@@ -178,6 +179,11 @@ impl Pmap for KernelCalls {
         syscall::capability_identify(sent).is_ok_and(|identity| {
             identity.kind == Kind::Endpoint && identity.rights.contains(Rights::SEND | Rights::RECEIVE)
         })
+    }
+
+    fn trace(&mut self, kind: EventKind, what: [u64; SERVER_ARGUMENTS]) {
+        // It is physmem's own capability, and the kind is known: the kernel cannot refuse.
+        let _ = syscall::trace_write(TRACE, kind, what);
     }
 
     fn signal(&mut self, notification: Handle) {

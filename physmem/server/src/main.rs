@@ -62,9 +62,11 @@ fn bring_up() -> Result<Server<FirstPhysmem, RecordWindow>, Reason> {
     };
     let mut physmem = Physmem::new(KernelCalls, RecordWindow, books.database, beginning);
     physmem.clock_frame = Some(books.clock);
+    physmem.is_tracing = books.rings.is_some();
     log::info!("{managed} frames to lend, {guaranteed} guaranteed, {reserve} in reserve");
     idle::start(books.idle, IDLE).map_err(Reason::Idle)?;
-    let init = first_program::start(&mut physmem, archive, books.archive).map_err(Reason::Init)?;
+    let init =
+        first_program::start(&mut physmem, archive, books.archive, books.rings).map_err(Reason::Init)?;
     Ok(Server::new(FirstPhysmem, physmem, init))
 }
 

@@ -186,7 +186,7 @@ mod tests {
     }
 
     fn everything() -> Vec<Executable> {
-        let mut all: Vec<_> = GUEST_CRATES[..8]
+        let mut all: Vec<_> = GUEST_CRATES[..9]
             .iter()
             .map(|one| built(one.folder, one.folder.rsplit('/').next().unwrap()))
             .collect();
@@ -203,7 +203,8 @@ mod tests {
         let (kernel, programs) = assign(Path::new("/root"), &everything()).unwrap();
         assert_eq!(kernel, Path::new("/target/boot"));
         let names: Vec<_> = programs.iter().map(|(name, _)| name.as_str()).collect();
-        let expected = ["physmem", "init", "console", "block", "ext", "bootfs", "shell", "bin/cat", "bin/ls"];
+        let expected =
+            ["physmem", "init", "trace", "console", "block", "ext", "bootfs", "shell", "bin/cat", "bin/ls"];
         assert_eq!(names, expected);
     }
 

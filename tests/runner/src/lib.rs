@@ -36,5 +36,7 @@ pub mod start;
 pub mod stress;
 pub mod symbols;
 pub mod terminal;
+pub mod trace;
+pub mod trace_report;
 
 pub use failure::{Failure, Result};

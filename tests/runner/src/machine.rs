@@ -4,7 +4,9 @@
 //! log; the exit device carries the ending; a QMP socket answers for the rest.
 
 use crate::counter::Counter;
-use crate::{Failure, Result};
+use crate::{Failure, Result, trace};
+use hurd_glue_trace_core::channel::CHANNEL_BYTES;
+use kernel_abi::trace::COMMAND_LINE_WORD;
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -35,6 +37,8 @@ pub struct Machine {
     pub qmp: PathBuf,
     /// Words for the kernel.
     pub command_line: String,
+    /// Memory that guest and host share, by which events leave the machine; with it, the kernel is told to write some.
+    pub events: Option<PathBuf>,
     /// How instructions are run.
     pub accelerator: Accelerator,
     /// Record the run, or replay one that was; instructions must be counted.
@@ -108,6 +112,15 @@ impl Disk {
 }
 
 impl Machine {
+    /// Words for the kernel, with what the events need.
+    fn words(&self) -> String {
+        if self.events.is_none() {
+            return self.command_line.clone();
+        }
+        let pages = trace::ring_pages(self.memory_bytes, self.cpus);
+        format!("{} {COMMAND_LINE_WORD}{pages}", self.command_line).trim_start().to_owned()
+    }
+
     /// Arguments for `qemu-system-x86_64`.
     pub fn arguments(&self) -> Result<Vec<OsString>> {
         let mut arguments: Vec<OsString> =
@@ -124,7 +137,7 @@ impl Machine {
         add("-m", format!("{}K", self.memory_bytes >> 10).into());
         add("-kernel", self.kernel.clone().into());
         add("-initrd", self.archive.clone().into());
-        add("-append", self.command_line.clone().into());
+        add("-append", self.words().into());
         let terminal = if self.serial == Serial::Terminal { ",mux=on" } else { "" };
         add("-chardev", format!("stdio,id=terminal,signal=off{terminal}").into());
         add("-serial", "chardev:terminal".into());
@@ -135,6 +148,11 @@ impl Machine {
         add("-device", "isa-debugcon,iobase=0xe9,chardev=log".into());
         add("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04".into());
         add("-qmp", with_path("unix:", &self.qmp, ",server=on,wait=off")?);
+        if let Some(events) = &self.events {
+            let size = format!(",size={CHANNEL_BYTES}");
+            add("-object", with_path("memory-backend-file,id=events,share=on,mem-path=", events, &size)?);
+            add("-device", "ivshmem-plain,memdev=events".into());
+        }
         if let Some(limit) = self.disk.as_ref().and_then(|disk| disk.bytes_per_second) {
             add("-object", format!("throttle-group,id={SPEED},x-bps-read={limit}").into());
         }
@@ -255,6 +273,7 @@ mod tests {
             log: "/l,og".into(),
             qmp: "/q".into(),
             command_line: String::new(),
+            events: None,
             accelerator: Accelerator::Emulation,
             replay: None,
             counter: None,
@@ -269,6 +288,18 @@ mod tests {
     fn values(machine: &Machine, option: &str) -> Vec<String> {
         let arguments = arguments(machine);
         arguments.windows(2).filter(|pair| pair[0] == option).map(|pair| pair[1].clone()).collect()
+    }
+
+    #[test]
+    fn events_have_rings_and_a_way_out() {
+        assert_eq!(values(&machine(), "-append"), [""]);
+        let machine = Machine { events: Some("/e,v".into()), ..machine() };
+        assert_eq!(values(&machine, "-append"), ["trace=170"]);
+        let object = "memory-backend-file,id=events,share=on,mem-path=/e,,v,size=16777216";
+        assert_eq!(values(&machine, "-object"), [object]);
+        assert!(values(&machine, "-device").contains(&String::from("ivshmem-plain,memdev=events")));
+        let machine = Machine { command_line: "quiet".into(), ..machine };
+        assert_eq!(values(&machine, "-append"), ["quiet trace=170"]);
     }
 
     #[test]

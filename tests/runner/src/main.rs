@@ -4,7 +4,7 @@
 use clap::Parser;
 use std::process::ExitCode;
 use tests_runner::options::{Command, Options};
-use tests_runner::{bench, interrupt, simulate, start, stress};
+use tests_runner::{bench, interrupt, simulate, start, stress, trace_report};
 
 /// Exit status when the runner could not do its own part.
 const FAILED: u8 = 125;
@@ -15,6 +15,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let result = match &options.command {
         Some(Command::Simulate { arguments }) => simulate::simulate(arguments),
+        Some(Command::Report { trace, page }) => trace_report::report(trace, page),
         Some(Command::Stress(options)) => stress::run(options),
         Some(Command::Bench(options)) => bench::run(options),
         None => start::start(&options),

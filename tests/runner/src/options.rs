@@ -37,6 +37,13 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
         arguments: Vec<OsString>,
     },
+    /// Make a page with pictures of what a trace tells
+    Report {
+        /// A file that --trace has written, or what is left of one
+        trace: PathBuf,
+        /// The page, in HTML
+        page: PathBuf,
+    },
     /// Boot tasks that misbehave and tasks that check that the laws are kept, and say what came of it
     Stress(StressOptions),
     /// Measure what operations cost, in guest instructions, and print a table
@@ -95,6 +102,10 @@ pub struct Options {
     /// Show the log of kernel and servers on standard error
     #[arg(long)]
     pub verbose: bool,
+
+    /// Have the guest tell events while it runs, and write them to a file for Perfetto, Chrome's tracing page or `report`
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
 
     /// Seconds that --exec may take [default: 120, without limit under --gdb]
     #[arg(long, value_name = "SECONDS", requires = "exec", value_parser = clap::value_parser!(u64).range(1..))]
@@ -189,6 +200,13 @@ mod tests {
     }
 
     #[test]
+    fn a_trace_is_written_and_reported() {
+        assert_eq!(parse(&["--trace", "t.json"]).unwrap().trace, Some(PathBuf::from("t.json")));
+        let report = Command::Report { trace: "t.json".into(), page: "p.html".into() };
+        assert_eq!(parse(&["report", "t.json", "p.html"]).unwrap().command, Some(report));
+    }
+
+    #[test]
     fn bad_arguments_end_with_status_2() {
         let cases: &[&[&str]] = &[
             &["--no-such-option"],
@@ -206,6 +224,8 @@ mod tests {
             &["--kvm", "--icount"],
             &["--exec", "a", "--exec", "b"],
             &["--exec", "a", "stress"],
+            &["report"],
+            &["report", "trace"],
         ];
         for case in cases {
             assert_eq!(parse(case).expect_err(&format!("{case:?}")).exit_code(), 2, "{case:?}");

@@ -24,6 +24,7 @@ pub const GUEST_CRATES: &[GuestCrate] = &[
     GuestCrate { folder: "kernel/boot", place: Place::Kernel },
     GuestCrate { folder: "physmem/server", place: Place::Member("physmem") },
     GuestCrate { folder: "hurd-glue/init", place: Place::Member("init") },
+    GuestCrate { folder: "hurd-glue/trace", place: Place::Member("trace") },
     GuestCrate { folder: "hurd-glue/console", place: Place::Member("console") },
     GuestCrate { folder: "filesystems/block/server", place: Place::Member("block") },
     GuestCrate { folder: "filesystems/ext/server", place: Place::Member("ext") },

@@ -11,6 +11,7 @@ use crate::options::Options;
 use crate::places::{Places, write_whole};
 use crate::session::{Event, Session};
 use crate::terminal::SavedTerminal;
+use crate::trace::{Recording, Told};
 use crate::{Result, disk, interrupt, profile, report, setup};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,8 @@ pub fn start(options: &Options) -> Result<u8> {
     }
     let log = Log::create(&places)?;
     let archive = ArchiveFile::write(&places, &guest.archive)?;
-    let mut machine = machine(options, &guest, image, archive.path(), &log);
+    let recording = options.trace.as_deref().map(|file| Recording::start(&places, file)).transpose()?;
+    let mut machine = machine(options, &guest, image, archive.path(), &log, recording.as_ref());
     let counted = options.profile.as_ref().map(|_| Counted::new(&places, options.region)).transpose()?;
     machine.counter = counted.as_ref().map(|counted| counted.counter.clone());
     let started = Session::start(machine)?;
@@ -57,6 +59,9 @@ pub fn start(options: &Options) -> Result<u8> {
     };
     if let (Some(counted), Some(file)) = (counted, &options.profile) {
         counted.write(&guest, file)?;
+    }
+    if let Some(recording) = recording {
+        say_what_was_recorded(recording.finish()?, options);
     }
     Ok(ending)
 }
@@ -90,7 +95,22 @@ impl Counted {
     }
 }
 
-fn machine(options: &Options, guest: &Guest, image: Option<PathBuf>, archive: &Path, log: &Log) -> Machine {
+fn say_what_was_recorded(told: Told, options: &Options) {
+    let file = options.trace.as_deref().unwrap_or(Path::new("")).display();
+    eprintln!(
+        "{file}: {} events, {} lost; open it in https://ui.perfetto.dev, or make a page of it: cargo run -- report {file} FILE.html",
+        told.events, told.lost
+    );
+}
+
+fn machine(
+    options: &Options,
+    guest: &Guest,
+    image: Option<PathBuf>,
+    archive: &Path,
+    log: &Log,
+    events: Option<&Recording>,
+) -> Machine {
     Machine {
         kernel: guest.kernel.clone(),
         archive: archive.to_owned(),
@@ -102,6 +122,7 @@ fn machine(options: &Options, guest: &Guest, image: Option<PathBuf>, archive: &P
         log: log.path().to_owned(),
         qmp: PathBuf::new(),
         command_line: String::new(),
+        events: events.map(|recording| recording.channel().to_owned()),
         accelerator: match (options.kvm, options.icount) {
             (true, _) => Accelerator::Kvm,
             (false, true) => Accelerator::CountedEmulation,

@@ -7,12 +7,14 @@ use crate::outcome::Outcome;
 use crate::world::{self, Permit, World};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tempfile::NamedTempFile;
 use tests_runner::archive::{Archive, Member};
 use tests_runner::logfile::Log;
 use tests_runner::machine::{Accelerator, Disk, Machine, ReadFault, Serial};
 use tests_runner::options::memory_size;
 use tests_runner::session::Session;
 use tests_runner::start::{ArchiveFile, EXEC_MEMBER, drive};
+use tests_runner::trace::Recording;
 
 /// Time that a scenario may take if it does not say otherwise.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -26,6 +28,7 @@ pub struct Boot {
     archive_bytes: Option<Vec<u8>>,
     accelerator: Accelerator,
     limit: Duration,
+    is_traced: bool,
 }
 
 /// A boot that is under way.
@@ -36,6 +39,8 @@ pub(crate) struct Started {
     pub limit: Duration,
     pub permit: Permit,
     pub archive: ArchiveFile,
+    /// Events on their way into a file.
+    pub trace: Option<(Recording, NamedTempFile)>,
 }
 
 impl Default for Boot {
@@ -56,6 +61,7 @@ impl Boot {
             archive_bytes: None,
             accelerator: Accelerator::Emulation,
             limit: LIMIT,
+            is_traced: false,
         }
     }
 
@@ -123,6 +129,12 @@ impl Boot {
         self
     }
 
+    /// Has the guest tell events; [`Outcome::trace`] is what came of it.
+    pub fn traced(mut self) -> Boot {
+        self.is_traced = true;
+        self
+    }
+
     /// May take so long.
     pub fn limit(mut self, limit: Duration) -> Boot {
         self.limit = limit;
@@ -156,7 +168,14 @@ impl Boot {
         let ending = drive(started.session, &mut started.log, limit, &mut take, &mut |_| ())
             .unwrap_or_else(|failure| panic!("{failure}"));
         drop(started.permit);
-        Outcome::new(ending, output, started.log, started.world)
+        let trace = started.trace.map(|(recording, file)| {
+            let told = recording.finish().unwrap_or_else(|failure| panic!("{failure}"));
+            let bytes = std::fs::read(file.path()).unwrap_or_else(|error| panic!("the trace: {error}"));
+            (told, bytes)
+        });
+        let mut outcome = Outcome::new(ending, output, started.log, started.world);
+        outcome.trace = trace;
+        outcome
     }
 
     /// Boots to a shell for the scenario to type at, and waits for its prompt.
@@ -174,6 +193,12 @@ impl Boot {
                 None => ArchiveFile::write(&world.places, &self.archive)?,
             };
             let log = Log::create(&world.places)?;
+            let trace = self.is_traced.then(|| {
+                let file =
+                    NamedTempFile::new().unwrap_or_else(|error| panic!("a file for the trace: {error}"));
+                Recording::start(&world.places, file.path()).map(|recording| (recording, file))
+            });
+            let trace = trace.transpose()?;
             let machine = Machine {
                 kernel: world.guest.kernel.clone(),
                 archive: archive.path().to_owned(),
@@ -185,15 +210,16 @@ impl Boot {
                 log: log.path().to_owned(),
                 qmp: PathBuf::new(),
                 command_line: String::new(),
+                events: trace.as_ref().map(|(recording, _)| recording.channel().to_owned()),
                 accelerator: self.accelerator,
                 replay: None,
                 counter: None,
                 gdb: false,
             };
-            Ok((Session::start(machine)?, log, archive))
+            Ok((Session::start(machine)?, log, archive, trace))
         };
         let started: tests_runner::Result<_> = begin();
-        let (session, log, archive) = started.unwrap_or_else(|failure| panic!("{failure}"));
-        Started { session, log, world, limit: self.limit, permit, archive }
+        let (session, log, archive, trace) = started.unwrap_or_else(|failure| panic!("{failure}"));
+        Started { session, log, world, limit: self.limit, permit, archive, trace }
     }
 }

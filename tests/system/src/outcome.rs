@@ -5,6 +5,7 @@ use crate::world::World;
 use tests_runner::ending::Ending;
 use tests_runner::logfile::Log;
 use tests_runner::report;
+use tests_runner::trace::Told;
 
 /// Mark of the line that the shell logs when it prompts for the first time.
 const PROMPT_MARK: &str = "boot: prompt after ";
@@ -20,6 +21,8 @@ pub struct Outcome {
     pub output: Vec<u8>,
     /// What the guest's books held, look by look.
     pub books: Vec<Books>,
+    /// The trace that was written, of a traced boot.
+    pub trace: Option<(Told, Vec<u8>)>,
     log: Option<Log>,
     log_text: String,
     world: &'static World,
@@ -29,7 +32,7 @@ impl Outcome {
     pub(crate) fn new(ending: Ending, output: Vec<u8>, log: Log, world: &'static World) -> Outcome {
         let log_text = log.text();
         let (output, books) = books::separate(&output);
-        Outcome { ending, output, books, log: Some(log), log_text, world }
+        Outcome { ending, output, books, trace: None, log: Some(log), log_text, world }
     }
 
     /// If the shell ended in order there is a look before and one after, and nothing has leaked between them.

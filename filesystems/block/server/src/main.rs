@@ -20,7 +20,9 @@ mod registers;
 use bring_up::{Hardware, bring_up};
 use filesystems_api::block::{BlockError, BlockRead, Request};
 use filesystems_block_core::{Completion, DiskState};
+use kernel_abi::trace::EventKind;
 use kernel_protocol::Refusal;
+use kernel_runtime::events::Events;
 use kernel_runtime::ipc::Received;
 use kernel_runtime::notification::Notification;
 use kernel_runtime::server::{Incoming, Outgoing, receive, reply_receive, save_reply};
@@ -78,6 +80,8 @@ struct Driver {
     dma: Handle,
     notification: Notification,
     pending: PendingTable,
+    /// Where reads are told.
+    events: Events,
     /// Moment that the timer is set to, soon; 0: none.
     timer: u64,
 }
@@ -95,7 +99,14 @@ fn serve(startup: &Startup<'_>) -> Result<core::convert::Infallible, Failure> {
             None
         }
     };
-    let mut driver = Driver { hardware, dma, notification, pending: PendingTable::new(), timer: 0 };
+    let mut driver = Driver {
+        hardware,
+        dma,
+        notification,
+        pending: PendingTable::new(),
+        events: Events::from_startup(startup),
+        timer: 0,
+    };
     let mut answer = None;
     loop {
         let incoming = match answer {
@@ -159,6 +170,7 @@ impl Driver {
             return Err(BlockError::Busy.into());
         }
         let runs = physical_runs(&lock, self.dma)?;
+        let bytes = runs.bytes();
         let slot = match hardware.disk.submit(&read.extents, runs, clock::now()) {
             Ok(slot) => slot,
             Err(error) => {
@@ -167,6 +179,7 @@ impl Driver {
                 return Err(error.into());
             }
         };
+        self.events.write(EventKind::DiskRead, [slot as u64, bytes, 0, 0]);
         // Where the caller cannot be saved its call fails, and the disk's answer ends the lock all the same.
         let reply = save_reply().ok();
         self.pending.put(slot, Pending { reply, lock });
@@ -178,6 +191,9 @@ impl Driver {
         let Some(hardware) = &mut self.hardware else { return };
         let was = hardware.disk.state();
         while let Some(completion) = hardware.disk.next_completion(clock::now()) {
+            let failed = completion.result.is_err();
+            let what = [completion.slot as u64, completion.written, failed.into(), 0];
+            self.events.write(EventKind::DiskDone, what);
             answer(&mut self.pending, completion);
         }
         if was != hardware.disk.state() && hardware.disk.state() == DiskState::Dead {

@@ -12,11 +12,14 @@ use filesystems_ext_core::plan::Step;
 use filesystems_ext_core::{Inode, LookupError, ROOT_INODE, Resolved, VolumeError};
 use filesystems_serve::{FileSystem, Found, NodeBadge, Result, SentContainer, memory_refusal};
 use kernel_protocol::{Bytes, Refusal};
+use kernel_runtime::events::Events;
 
 /// The server: a mounted volume, or why there is none.
 pub struct Server {
     /// What every request is refused with, if it is not mounted.
     pub mounted: Result<Mounted>,
+    /// Where reads are told.
+    pub events: Events,
 }
 
 /// One thread of the server.

@@ -31,6 +31,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use files::{Server, Worker};
 use filesystems_serve::serve;
+use kernel_runtime::events::Events;
 use kernel_runtime::self_paging::{InOrder, Watch};
 use kernel_runtime::startup::Startup;
 use kernel_runtime::{Handle, threads};
@@ -57,7 +58,8 @@ fn main(startup: Startup<'static>) -> i32 {
         log::error!("`endpoint` or `block` was not given");
         return CANNOT_SERVE;
     };
-    let server: &'static Server = Box::leak(Box::new(Server { mounted: mount(block) }));
+    let server: &'static Server =
+        Box::leak(Box::new(Server { mounted: mount(block), events: Events::from_startup(&startup) }));
     // Before there is a second worker: whoever is answered may compare what the server holds from then on.
     drop(Vec::<u8>::with_capacity(HEAP_BYTES));
     threads::touch_stack::<STACK_BYTES>();

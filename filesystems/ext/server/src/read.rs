@@ -13,6 +13,7 @@ use filesystems_ext_core::cache::{CachedRun, FileKey, Places, Reservation};
 use filesystems_ext_core::plan::{Read, STEP_PAGES, Step};
 use filesystems_ext_core::{Inode, PAGE_BYTES};
 use filesystems_serve::{ClientContainer, Result, memory_refusal};
+use kernel_abi::trace::EventKind;
 use kernel_protocol::ErrorCode;
 use kernel_runtime::containers::MemoryCallError;
 
@@ -53,6 +54,20 @@ pub fn plan(inode: Inode, request: &IoReadContainer, direct: bool) -> Read {
 impl Worker {
     /// Reads into a client's container. An error after some bytes are in their places comes with the count of those.
     pub fn read(
+        &self,
+        inode: Inode,
+        request: &IoReadContainer,
+        client: &ClientContainer,
+    ) -> Result<ReadDone> {
+        let (events, worker) = (self.server.events, self.index as u64);
+        events.write(EventKind::FileRead, [worker, inode.number.into(), request.offset, request.bytes]);
+        let result = self.read_in_steps(inode, request, client);
+        let done = result.as_ref().map_or([0; 3], |done| [done.bytes, done.dma_bytes, done.moved_bytes]);
+        events.write(EventKind::FileReadDone, [worker, done[0], done[1], done[2]]);
+        result
+    }
+
+    fn read_in_steps(
         &self,
         inode: Inode,
         request: &IoReadContainer,

@@ -8,6 +8,7 @@
 extern crate std;
 
 pub mod archive;
+pub mod pci;
 pub mod restarts;
 pub mod servers;
 pub mod shares;

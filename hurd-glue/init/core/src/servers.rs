@@ -16,8 +16,10 @@ pub enum Server {
     Ext = 2,
     /// The file server for the boot archive.
     Bootfs = 3,
+    /// The collector of events, on a machine that was booted with rings for them.
+    Trace = 4,
     /// The shell.
-    Shell = 4,
+    Shell = 5,
 }
 
 /// A kind of capability, and what of it.
@@ -42,6 +44,12 @@ pub enum Grant {
     /// Pages that the device itself reads and writes at all times. They are init's, since the device goes on when its driver
     /// ends, and the next driver gets the same.
     DevicePages(u64),
+    /// Writing events beside the kernel's own. Whoever has this does without, where there are no rings.
+    TraceWriter,
+    /// The rings of events, to be read.
+    TraceRings,
+    /// The device memory through which events leave the machine.
+    TraceChannel,
 }
 
 impl Grant {
@@ -51,9 +59,9 @@ impl Grant {
             Grant::OwnEndpoint => {
                 Rights::SEND.union(Rights::RECEIVE).union(Rights::MINT).union(Rights::TRANSFER)
             }
-            Grant::Ports(..) | Grant::Interrupt(_) => Rights::empty(),
+            Grant::Ports(..) | Grant::Interrupt(_) | Grant::TraceWriter => Rights::empty(),
             // Device memory is sent to physmem to be mapped.
-            Grant::PciMemory => Rights::TRANSFER,
+            Grant::PciMemory | Grant::TraceChannel => Rights::TRANSFER,
             _ => Rights::SEND.union(Rights::TRANSFER),
         }
     }
@@ -125,6 +133,7 @@ pub const SERVERS: &[Specification] = &[
             ("interrupt-11", Grant::Interrupt(11)),
             ("dma", Grant::DmaAuthority),
             ("device-pages", Grant::DevicePages(DEVICE_PAGES)),
+            ("trace", Grant::TraceWriter),
         ],
         mounts: &[],
     },
@@ -132,7 +141,11 @@ pub const SERVERS: &[Specification] = &[
         server: Server::Ext,
         name: "ext",
         urgency: Urgency::FileServer,
-        grants: &[("endpoint", Grant::OwnEndpoint), ("block", Grant::Client(Server::Block, 0))],
+        grants: &[
+            ("endpoint", Grant::OwnEndpoint),
+            ("block", Grant::Client(Server::Block, 0)),
+            ("trace", Grant::TraceWriter),
+        ],
         mounts: &[],
     },
     Specification {
@@ -140,6 +153,18 @@ pub const SERVERS: &[Specification] = &[
         name: "bootfs",
         urgency: Urgency::FileServer,
         grants: &[("endpoint", Grant::OwnEndpoint), ("archive", Grant::Archive)],
+        mounts: &[],
+    },
+    Specification {
+        server: Server::Trace,
+        name: "trace",
+        urgency: Urgency::Driver,
+        grants: &[
+            ("endpoint", Grant::OwnEndpoint),
+            ("rings", Grant::TraceRings),
+            ("channel", Grant::TraceChannel),
+            ("control", Grant::Control(ControlRights::empty())),
+        ],
         mounts: &[],
     },
     Specification {
@@ -181,7 +206,14 @@ mod tests {
         assert_eq!(holders(|grant| matches!(grant, Grant::DmaAuthority)), [Server::Block]);
         assert_eq!(holders(|grant| matches!(grant, Grant::DevicePages(_))), [Server::Block]);
         assert_eq!(holders(|grant| matches!(grant, Grant::PciMemory)), [Server::Block]);
-        assert_eq!(holders(|grant| matches!(grant, Grant::Control(_))), [Server::Shell]);
+        assert_eq!(holders(|grant| matches!(grant, Grant::Control(_))), [Server::Trace, Server::Shell]);
+        let more = |grant: &Grant| matches!(grant, Grant::Control(rights) if !rights.is_empty());
+        assert_eq!(holders(more), [Server::Shell]);
+        assert_eq!(
+            holders(|grant| matches!(grant, Grant::TraceRings | Grant::TraceChannel)),
+            [Server::Trace]
+        );
+        assert_eq!(holders(|grant| matches!(grant, Grant::TraceWriter)), [Server::Block, Server::Ext]);
         assert_eq!(holders(|grant| matches!(grant, Grant::Archive)), [Server::Bootfs]);
         assert_eq!(holders(|grant| matches!(grant, Grant::Ports(..))), [Server::Console, Server::Block]);
         assert_eq!(holders(|grant| matches!(grant, Grant::Client(Server::Block, _))), [Server::Ext]);

@@ -15,6 +15,8 @@ pub struct Share {
     pub extra_limit: u64,
     /// Frames pinned at a time, part of the guarantee.
     pub pin_limit: u64,
+    /// Whether events are collected.
+    pub traced: bool,
 }
 
 /// Frames that init keeps of its own guarantee beside those it holds: to grow, and for records about its children.
@@ -36,6 +38,14 @@ pub const fn disk_frames(all: &Share) -> u64 {
 /// filled all of memory. Neither can be lent.
 const CACHE_BOOKKEEPING_PART: u64 = 64;
 
+/// Frames of the collector of events, with the page tables for what it reads and writes.
+const TRACE_FRAMES: u64 = 224;
+
+/// Whether a server is started at all: the collector of events only where there are rings for them.
+pub fn is_started(server: Server, all: &Share) -> bool {
+    server != Server::Trace || all.traced
+}
+
 /// Guarantee and pin limit of a server; the shell's is what is left.
 fn fixed(server: Server, all: &Share) -> (u64, u64) {
     let disk_frames = disk_frames(all);
@@ -45,6 +55,7 @@ fn fixed(server: Server, all: &Share) -> (u64, u64) {
         Server::Block => (144 + disk_frames, disk_frames),
         Server::Ext => (640 + all.guaranteed / CACHE_BOOKKEEPING_PART, 256),
         Server::Bootfs => (128, 0),
+        Server::Trace => (TRACE_FRAMES, 0),
         Server::Shell => (0, 0),
     }
 }
@@ -52,7 +63,9 @@ fn fixed(server: Server, all: &Share) -> (u64, u64) {
 /// Frames that are guaranteed to the servers, or kept, before the shell gets its own.
 pub fn frames_before_the_shell(all: &Share) -> u64 {
     let disk = disk_frames(all);
-    SERVERS.iter().map(|one| fixed(one.server, all).0).sum::<u64>() + KEPT_FRAMES + disk
+    SERVERS.iter().filter(|one| is_started(one.server, all)).map(|one| fixed(one.server, all).0).sum::<u64>()
+        + KEPT_FRAMES
+        + disk
 }
 
 /// A server's share of what init has to give. `None`: the machine is too small for it.
@@ -64,13 +77,13 @@ pub fn share(server: Server, all: &Share) -> Option<Share> {
         let kept = disk + DEVICE_PAGES;
         let pins_of_others = fixed(Server::Block, all).1 + fixed(Server::Ext, all).1 + kept;
         let pin_limit = all.pin_limit.saturating_sub(pins_of_others).min(left);
-        let share = Share { guaranteed: left, extra_limit: all.extra_limit, pin_limit };
+        let share = Share { guaranteed: left, pin_limit, ..*all };
         return (left >= SHELL_FRAMES_MIN).then_some(share);
     }
     let (guaranteed, pin_limit) = fixed(server, all);
     // Only the file cache has a use for idle memory.
     let extra_limit = if server == Server::Ext { all.extra_limit } else { 0 };
-    (pin_limit <= all.pin_limit).then_some(Share { guaranteed, extra_limit, pin_limit })
+    (pin_limit <= all.pin_limit).then_some(Share { guaranteed, extra_limit, pin_limit, ..*all })
 }
 
 /// Thousandths of all time for the shell and its programs. What is left pays for nothing in particular: servers on the root schedule
@@ -92,11 +105,15 @@ mod tests {
     use std::vec::Vec;
 
     fn all(frames: u64) -> Share {
-        Share { guaranteed: frames, extra_limit: frames, pin_limit: frames }
+        Share { guaranteed: frames, extra_limit: frames, pin_limit: frames, traced: false }
     }
 
     fn shares(frames: u64) -> Option<Vec<Share>> {
-        SERVERS.iter().map(|one| share(one.server, &all(frames))).collect()
+        shares_of(&all(frames))
+    }
+
+    fn shares_of(all: &Share) -> Option<Vec<Share>> {
+        SERVERS.iter().filter(|one| is_started(one.server, all)).map(|one| share(one.server, all)).collect()
     }
 
     #[test]
@@ -114,6 +131,15 @@ mod tests {
     fn only_the_shell_has_a_limit() {
         let limited = SERVERS.iter().filter(|one| thousandths_of_time(one.server).is_some());
         assert_eq!(limited.map(|one| one.server).collect::<Vec<_>>(), [Server::Shell]);
+    }
+
+    #[test]
+    fn the_collector_of_events_takes_nothing_where_there_are_none() {
+        let traced = Share { traced: true, ..all(16_384) };
+        let (without, with) = (shares(16_384).unwrap(), shares_of(&traced).unwrap());
+        assert_eq!(with.len(), without.len() + 1);
+        let shell = |shares: &[Share]| shares.last().unwrap().guaranteed;
+        assert_eq!(shell(&without), shell(&with) + TRACE_FRAMES);
     }
 
     #[test]

@@ -13,5 +13,6 @@ pub mod date;
 pub mod hexdump;
 pub mod node;
 pub mod table;
+pub mod top;
 pub mod tree;
 pub mod units;

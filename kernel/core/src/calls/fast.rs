@@ -35,6 +35,10 @@ impl<M: Machine> Kernel<M> {
         let current = self.current();
         let context = &self.machine.object::<Thread>(current).context;
         let (call, handle, info, deadline) = (context.rax, context.rdi, context.rsi, context.rbx);
+        // Events are written by the general code.
+        if self.tracer.on != 0 {
+            return None;
+        }
         if call == SystemCall::Signal as u64 {
             return self.fast_signal(current, handle);
         }
@@ -287,7 +291,7 @@ impl<M: Machine> Kernel<M> {
         let (current, woken) = (processor.scheduler.current, processor.scheduler.handoff);
         let has_queue = processor.scheduler.occupied != 0 && self.processor_count != 1;
         let covered = self.processors[self.timekeeper % PROCESSORS_MAX].armed_until;
-        if current.is_none() || processor.yields || processor.called || has_queue {
+        if current.is_none() || processor.yields || processor.called || has_queue || self.tracer.on != 0 {
             return None;
         }
         if covered > self.timers.next_event() || processor.exhausted_at < processor.armed_until {

@@ -23,7 +23,8 @@ impl<M: Machine> Kernel<M> {
     #[inline]
     pub fn fast_page_fault(&mut self, address: u64, access: u64) -> Option<Link> {
         let current = self.current();
-        if current.is_none() {
+        // Events are written by the general code.
+        if current.is_none() || self.tracer.on != 0 {
             return None;
         }
         let task = self.machine.object::<Thread>(current).task.link;

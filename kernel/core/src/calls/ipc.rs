@@ -7,6 +7,7 @@ use crate::name::Link;
 use crate::objects::{Capability, Endpoint, Notification, ReplyName, Task, Thread, ThreadState};
 use kernel_abi::capability::Kind;
 use kernel_abi::message::MessageInfo;
+use kernel_abi::trace::EventKind;
 use kernel_abi::{Handle, KernelError, Rights};
 
 impl<M: Machine> Kernel<M> {
@@ -29,6 +30,8 @@ impl<M: Machine> Kernel<M> {
         self.check_deadline(deadline)?;
         let thread = self.machine.object::<Thread>(current);
         thread.badge = capability.badge;
+        let what = [endpoint.number().into(), capability.badge, info.label().into(), deadline];
+        self.trace(EventKind::Call, current, what);
         self.send(current, endpoint, deadline);
         Ok(Done::Handled)
     }
@@ -153,6 +156,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Gives a caller its answer, which is checked and loaded.
     fn answer(&mut self, sender: Link, caller: Link, info: MessageInfo) {
+        self.trace(EventKind::Reply, sender, [caller.number().into(), info.label().into(), 0, 0]);
         self.timers.cancel(&mut self.machine, caller);
         if self.machine.object::<Thread>(caller).is_fault {
             self.answer_fault(caller, info.label());
@@ -188,6 +192,7 @@ impl<M: Machine> Kernel<M> {
             return;
         }
         thread.context.rax = error.status();
+        self.trace(EventKind::CallFailed, link, [error.status(), 0, 0, 0]);
         self.make_ready(link);
     }
 

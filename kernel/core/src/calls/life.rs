@@ -9,6 +9,7 @@ use kernel_abi::capability::{CAPABILITIES_PER_FRAME, Kind};
 use kernel_abi::fault::RESUME;
 use kernel_abi::message::{MessageFlags, MessageInfo};
 use kernel_abi::task::TaskStatus;
+use kernel_abi::trace::EventKind;
 
 /// Reason in the status of a task whose pager is gone: no label of a reply.
 pub const PAGER_GONE: u32 = u32::MAX;
@@ -40,6 +41,8 @@ impl<M: Machine> Kernel<M> {
         thread.fault_address = fault.address;
         thread.fault_access = fault.access;
         thread.info = MessageInfo::new(0, 3, 0);
+        let what = [fault.address, fault.access, thread.context.rip, fault_badge];
+        self.trace(EventKind::Fault, link, what);
         match self.live(fault_endpoint, FrameKind::Endpoint) {
             Ok(endpoint) => self.send(link, endpoint, 0),
             Err(_) => self.end_thread(link, TaskStatus::Fault(PAGER_GONE)),
@@ -61,6 +64,7 @@ impl<M: Machine> Kernel<M> {
     /// The pager has answered.
     pub(super) fn answer_fault(&mut self, link: Link, label: u32) {
         self.machine.object::<Thread>(link).is_fault = false;
+        self.trace(EventKind::FaultAnswered, link, [label.into(), 0, 0, 0]);
         if label == RESUME {
             self.make_ready(link);
         } else {
@@ -95,6 +99,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Takes a thread out of everything it is part of.
     fn stop_thread(&mut self, link: Link) {
+        self.trace(EventKind::ThreadEnded, link, [0; 4]);
         self.leave_queue(link);
         self.timers.cancel(&mut self.machine, link);
         self.unlist(link);

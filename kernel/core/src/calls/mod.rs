@@ -102,6 +102,7 @@ impl<M: Machine> Kernel<M> {
             Call::LogWrite => self.log_write(a[0], a[1], a[2]),
             Call::ScheduleSplit => self.schedule_split(arguments),
             Call::ScheduleRead => self.schedule_read(a[0], a[1]),
+            Call::TraceWrite => self.trace_write(a[0], a[1], [a[2], a[3], a[4], a[5]]),
             Call::ProcessorCount => self.processor_count_call(a[0], a[1], a[2]),
         }
     }

@@ -25,3 +25,4 @@ mod schedules;
 mod scheduling;
 mod superpages;
 mod tables;
+mod trace;

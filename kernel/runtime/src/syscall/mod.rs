@@ -13,6 +13,7 @@ pub use memory::*;
 pub use task::*;
 
 use kernel_abi::call::ProcessorCounter;
+use kernel_abi::trace::{EventKind, SERVER_ARGUMENTS};
 use kernel_abi::{Handle, KernelError, Kind, Rights, SystemCall};
 use raw::plain;
 
@@ -110,6 +111,15 @@ pub fn capability_identify(entry: Handle) -> Result<Identity, KernelError> {
 pub fn log_write(log: Handle, line: &[u8]) -> Result<(), KernelError> {
     let (address, bytes) = (line.as_ptr() as u64, line.len() as u64);
     plain(SystemCall::LogWrite, [handle(log), address, bytes, 0, 0, 0]).map(drop)
+}
+
+/// Writes an event beside the kernel's own, where there are rings for it.
+pub fn trace_write(
+    trace: Handle,
+    kind: EventKind,
+    [a, b, c, d]: [u64; SERVER_ARGUMENTS],
+) -> Result<(), KernelError> {
+    plain(SystemCall::TraceWrite, [handle(trace), kind as u64, a, b, c, d]).map(drop)
 }
 
 /// What a processor has done for others since boot.

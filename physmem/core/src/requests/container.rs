@@ -10,13 +10,14 @@ use containers_api::lock::{self as lock_api, RUNS_PER_ANSWER, Released, Run, Run
 use containers_api::{ContainerRights, MemoryError};
 use containers_core::access::Access;
 use containers_core::eviction::{self, Eviction};
-use containers_core::frames::Contents;
+use containers_core::frames::{Contents, Frames};
 use containers_core::grant::{self, Revocation};
 use containers_core::layout::{container as fields, grant as grant_fields, hold, lock as lock_fields};
 use containers_core::lock::{self, Terms};
 use containers_core::passing::{self, Driver};
 use containers_core::record::{Contract, Grant, Hold, Name, Records};
 use containers_core::{container, copy};
+use kernel_abi::trace::EventKind;
 use kernel_protocol::{Empty, Refusal};
 
 impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
@@ -98,6 +99,11 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             )?,
             _ => return Err(MemoryError::Malformed.into()),
         };
+        if self.is_tracing {
+            let number = |container| self.get(container, fields::NUMBER);
+            let (from, to) = (number(access.container), number(destination.container));
+            self.trace(EventKind::Copied, [from, to, outcome.shared_pages, outcome.moved_bytes]);
+        }
         answered(&Copied {
             version: self.version(destination.container),
             moved_bytes: outcome.moved_bytes,

@@ -287,6 +287,7 @@ impl Bench<'_> {
             log: log.path().to_owned(),
             qmp: PathBuf::new(),
             command_line: String::new(),
+            events: None,
             accelerator,
             replay: None,
             counter,

@@ -118,6 +118,7 @@ impl Files {
             log: log.path().to_owned(),
             qmp: PathBuf::new(),
             command_line: String::new(),
+            events: None,
             accelerator: if options.is_counted() {
                 Accelerator::CountedEmulation
             } else {

@@ -19,6 +19,8 @@ mod restart;
 mod shell;
 mod stacking;
 mod stress;
+mod top;
+mod trace;
 
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
@@ -46,6 +48,8 @@ const SCENARIOS: &[(&str, &[Scenario])] = &[
     ("shell", shell::SCENARIOS),
     ("stacking", stacking::SCENARIOS),
     ("stress", stress::SCENARIOS),
+    ("top", top::SCENARIOS),
+    ("trace", trace::SCENARIOS),
 ];
 
 fn main() -> ExitCode {

@@ -114,6 +114,7 @@ pub fn signature(call: SystemCall) -> &'static [Argument] {
         Call::ScheduleSplit => &[SCHEDULE, SCHEDULE, Priority, Budget, Period],
         Call::ScheduleRead => &[SCHEDULE, Small],
         Call::LogWrite => &[Capability(Kind::Log), Address, Count],
+        Call::TraceWrite => &[Capability(Kind::Trace), Small, Word, Word, Word, Word],
         Call::ProcessorCount => &[Capability(Kind::Log), Small, Small],
     }
 }

@@ -63,6 +63,7 @@ pub fn measure(places: &Places, kernel: &Kernel, image: &Path, with_time: bool) 
             qmp: PathBuf::new(),
             // What stands behind the dashes is for the first process.
             command_line: format!("{COMMAND_LINE} -- {part}"),
+            events: None,
             accelerator,
             replay: None,
             counter,
