@@ -223,7 +223,12 @@ fn start(frames: &mut FreeFrames, code: u32) -> Result {
     stock(frames, OTHER)?;
     let mapping = Mapping::new(CODE, Protection::EXECUTE, code, 1);
     syscall::pmap_enter(FRAMES, OTHER, &[mapping]).map_err(because("the other task's code"))?;
-    let state =
-        ThreadState { instruction_pointer: CODE, stack_pointer: 0, arguments: [WRITTEN, 0], priority: 1 };
+    let state = ThreadState {
+        instruction_pointer: CODE,
+        stack_pointer: 0,
+        arguments: [WRITTEN, 0],
+        priority: 1,
+        schedule: None,
+    };
     syscall::thread_start(THREAD, &state).map_err(failed)
 }

@@ -141,6 +141,7 @@ fn start(
         directory: b"/",
         allowance: Allowance { guaranteed: frames, extra_limit: 0, pin_limit: 0 },
         priority: startup.priority,
+        time: None,
     };
     Process::spawn(&mut FileSource::new(&node, bytes), &program, notification, ENDED)
         .map_err(|error| ("starting", error).into())

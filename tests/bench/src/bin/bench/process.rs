@@ -36,6 +36,7 @@ pub fn measure(startup: &Startup<'_>, bench: &mut Bench<'_>) -> Result<(), Faile
             directory: b"/",
             allowance: ALLOWANCE,
             priority: startup.priority,
+            time: None,
         };
         Process::spawn(&mut FileSource::new(&node, bytes), &program, &death, 1)
             .map_err(|error| Failed::from(("start", error)))
