@@ -29,10 +29,11 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         wanted.saturating_sub(room)
     }
 
-    /// Whether nobody holds extra frames, waits for any or has a claim: most often so.
+    /// Whether nobody holds extra frames, waits for any, has a claim or is owed some: most often so.
     pub(crate) fn is_quiet(&self) -> bool {
         let nobody_waits = self.waits.count() == 0 && self.claims.first.is_none();
-        let nothing_goes_on = self.called == 0 && self.seizing == 0 && self.over_limit == 0;
+        let nothing_is_due = self.over_limit == 0 && self.owed.frames == 0;
+        let nothing_goes_on = self.called == 0 && self.seizing == 0 && nothing_is_due;
         self.extra == 0 && nobody_waits && nothing_goes_on && !self.policy_has_work()
     }
 

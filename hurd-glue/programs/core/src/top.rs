@@ -85,9 +85,7 @@ impl Screen {
             (core::cmp::Reverse((used, faults, task.held)), task.number)
         });
         let mut heading = alloc::vec![("ID", Align::Right), ("NAME", Align::Left)];
-        for name in
-            ["CPU%", "TIME ms", "WITHIN", "EXTRA", "PINNED", "FAULTS/s", "FAULTS", "CALLS", "MET", "STANDING"]
-        {
+        for name in ["CPU%", "MS", "WITHIN", "EXTRA", "PINNED", "FAULTS", "/s", "CALLS", "MET", "STANDING"] {
             heading.push((name, Align::Right));
         }
         let mut table = Table::new(&heading);
@@ -211,7 +209,7 @@ mod tests {
         let lines: Vec<_> = second.lines().collect();
         assert!(lines[3].contains("task1") && lines[4].contains("task2"), "{second}");
         let cells: Vec<_> = lines[3].split_whitespace().collect();
-        assert_eq!(cells, ["11", "task1", "0", "0", "7", "2", "0", "200", "450", "0", "0", "0"]);
+        assert_eq!(cells, ["11", "task1", "0", "0", "7", "2", "0", "450", "200", "0", "0", "0"]);
     }
 
     #[test]
