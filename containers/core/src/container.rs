@@ -180,8 +180,12 @@ pub enum Touched {
     },
 }
 
+/// A page comes ahead of its use only where the guarantee leaves so many more: who uses up a guarantee to the last frame must not miss
+/// those that came in vain.
+pub const AHEAD_SPARE: u64 = 32;
+
 /// Prepares a page that is about to be mapped: makes it present, and for a write its own. A container that is filled page by page
-/// gets as many pages ahead of it as were filled just before it, up to `ahead`, where the guarantee covers them: so faults get
+/// gets as many pages ahead of it as were filled just before it, up to `ahead`, where the guarantee leaves many times more: so faults get
 /// rarer, and no more frames are taken in advance than are used. Errors: `ContractExhausted`, `NoRecord`, `Lost` (its frame was
 /// seized). The caller has checked locks and rights.
 pub fn touch(
@@ -199,9 +203,11 @@ pub fn touch(
     }
     if entry.frame().is_none() {
         let payer = frames.get(this, container::CONTRACT);
-        let ahead = absent_ahead(frames, &mut cursor, page, ahead);
-        let is_covered = ahead != 0 && frames.is_covered(payer, 1 + ahead);
-        let span = Span { first: page, pages: if is_covered { 1 + ahead } else { 1 } };
+        let mut ahead = absent_ahead(frames, &mut cursor, page, ahead);
+        while ahead != 0 && !frames.is_covered(payer, 1 + ahead * AHEAD_SPARE) {
+            ahead /= 2;
+        }
+        let span = Span { first: page, pages: 1 + ahead };
         frames.charge_pages(payer, span.pages)?;
         if (!cursor.has_place(page) || span.pages > 1)
             && let Err(error) = pages::prepare(frames, this, span)

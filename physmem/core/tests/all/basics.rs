@@ -26,8 +26,8 @@ fn a_first_touch_finds_zeros_and_is_charged() {
 
 #[test]
 fn a_container_that_is_filled_page_by_page_gets_pages_ahead() {
-    let mut world = World::new(128);
-    let contract = world.split(world.root(), 100);
+    let mut world = World::new(1024);
+    let contract = world.split(world.root(), 900);
     let container = world.container(contract, 64);
     let space = world.space(contract);
     world.map(space, container, BASE, 64);
@@ -47,6 +47,23 @@ fn a_container_that_is_filled_page_by_page_gets_pages_ahead() {
     world.write(space, BASE + 63 * 4096, 1);
     world.write(space, BASE + 62 * 4096, 1);
     assert_eq!(world.charges(contract).0, 50);
+}
+
+#[test]
+fn no_pages_come_ahead_where_the_guarantee_leaves_little() {
+    let mut world = World::new(1024);
+    let spare = containers_core::container::AHEAD_SPARE;
+    let contract = world.split(world.root(), 3 * spare);
+    let container = world.container(contract, 64);
+    let space = world.space(contract);
+    world.map(space, container, BASE, 64);
+    for page in 0..32 {
+        world.write(space, BASE + page * 4096, 1);
+        let (pages, records, kernel) = world.charges(contract);
+        let (ahead, left) = (pages - (page + 1), 3 * spare - (pages + records + kernel));
+        assert!(ahead * spare <= left + ahead, "{ahead} pages ahead, {left} frames left");
+    }
+    world.check();
 }
 
 #[test]

@@ -24,7 +24,8 @@ fn programs_run_the_same() {
         Maker::new("ext4", 4096).file("file", &noise(1, 100_000)).file("text", text.as_bytes()).make();
     for command in ["ls -a -l /", "cat /text", "sha256sum /file"] {
         let expected = Boot::new().disk(&image).exec(command).success().text();
-        let levels = format!("stacked {command} || exit 1\nstacked stacked {command}");
+        // Each level keeps some two hundred frames for itself.
+        let levels = format!("stacked {command} || exit 1\nwith 640 stacked stacked {command}");
         Boot::new()
             .disk(&image)
             .limit(Duration::from_secs(60))
