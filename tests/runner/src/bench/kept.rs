@@ -15,13 +15,15 @@ pub const FILE: &str = "tests/bench/figures";
 
 /// Parts of a hundred by which a figure may differ from what is kept.
 const TOLERANCE: u64 = 3;
+/// The same for work on cached files: where the disk's requests were done in another order their pages lie otherwise.
+const TOLERANCE_CACHED: u64 = 15;
 /// The same for what waits for the disk: how many requests it has done when it is looked at depends on the host.
-const TOLERANCE_WAITS: u64 = 10;
+const TOLERANCE_WAITS: u64 = 25;
 
 const HEAD: &str = "\
 # What operations cost: row, guest instructions, iterations of `rep` among them.
-# Written by `cargo run -- bench --update`. A test fails if a figure is off by more than 3 % (rows that wait for the
-# disk: 10 %), so whoever changes what something costs changes this file with it.
+# Written by `cargo run -- bench --update`. A test fails if a figure is off by more than 3 % (cached files: 15 %,
+# rows that wait for the disk: 25 %), so whoever changes what something costs changes this file with it.
 ";
 
 /// What the figures depend on beside the tree.
@@ -122,6 +124,7 @@ impl Kept {
 fn differs(figure: &Figure, was: u64) -> bool {
     let tolerance = match figure.row.count {
         Count::Exact => TOLERANCE,
+        Count::Cached => TOLERANCE_CACHED,
         Count::Waits => TOLERANCE_WAITS,
     };
     figure.median.abs_diff(was) * 100 > was * tolerance
@@ -170,10 +173,10 @@ mod tests {
             let figures = [figure("kernel/zero", zero), figure("boot/prompt", boot)];
             kept.compare(&versions(), &figures, true).differences
         };
-        assert_eq!(compare(1030, 1100), [""; 0]);
-        assert_eq!(compare(970, 900), [""; 0]);
+        assert_eq!(compare(1030, 1250), [""; 0]);
+        assert_eq!(compare(970, 750), [""; 0]);
         assert_eq!(compare(1031, 1000), ["kernel/zero: was 1000, is 1031 (+3.1 %)"]);
-        assert_eq!(compare(969, 1101).len(), 2);
+        assert_eq!(compare(969, 1251).len(), 2);
     }
 
     #[test]
