@@ -180,6 +180,8 @@ struct Live {
     seconds: u64,
     is_terminal: bool,
     shown: bool,
+    /// Breaches that were told.
+    told: usize,
     /// Of the guest's clock.
     next_line: u64,
 }
@@ -187,10 +189,17 @@ struct Live {
 impl Live {
     fn new(options: &StressOptions) -> Live {
         let is_terminal = std::io::stderr().is_terminal();
-        Live { seconds: options.seconds, is_terminal, shown: false, next_line: LINE_SECONDS }
+        Live { seconds: options.seconds, is_terminal, shown: false, told: 0, next_line: LINE_SECONDS }
     }
 
     fn show(&mut self, findings: &Findings) {
+        // At once: a long run may be ended before it has its table.
+        for breach in &findings.breaches[self.told..] {
+            self.finish();
+            self.shown = false;
+            eprintln!("{}", table::breach_line(breach));
+        }
+        self.told = findings.breaches.len();
         let Some(line) = findings.progress_line(self.seconds) else { return };
         if self.is_terminal {
             eprint!("\r\x1b[K{line}");

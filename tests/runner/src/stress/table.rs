@@ -38,6 +38,11 @@ const MEANINGS: &[(&str, &str)] = &[
     ("lender", "the same, of memory that is lent out"),
 ];
 
+/// What is said of a breach.
+pub fn breach_line(breach: &Line) -> String {
+    format!("BROKEN by {}: {}", breach.get("task").unwrap_or("?"), breach.text)
+}
+
 /// The whole table.
 pub fn table(findings: &Findings) -> String {
     let mut text = String::new();
@@ -45,7 +50,7 @@ pub fn table(findings: &Findings) -> String {
     latencies(&mut text, findings);
     counts(&mut text, findings);
     for breach in &findings.breaches {
-        let _ = writeln!(text, "BROKEN by {}: {}", breach.get("task").unwrap_or("?"), breach.text);
+        let _ = writeln!(text, "{}", breach_line(breach));
     }
     let checked = findings.end.as_ref().map_or(0, |end| end.number("checked"));
     let _ = match findings.verdict() {

@@ -72,7 +72,9 @@ pub fn check_contract(entry: &ContractEntry) -> Option<&'static str> {
     if firm > entry.guaranteed {
         return Some("law 4: what cannot be taken back exceeds the guarantee");
     }
-    if held > entry.guaranteed + entry.extra_limit {
+    // What is beyond a guarantee that was taken back is called for first.
+    let is_called = entry.calls > entry.met;
+    if held > entry.guaranteed + entry.extra_limit && !is_called {
         return Some("law 4: more is held than the contract allows");
     }
     (held > entry.guaranteed + entry.extra).then_some("law 2: held, and neither guaranteed nor extra")
