@@ -57,6 +57,8 @@ error_codes! {
         NoPager = 25, System, "there is no default pager";
         /// The address space's stock lacks page tables (detail: how many).
         NeedTables = 26, Caller, "page tables are missing";
+        /// A device is to read pages that have no contents yet, only what somebody left in their frames.
+        NoContents = 27, Caller, "the pages have no contents yet";
         /// The peer does not keep to the protocol.
         Protocol = 21, Peer, "the peer does not keep to the protocol";
     }

@@ -96,10 +96,12 @@ pub struct Driver {
     pub answers: Name<Contract>,
     /// Its device.
     pub device: u8,
+    /// The device will read the frames.
+    pub is_reader: bool,
 }
 
 /// Tells the frames of a passed lock, page by page from `first` on, until `tell` has had enough. The driver's contract
-/// answers for them from now on. The pages of the lock. Errors: `LockGone`, `OutOfRange`, `PinLimit`, `NoRecord`.
+/// answers for them from now on. The pages of the lock. Errors: `LockGone`, `OutOfRange`, `PinLimit`, `NoRecord`, `NoContents`.
 pub fn tell_frames(
     frames: &mut impl Frames,
     number: u64,
@@ -111,6 +113,11 @@ pub fn tell_frames(
     let (container, span) = (frames.get(this, lock::CONTAINER), span_of(frames, this));
     if first >= span.pages {
         return Err(MemoryError::OutOfRange);
+    }
+    // What others left in raw frames must not leave the machine's memory by a disk.
+    let is_raw = |page| pages::entry(frames, container, page).is_raw();
+    if driver.is_reader && (span.first..span.end()).any(is_raw) {
+        return Err(MemoryError::NoContents);
     }
     if frames.get(this, lock::HOLD).is_none() {
         let made = make_hold(frames, this, driver, span.pages)?;
@@ -128,7 +135,7 @@ pub fn tell_frames(
 fn make_hold(
     frames: &mut impl Frames,
     this: Name<Lock>,
-    Driver { answers, device }: Driver,
+    Driver { answers, device, .. }: Driver,
     pages: u64,
 ) -> Result<Name<Hold>, MemoryError> {
     let made = frames.create::<Hold>(answers)?;

@@ -1,4 +1,4 @@
-//! The block driver: reads sectors of a virtio disk straight into frames that a client has locked. What it does is in
+//! The block driver: moves sectors between a virtio disk and frames that a client has locked. What it does is in
 //! [`filesystems_block_core`]; here are the device's memory, its interrupt, and messages.
 //!
 //! One thread, which never waits for the disk: callers are saved replies, the interrupt and the timer are
@@ -18,8 +18,8 @@ mod queue_memory;
 mod registers;
 
 use bring_up::{Hardware, bring_up};
-use filesystems_api::block::{BlockError, BlockRead, Request};
-use filesystems_block_core::{Completion, DiskState};
+use filesystems_api::block::{BlockError, Extents, Request};
+use filesystems_block_core::{Completion, Direction, DiskState};
 use kernel_protocol::Refusal;
 use kernel_runtime::ipc::Received;
 use kernel_runtime::notification::Notification;
@@ -129,10 +129,8 @@ impl Driver {
                 };
                 Some(Outgoing::answer(&status))
             }
-            Ok(Request::BlockRead(read)) => match self.read(&read, incoming.received) {
-                Ok(()) => None,
-                Err(refusal) => refuse(refusal),
-            },
+            Ok(Request::BlockRead(read)) => self.start(Direction::Read, &read.extents, incoming.received),
+            Ok(Request::BlockWrite(write)) => self.start(Direction::Write, &write.extents, incoming.received),
             Err(_) => refuse(BlockError::Malformed),
         }
     }
@@ -150,16 +148,26 @@ impl Driver {
         }
     }
 
-    /// Starts a read and saves the caller. A refusal comes with the lock released.
-    fn read(&mut self, read: &BlockRead, received: Received) -> Result<(), Refusal<BlockError>> {
+    /// Starts a read or write and saves the caller, or refuses it.
+    fn start(&mut self, direction: Direction, extents: &Extents, received: Received) -> Option<Outgoing> {
+        self.submit(direction, extents, received).map_or_else(refuse, |()| None)
+    }
+
+    /// A refusal comes with the lock released.
+    fn submit(
+        &mut self,
+        direction: Direction,
+        extents: &Extents,
+        received: Received,
+    ) -> Result<(), Refusal<BlockError>> {
         let hardware = self.hardware.as_mut().ok_or(BlockError::NoDisk)?;
         let lock = received.take(0).map_err(|_| BlockError::BadLock)?;
         let lock = pending::examine(lock)?;
         if !hardware.disk.has_room() {
             return Err(BlockError::Busy.into());
         }
-        let runs = physical_runs(&lock, self.dma)?;
-        let slot = match hardware.disk.submit(&read.extents, runs, clock::now()) {
+        let runs = physical_runs(&lock, self.dma, direction)?;
+        let slot = match hardware.disk.submit(direction, extents, runs, clock::now()) {
             Ok(slot) => slot,
             Err(error) => {
                 // The device was never told the frames.
@@ -214,7 +222,7 @@ fn answer(pending: &mut PendingTable, completion: Completion) {
     if let Err(refusal) = result
         && refusal.error != BlockError::BadLock
     {
-        log::warn!("a read failed: {} ({})", refusal.error, refusal.detail);
+        log::warn!("a request failed: {} ({})", refusal.error, refusal.detail);
     }
     if let Some(reply) = reply {
         // A caller that is gone needs no answer.

@@ -172,7 +172,7 @@ impl Driver {
     fn runs(&mut self, env: &mut Env<'_>, lock: u64) -> Result<PhysicalRuns, Option<Refusal<BlockError>>> {
         let mut runs = PhysicalRuns::new();
         loop {
-            let request = LockRuns { first_page: runs.covered() };
+            let request = LockRuns { first_page: runs.covered(), is_read: false };
             let answer = env.world.ask(lock, &request, &[self.authority, self.contract]);
             if let Err(refused) = &answer
                 && refused.error == MemoryError::Again
