@@ -12,7 +12,7 @@ use std::process::Command;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Counter {
     /// The plugin.
-    pub library: PathBuf,
+    pub plugin: PathBuf,
     /// Where it writes its record.
     pub out: PathBuf,
     /// Count each instruction, too.
@@ -40,13 +40,13 @@ impl Counter {
         if !child::wait(&mut child::start(&mut command)?)?.success() {
             return Err(Failure::new("the instruction counter does not build (see above)"));
         }
-        let library = places.target.join("release").join("libtests_counter.so");
-        Ok(Counter { library, out: out.into(), profile: None, processors: false })
+        let plugin = places.target.join("release").join("libtests_counter.so");
+        Ok(Counter { plugin, out: out.into(), profile: None, processors: false })
     }
 
     /// The value of QEMU's option `-plugin`.
     pub fn argument(&self) -> Result<OsString> {
-        let mut argument = with_path("", &self.library, "")?;
+        let mut argument = with_path("", &self.plugin, "")?;
         argument.push(with_path(",out=", &self.out, "")?);
         if let Some(profile) = &self.profile {
             argument.push(with_path(",profile=", &profile.file, "")?);

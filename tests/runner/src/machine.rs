@@ -404,7 +404,7 @@ mod tests {
     #[test]
     fn the_counter_is_loaded_with_its_arguments() {
         let counter = Counter {
-            library: "/c,.so".into(),
+            plugin: "/c,.so".into(),
             out: "/o".into(),
             profile: Some(Profile { file: "/p".into(), region: Some(7) }),
             processors: true,
