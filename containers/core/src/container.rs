@@ -5,7 +5,7 @@ use crate::frames::{Contents, Frames, Span, Whose};
 use crate::layout::{CONTAINER_GRANTS, CONTAINER_LOCKS, container};
 use crate::limits::OPERATION_PAGES_MAX;
 use crate::mutations::{self, Mutation};
-use crate::pages::{self, Cursor, Entry};
+use crate::pages::{self, Cursor, Entry, FrameList, LEAF_PAGES, to_end_of_leaf};
 use crate::record::{Container, Contract, Name, Records};
 use crate::{eviction, grant, lock};
 use containers_api::container::ContainerStatus;
@@ -300,21 +300,39 @@ pub fn make_private(
     contents: Contents,
 ) -> Result<(), MemoryError> {
     charge_absent(frames, this, span)?;
-    fill_absent(frames, this, span, contents);
     if !mutations::has(Mutation::KeepOwnersMappings) {
         frames.unmap(this, span, Whose::Everybody);
     }
     let payer = frames.get(this, container::CONTRACT);
+    change_entries(frames, this, span, |frames, entry| match entry.frame() {
+        None => Entry::resident(frames.take(payer, contents)).raw(contents == Contents::Raw),
+        Some(_) if entry.is_shared() => substituted(frames, payer, entry, contents).0,
+        Some(_) => entry,
+    });
+    Ok(())
+}
+
+/// Changes the entries of a span, which have places, one after the other.
+pub(crate) fn change_entries<F: Frames>(
+    frames: &mut F,
+    this: Name<Container>,
+    span: Span,
+    mut change: impl FnMut(&mut F, Entry) -> Entry,
+) {
     let mut cursor = Cursor::new(this);
-    for page in span.first..span.end() {
-        let entry = cursor.get(frames, page);
-        if entry.is_shared() {
-            let (new, _) = substituted(frames, payer, entry, contents);
-            cursor.set(frames, page, entry, new);
+    let (mut old, mut new) = ([Entry::ABSENT; LEAF_PAGES], [Entry::ABSENT; LEAF_PAGES]);
+    let mut page = span.first;
+    while page < span.end() {
+        let pages = to_end_of_leaf(page).min(span.end() - page) as usize;
+        let (old, new) = (&mut old[..pages], &mut new[..pages]);
+        cursor.load(frames, page, old);
+        for (new, old) in new.iter_mut().zip(&*old) {
+            *new = change(frames, *old);
         }
+        cursor.store(frames, page, old, new);
+        page += pages as u64;
     }
     cursor.finish(frames);
-    Ok(())
 }
 
 /// All of one frame to another.
@@ -360,16 +378,10 @@ pub fn charge_absent(
 /// Gives the pages of a span that have no frame, charged and prepared, one. What was lost stays lost and reads as zeros.
 pub fn fill_absent(frames: &mut impl Frames, this: Name<Container>, span: Span, contents: Contents) {
     let payer = frames.get(this, container::CONTRACT);
-    let mut cursor = Cursor::new(this);
-    for page in span.first..span.end() {
-        let old = cursor.get(frames, page);
-        if old.frame().is_none() {
-            let frame = frames.take(payer, contents);
-            let new = Entry::resident(frame).raw(contents == Contents::Raw);
-            cursor.set(frames, page, old, new);
-        }
-    }
-    cursor.finish(frames);
+    change_entries(frames, this, span, |frames, entry| match entry.frame() {
+        None => Entry::resident(frames.take(payer, contents)).raw(contents == Contents::Raw),
+        Some(_) => entry,
+    });
 }
 
 /// Takes up to `budget` pages of a span out of a container and returns their charges; lost ones become absent. No
@@ -379,24 +391,26 @@ pub fn drop_pages(frames: &mut impl Frames, this: Name<Container>, span: Span, b
     let (mut dropped, mut seen, mut page) = (0, 0, span.first);
     let mut result = Step::Done;
     let mut cursor = Cursor::new(this);
+    let mut old = [Entry::ABSENT; LEAF_PAGES];
     while let Some(leaf) = pages::first_leaf(frames, this, Span { first: page, pages: span.end() - page }) {
-        for at in leaf.span.first..leaf.span.end() {
-            let entry = cursor.get(frames, at);
-            if entry == Entry::ABSENT {
-                continue;
+        let (first, count) = (leaf.span.first, leaf.span.pages as usize);
+        cursor.load(frames, first, &mut old[..count]);
+        let (mut going, mut passed) = (FrameList::new(), 0);
+        for entry in &old[..count] {
+            if *entry != Entry::ABSENT {
+                if seen == budget {
+                    result = Step::More;
+                    break;
+                }
+                going.add(entry.frame());
+                seen += 1;
+                page = first + passed as u64 + 1;
             }
-            if seen == budget {
-                result = Step::More;
-                break;
-            }
-            if let Some(frame) = entry.frame() {
-                frames.leave(frame);
-                dropped += 1;
-            }
-            cursor.set(frames, at, entry, Entry::ABSENT);
-            seen += 1;
-            page = at + 1;
+            passed += 1;
         }
+        frames.leave_each(going.as_slice());
+        dropped += going.as_slice().len() as u64;
+        cursor.store(frames, first, &old[..passed], &[Entry::ABSENT; LEAF_PAGES][..passed]);
         if result == Step::More || leaf.span.end() >= span.end() {
             break;
         }

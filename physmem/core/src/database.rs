@@ -277,16 +277,24 @@ impl FrameDatabase<'_> {
         self.entry(frame).put(u128::from(principal) << PRINCIPAL.0 | 1 << HOLDERS.0);
     }
 
+    /// One holder fewer; the last one frees the frame, with what is in it.
+    #[inline]
+    pub fn leave(&mut self, frame: u32) {
+        self.expect(frame, State::Held);
+        let entry = self.entry(frame);
+        let payload = u64::from(entry.0[1]) | u64::from(entry.0[2]) << 32;
+        if payload >> HOLDERS.0 == 1 {
+            let principal = payload & ((1 << PRINCIPAL.1) - 1);
+            return self.free(frame, State::Held, false, principal);
+        }
+        let payload = payload - (1 << HOLDERS.0);
+        (entry.0[1], entry.0[2]) = (payload as u32, (payload >> 32) as u32);
+    }
+
     /// Number of holders.
     pub fn holders(&self, frame: u32) -> u32 {
         self.expect(frame, State::Held);
         self.at(frame).get(HOLDERS) as u32
-    }
-
-    /// Changes the number of holders.
-    pub fn set_holders(&mut self, frame: u32, holders: u32) {
-        self.expect(frame, State::Held);
-        self.entry(frame).set(HOLDERS, u64::from(holders));
     }
 
     /// One more holder, of this principal, unless there are `most` already.
