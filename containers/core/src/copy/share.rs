@@ -75,11 +75,14 @@ pub(super) fn share(frames: &mut impl Frames, source: Part, destination: Part) -
         let [theirs, marked, ours, new] = room.each_mut().map(|entries| &mut entries[..group.pages]);
         from.load(frames, group.from, theirs);
         to.load(frames, group.to, ours);
-        marked.copy_from_slice(theirs);
-        new.copy_from_slice(ours);
-        dropped += exchange(frames, payer, marked, new, &mut copied);
-        from.store(frames, group.from, theirs, marked);
+        let Exchanged { copies, absent, has_marked } =
+            exchange(frames, payer, (theirs, &mut *marked), (ours, &mut *new));
+        if has_marked {
+            from.store(frames, group.from, theirs, marked);
+        }
         to.store(frames, group.to, ours, new);
+        copied += copies;
+        dropped += absent;
     }
     from.finish(frames);
     to.finish(frames);
@@ -87,44 +90,57 @@ pub(super) fn share(frames: &mut impl Frames, source: Part, destination: Part) -
     copied
 }
 
-/// Changes entries of source and destination so that they hold the same frames. Pages that become absent.
+/// What became of the pages of a group.
+struct Exchanged {
+    /// Pages whose contents were copied.
+    copies: u64,
+    /// Pages that became absent.
+    absent: u64,
+    /// Pages of the source are marked as shared that were not.
+    has_marked: bool,
+}
+
+/// Has the destination hold what the source holds: entries as they were, and room for what becomes of them.
 fn exchange(
     frames: &mut impl Frames,
     payer: Name<Contract>,
-    source: &mut [Entry],
-    destination: &mut [Entry],
-    copied: &mut u64,
-) -> u64 {
+    (theirs, marked): (&[Entry], &mut [Entry]),
+    (ours, new): (&[Entry], &mut [Entry]),
+) -> Exchanged {
     let (mut leaving, mut joining) = (FrameList::new(), FrameList::new());
-    for (theirs, ours) in source.iter().zip(&*destination) {
-        if !theirs.agrees(*ours) {
-            leaving.add(ours.frame());
-            joining.add(theirs.frame());
+    let mut exchanged = Exchanged { copies: 0, absent: 0, has_marked: false };
+    for index in 0..theirs.len() {
+        let (source, held) = (theirs[index], ours[index]);
+        (marked[index], new[index]) = (source, held);
+        if source.agrees(held) {
+            continue;
+        }
+        leaving.add(held.frame());
+        joining.add(source.frame());
+        if let Some(frame) = source.frame() {
+            exchanged.has_marked |= !source.is_shared();
+            marked[index] = source.shared(true);
+            new[index] = Entry::resident(frame).shared(true);
+        } else {
+            exchanged.absent += u64::from(held.frame().is_some());
+            new[index] = Entry::ABSENT;
         }
     }
     // The source holds whatever is joined: it is there also where somebody left it a moment ago.
     frames.leave_each(leaving.as_slice());
-    let mut joined = frames.join_each(joining.as_slice(), payer);
-    let mut dropped = 0;
-    for (theirs, ours) in source.iter_mut().zip(destination) {
-        if theirs.agrees(*ours) {
-            continue;
-        }
-        let Some(frame) = theirs.frame() else {
-            dropped += u64::from(ours.frame().is_some());
-            *ours = Entry::ABSENT;
-            continue;
-        };
-        if joined != 0 || frames.join(frame, payer).is_ok() {
-            joined = joined.saturating_sub(1);
-            *theirs = theirs.shared(true);
-            *ours = Entry::resident(frame).shared(true);
-        } else {
+    let joined = frames.join_each(joining.as_slice(), payer);
+    if joined == joining.as_slice().len() {
+        return exchanged;
+    }
+    let exchanges = |&index: &usize| theirs[index].frame().is_some() && !theirs[index].agrees(ours[index]);
+    for index in (0..theirs.len()).filter(exchanges).skip(joined) {
+        let Some(frame) = theirs[index].frame() else { continue };
+        if frames.join(frame, payer).is_err() {
             let copy = frames.take(payer, Contents::Overwritten);
             frames.copy(whole_frame(frame, copy));
-            *copied += 1;
-            *ours = Entry::resident(copy);
+            exchanged.copies += 1;
+            (marked[index], new[index]) = (theirs[index], Entry::resident(copy));
         }
     }
-    dropped
+    exchanged
 }

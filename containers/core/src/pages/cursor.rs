@@ -65,10 +65,11 @@ impl Plain {
     fn of(entries: &[Entry]) -> Option<Plain> {
         // Both counts in one word: there are far fewer entries than half of it can count.
         const HALF: u32 = 32;
-        let (mut seen, mut counts) = (0, 0);
+        let (mut seen, mut counts) = (0, 0_u64);
         for entry in entries {
             seen |= entry.0;
-            counts += entry.0 & Entry::RESIDENT | (entry.0 & Entry::SHARED) << (HALF - Entry::SHARED_SHIFT);
+            let shared = (entry.0 & Entry::SHARED) << (HALF - Entry::SHARED_SHIFT);
+            counts = counts.wrapping_add(entry.0 & Entry::RESIDENT | shared);
         }
         let (present, shared) = (counts & ((1 << HALF) - 1), counts >> HALF);
         (seen & Entry::STATE & !Entry::RESIDENT == 0)
