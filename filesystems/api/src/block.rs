@@ -66,6 +66,12 @@ impl Extents {
         Ok(())
     }
 
+    /// Becomes the same as others, without touching places that neither uses.
+    pub fn assign(&mut self, others: &Extents) {
+        self.extents[..others.count].copy_from_slice(others.as_slice());
+        self.count = others.count;
+    }
+
     /// The last extent, to be extended by one that continues it.
     pub fn last_mut(&mut self) -> Option<&mut Extent> {
         self.extents[..self.count].last_mut()

@@ -19,7 +19,7 @@ mod registers;
 
 use bring_up::{Hardware, bring_up};
 use filesystems_api::block::{BlockError, BlockRead, Request};
-use filesystems_block_core::{Completion, DiskState};
+use filesystems_block_core::{Completion, DiskState, PhysicalRuns};
 use kernel_abi::trace::EventKind;
 use kernel_protocol::Refusal;
 use kernel_runtime::events::Events;
@@ -80,6 +80,8 @@ struct Driver {
     dma: Handle,
     notification: Notification,
     pending: PendingTable,
+    /// The frames of the request that is being taken over.
+    runs: PhysicalRuns,
     /// Where reads are told.
     events: Events,
     /// Moment that the timer is set to, soon; 0: none.
@@ -104,6 +106,7 @@ fn serve(startup: &Startup<'_>) -> Result<core::convert::Infallible, Failure> {
         dma,
         notification,
         pending: PendingTable::new(),
+        runs: PhysicalRuns::new(),
         events: Events::from_startup(startup),
         timer: 0,
     };
@@ -169,9 +172,9 @@ impl Driver {
         if !hardware.disk.has_room() {
             return Err(BlockError::Busy.into());
         }
-        let runs = physical_runs(&lock, self.dma)?;
-        let bytes = runs.bytes();
-        let slot = match hardware.disk.submit(&read.extents, runs, clock::now()) {
+        physical_runs(&lock, self.dma, &mut self.runs)?;
+        let bytes = self.runs.bytes();
+        let slot = match hardware.disk.submit(&read.extents, &self.runs, clock::now()) {
             Ok(slot) => slot,
             Err(error) => {
                 // The device was never told the frames.
