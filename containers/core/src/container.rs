@@ -5,7 +5,7 @@ use crate::frames::{Contents, Frames, Span, Whose};
 use crate::layout::{CONTAINER_GRANTS, CONTAINER_LOCKS, container};
 use crate::limits::OPERATION_PAGES_MAX;
 use crate::mutations::{self, Mutation};
-use crate::pages::{self, Cursor, Entry, FrameList, LEAF_PAGES, to_end_of_leaf};
+use crate::pages::{self, Cursor, Entry, FrameList, GROUP_PAGES, to_end_of_group};
 use crate::record::{Container, Contract, Name, Records};
 use crate::{eviction, grant, lock};
 use containers_api::container::ContainerStatus;
@@ -320,10 +320,10 @@ pub(crate) fn change_entries<F: Frames>(
     mut change: impl FnMut(&mut F, Entry) -> Entry,
 ) {
     let mut cursor = Cursor::new(this);
-    let (mut old, mut new) = ([Entry::ABSENT; LEAF_PAGES], [Entry::ABSENT; LEAF_PAGES]);
+    let (mut old, mut new) = ([Entry::ABSENT; GROUP_PAGES], [Entry::ABSENT; GROUP_PAGES]);
     let mut page = span.first;
     while page < span.end() {
-        let pages = to_end_of_leaf(page).min(span.end() - page) as usize;
+        let pages = to_end_of_group(page).min(span.end() - page) as usize;
         let (old, new) = (&mut old[..pages], &mut new[..pages]);
         cursor.load(frames, page, old);
         for (new, old) in new.iter_mut().zip(&*old) {
@@ -388,38 +388,43 @@ pub fn fill_absent(frames: &mut impl Frames, this: Name<Container>, span: Span, 
 /// mapping of them is left.
 pub fn drop_pages(frames: &mut impl Frames, this: Name<Container>, span: Span, budget: u64) -> Step {
     let payer = frames.get(this, container::CONTRACT);
-    let (mut dropped, mut seen, mut page) = (0, 0, span.first);
+    let (mut dropped, mut left, mut page) = (0, budget, span.first);
     let mut result = Step::Done;
     let mut cursor = Cursor::new(this);
-    let mut old = [Entry::ABSENT; LEAF_PAGES];
+    let mut room = [Entry::ABSENT; GROUP_PAGES];
     while let Some(leaf) = pages::first_leaf(frames, this, Span { first: page, pages: span.end() - page }) {
-        let (first, count) = (leaf.span.first, leaf.span.pages as usize);
-        cursor.load(frames, first, &mut old[..count]);
-        let (mut going, mut passed) = (FrameList::new(), 0);
-        for entry in &old[..count] {
-            if *entry != Entry::ABSENT {
-                if seen == budget {
-                    result = Step::More;
-                    break;
-                }
-                going.add(entry.frame());
-                seen += 1;
-                page = first + passed as u64 + 1;
-            }
-            passed += 1;
-        }
+        let first = leaf.span.first;
+        let entries = &mut room[..leaf.span.pages.min(to_end_of_group(first)) as usize];
+        cursor.load(frames, first, entries);
+        let passed = first_of(entries, left);
+        let mut going = FrameList::new();
+        entries[..passed].iter().for_each(|entry| going.add(entry.frame()));
         frames.leave_each(going.as_slice());
+        cursor.store(frames, first, &entries[..passed], &[Entry::ABSENT; GROUP_PAGES][..passed]);
         dropped += going.as_slice().len() as u64;
-        cursor.store(frames, first, &old[..passed], &[Entry::ABSENT; LEAF_PAGES][..passed]);
-        if result == Step::More || leaf.span.end() >= span.end() {
+        left -= entries[..passed].iter().filter(|&&entry| entry != Entry::ABSENT).count() as u64;
+        page = first + passed as u64;
+        if passed < entries.len() {
+            result = Step::More;
             break;
         }
-        page = leaf.span.end();
+        if page >= span.end() {
+            break;
+        }
     }
     cursor.finish(frames);
     frames.return_pages(payer, dropped);
     pages::prune(frames, this, Span { first: span.first, pages: page.max(span.first + 1) - span.first });
     result
+}
+
+/// How many entries there are before the one that would be the next after `most` that are not absent.
+fn first_of(entries: &[Entry], most: u64) -> usize {
+    if entries.len() as u64 <= most {
+        return entries.len();
+    }
+    let mut used = entries.iter().enumerate().filter(|&(_, &entry)| entry != Entry::ABSENT);
+    used.nth(most as usize).map_or(entries.len(), |(index, _)| index)
 }
 
 /// Clears a byte range of pages; absent ones are zero already. Pages wholly in it are given up where `give_up` is

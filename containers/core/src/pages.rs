@@ -15,7 +15,7 @@
 
 mod cursor;
 
-pub use cursor::{Cursor, LEAF_PAGES, to_end_of_leaf};
+pub use cursor::{Cursor, GROUP_PAGES, to_end_of_group};
 
 use crate::frames::Span;
 use crate::layout::container;
@@ -98,15 +98,15 @@ impl Entry {
     }
 }
 
-/// Frames of the pages of one leaf, gathered to be let go of or held together.
+/// Frames of the pages of one group, gathered to be let go of or held together.
 pub(crate) struct FrameList {
-    list: [u32; LEAF_PAGES],
+    list: [u32; GROUP_PAGES],
     used: usize,
 }
 
 impl FrameList {
     pub(crate) fn new() -> FrameList {
-        FrameList { list: [0; LEAF_PAGES], used: 0 }
+        FrameList { list: [0; GROUP_PAGES], used: 0 }
     }
 
     /// Adds one, if there is one.

@@ -120,6 +120,8 @@ message! {
         read_only: bool,
         /// Requests that may be in flight.
         queue_depth: u32,
+        /// Pages that they may have in all: for so many the driver can answer.
+        pages_in_flight: u64,
         /// Requests completed since the driver started.
         requests: u64,
         /// Bytes read since the driver started.

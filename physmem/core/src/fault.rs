@@ -27,7 +27,7 @@ use containers_core::access::{Intent, changed, locks_on, mode_in_force, obstacle
 use containers_core::container::{self as containers, Touched};
 use containers_core::frames::Span;
 use containers_core::layout::{container, grant, lock};
-use containers_core::pages::{Cursor, Entry, LEAF_PAGES, to_end_of_leaf};
+use containers_core::pages::{Cursor, Entry, GROUP_PAGES, to_end_of_group};
 use containers_core::record::{Container, Name, Records, Space};
 use kernel_abi::fault::Access as FaultAccess;
 use kernel_abi::pmap::{Mapping as KernelMapping, Protection};
@@ -315,10 +315,10 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         let (read_only, read_write) = (bits(false), bits(true));
         let mut page = found.page_at(start);
         let stop = limit.min(page + (end - start) / FRAME_BYTES);
-        let (mut cursor, mut room) = (Cursor::new(container), [Entry::ABSENT; LEAF_PAGES]);
+        let (mut cursor, mut room) = (Cursor::new(container), [Entry::ABSENT; GROUP_PAGES]);
         let mut address = start;
         while page < stop {
-            let pages = to_end_of_leaf(page).min(stop - page);
+            let pages = to_end_of_group(page).min(stop - page);
             let entries = &mut room[..pages as usize];
             cursor.load(self, page, entries);
             for entry in entries {

@@ -1,4 +1,4 @@
-//! Whole pages that are copied logically, as many at a time as lie in one leaf of both page arrays.
+//! Whole pages that are copied logically, a group at a time: pages that lie next to each other in one leaf of both page arrays.
 //!
 //! [`survey`] looks and changes nothing; [`share`] does what it has found to be done. Pages that hold the right frame already are not
 //! touched, nor are the mappings of the pages before the first and behind the last one that change.
@@ -6,7 +6,7 @@
 use crate::container::whole_frame;
 use crate::frames::{Contents, Frames, Span};
 use crate::layout::container;
-use crate::pages::{Cursor, Entry, FrameList, LEAF_PAGES, to_end_of_leaf};
+use crate::pages::{Cursor, Entry, FrameList, GROUP_PAGES, to_end_of_group};
 use crate::record::{Container, Contract, Name};
 
 /// Pages of a container.
@@ -23,7 +23,7 @@ pub(super) struct Survey {
     pub is_shared: bool,
 }
 
-/// Pages that lie in one leaf of both arrays.
+/// Pages that lie in one group of both arrays.
 #[derive(Clone, Copy)]
 struct Group {
     from: u64,
@@ -36,7 +36,7 @@ fn groups(from: Span, to: Span) -> impl Iterator<Item = Group> {
     core::iter::from_fn(move || {
         let left = to.pages - done;
         let (from, to) = (from.first + done, to.first + done);
-        let pages = left.min(to_end_of_leaf(from)).min(to_end_of_leaf(to));
+        let pages = left.min(to_end_of_group(from)).min(to_end_of_group(to));
         done += pages;
         (left != 0).then_some(Group { from, to, pages: pages as usize })
     })
@@ -46,7 +46,7 @@ fn groups(from: Span, to: Span) -> impl Iterator<Item = Group> {
 pub(super) fn survey(frames: &mut impl Frames, source: Part, destination: Part) -> Survey {
     let mut survey = Survey { needed: 0, changing: None, is_shared: true };
     let (mut from, mut to) = (Cursor::new(source.0), Cursor::new(destination.0));
-    let (mut theirs, mut ours) = ([Entry::ABSENT; LEAF_PAGES], [Entry::ABSENT; LEAF_PAGES]);
+    let (mut theirs, mut ours) = ([Entry::ABSENT; GROUP_PAGES], [Entry::ABSENT; GROUP_PAGES]);
     for group in groups(source.1, destination.1) {
         let (theirs, ours) = (&mut theirs[..group.pages], &mut ours[..group.pages]);
         from.load(frames, group.from, theirs);
@@ -69,7 +69,7 @@ pub(super) fn survey(frames: &mut impl Frames, source: Part, destination: Part) 
 pub(super) fn share(frames: &mut impl Frames, source: Part, destination: Part) -> u64 {
     let payer = frames.get(destination.0, container::CONTRACT);
     let (mut from, mut to) = (Cursor::new(source.0), Cursor::new(destination.0));
-    let mut room = [[Entry::ABSENT; LEAF_PAGES]; 4];
+    let mut room = [[Entry::ABSENT; GROUP_PAGES]; 4];
     let (mut copied, mut dropped) = (0, 0);
     for group in groups(source.1, destination.1) {
         let [theirs, marked, ours, new] = room.each_mut().map(|entries| &mut entries[..group.pages]);
@@ -109,9 +109,9 @@ fn exchange(
 ) -> Exchanged {
     let (mut leaving, mut joining) = (FrameList::new(), FrameList::new());
     let mut exchanged = Exchanged { copies: 0, absent: 0, has_marked: false };
-    for index in 0..theirs.len() {
-        let (source, held) = (theirs[index], ours[index]);
-        (marked[index], new[index]) = (source, held);
+    let pages = theirs.iter().zip(ours).zip(marked.iter_mut().zip(new.iter_mut()));
+    for ((&source, &held), (marked, new)) in pages {
+        (*marked, *new) = (source, held);
         if source.agrees(held) {
             continue;
         }
@@ -119,11 +119,11 @@ fn exchange(
         joining.add(source.frame());
         if let Some(frame) = source.frame() {
             exchanged.has_marked |= !source.is_shared();
-            marked[index] = source.shared(true);
-            new[index] = Entry::resident(frame).shared(true);
+            *marked = source.shared(true);
+            *new = Entry::resident(frame).shared(true);
         } else {
             exchanged.absent += u64::from(held.frame().is_some());
-            new[index] = Entry::ABSENT;
+            *new = Entry::ABSENT;
         }
     }
     // The source holds whatever is joined: it is there also where somebody left it a moment ago.

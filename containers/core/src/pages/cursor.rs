@@ -8,12 +8,15 @@ use crate::record::{Container, Field, Name, Records};
 /// Log2 of the pages that a leaf has places for.
 const LEAF_SHIFT: u32 = super::NODE_SHIFT;
 
-/// Pages that a leaf has places for: [`Cursor::load`] and [`Cursor::store`] take so many at most.
-pub const LEAF_PAGES: usize = 1 << LEAF_SHIFT;
+/// Pages that [`Cursor::load`] and [`Cursor::store`] take at a time at most: a part of a leaf, so that room for a single page is not too
+/// much to be cleared.
+pub const GROUP_PAGES: usize = 32;
 
-/// Pages from this one on that lie in the same leaf.
-pub const fn to_end_of_leaf(page: u64) -> u64 {
-    LEAF_PAGES as u64 - (page & (LEAF_PAGES as u64 - 1))
+const _: () = assert!((1_usize << LEAF_SHIFT).is_multiple_of(GROUP_PAGES), "a group lies in one leaf");
+
+/// Pages from this one on that lie in the same group.
+pub const fn to_end_of_group(page: u64) -> u64 {
+    GROUP_PAGES as u64 - page % GROUP_PAGES as u64
 }
 
 /// A leaf that is being gone through.

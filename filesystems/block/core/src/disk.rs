@@ -95,8 +95,8 @@ impl<R: Registers, M: QueueMemory> Disk<R, M> {
         self.state
     }
 
-    /// What it tells of itself.
-    pub fn status(&self) -> Result<BlockStatus, Refusal<BlockError>> {
+    /// What it tells of itself, behind a driver that can answer for so many pages.
+    pub fn status(&self, pages_in_flight: u64) -> Result<BlockStatus, Refusal<BlockError>> {
         if self.state == DiskState::Dead {
             return Err(BlockError::TimedOut.into());
         }
@@ -104,6 +104,7 @@ impl<R: Registers, M: QueueMemory> Disk<R, M> {
             sectors: self.negotiated.sectors,
             read_only: self.negotiated.read_only,
             queue_depth: REQUESTS as u32,
+            pages_in_flight,
             requests: self.completed,
             bytes_read: self.bytes_read,
         })

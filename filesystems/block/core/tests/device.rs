@@ -59,7 +59,8 @@ fn scattered_reads_arrive_where_they_belong() {
     for (indirect, segments) in [(true, 126), (false, 126), (true, 3), (false, 1)] {
         let device = device(indirect, segments);
         let mut disk = start(&device).unwrap();
-        assert_eq!(disk.status().unwrap().sectors, SECTORS);
+        let status = disk.status(256).unwrap();
+        assert_eq!((status.sectors, status.pages_in_flight), (SECTORS, 256));
         let frames: Vec<(u32, u32)> = (0..200).map(|index| (5000 + 3 * index, 1 + index % 2)).collect();
         let runs = range(&device, &frames);
         let wanted =
@@ -110,7 +111,7 @@ fn many_requests_are_in_flight_and_the_table_is_bounded() {
     assert_eq!(done, (0..REQUESTS).collect::<Vec<_>>());
     (0..REQUESTS as u32)
         .for_each(|index| check(&device, &list(index), &extents(&[(u64::from(index) * 16, 0, 8192)])));
-    assert_eq!(disk.status().unwrap().requests, REQUESTS as u64);
+    assert_eq!(disk.status(256).unwrap().requests, REQUESTS as u64);
 }
 
 #[test]
@@ -202,7 +203,7 @@ fn a_device_that_does_not_come_out_of_reset_keeps_its_frames() {
     assert_eq!(completion.result, Err(BlockError::TimedOut.into()));
     assert!(!completion.frames_safe);
     assert_eq!(disk.state(), DiskState::Dead);
-    assert!(disk.status().is_err());
+    assert!(disk.status(256).is_err());
     let runs = range(&device, &[(70, 1)]);
     assert_eq!(disk.submit(&extents(&[(0, 0, 512)]), &runs, 0), Err(BlockError::TimedOut));
     assert_eq!(disk.next_completion(u64::MAX), None);
