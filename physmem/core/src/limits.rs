@@ -95,6 +95,9 @@ pub const WAITERS_PER_CONTRACT: u64 = 32;
 /// Pages around a fault that are entered with it where they are present already; a power of two.
 pub const FAULT_CLUSTER_PAGES: u64 = 16;
 
+/// Pages that are entered at a time at most: with a fault of who goes through present pages in order, twice as many with each.
+pub const FAULT_AHEAD_PAGES: u64 = 128;
+
 /// Page-table frames put into an address space at a time, at most.
 pub const STOCK_BATCH: usize = 32;
 

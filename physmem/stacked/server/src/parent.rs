@@ -136,8 +136,7 @@ impl Platform for Serving {
         patience: Deadline,
     ) -> Result<Incoming, Unresolved> {
         let task = physmem.task_of(badge).ok_or(Unresolved::Raise(FaultReason::NotMapped))?;
-        let cluster = *physmem.resolved();
-        physmem.pmap.enter(task, &cluster.items()[done..]).map_err(|error| match error {
+        physmem.enter_resolved(task, done).map_err(|error| match error {
             EnterError::NeedTables(tables) => Unresolved::NeedTables(tables),
             EnterError::Lost => Unresolved::Raise(FaultReason::Repossessed),
             EnterError::Refused(KernelError::MapCountFull) => Unresolved::Raise(FaultReason::MapCountFull),
