@@ -1,12 +1,12 @@
 //! Removing, protecting and querying what is mapped in ranges of addresses. Holes are stepped over by whole tables.
 
-use super::{Work, page_table};
+use super::{LEAF_BYTES, PAGES_PER_LOOK, Work, page_table};
 use crate::calls::Arguments;
 use crate::kernel::{Done, Kernel, Outcome, Stop};
 use crate::machine::Machine;
 use crate::name::Link;
 use crate::objects::Task;
-use crate::page_table::{ACCESSED, DIRTY, LARGE, PRESENT, Place};
+use crate::page_table::{ACCESSED, DEVICE, DIRTY, LARGE, PRESENT, Place};
 use kernel_abi::pmap::{
     Protection, QUERY_CLEAR_ALL, QUERY_CLEAR_NOTHING, QUERY_CLEAR_REFERENCED, QUERY_DIRTY, QUERY_PAGES,
     QUERY_PRESENT, QUERY_REFERENCED,
@@ -77,8 +77,10 @@ impl<M: Machine> Kernel<M> {
     /// Checks that a range ends in the middle of no large page.
     fn check_whole_pages(&mut self, task: Link, start: u64, end: u64) -> Result<(), KernelError> {
         let root = self.machine.object::<Task>(task).root;
-        for edge in [start, end] {
-            let inside = start != end && !edge.is_multiple_of(page_table::span_pages(2) * FRAME_BYTES);
+        // Where both ends lie in the range of one table, one of them tells.
+        let edges = if start / LEAF_BYTES == end / LEAF_BYTES { &[end][..] } else { &[start, end] };
+        for &edge in edges {
+            let inside = start != end && !edge.is_multiple_of(LEAF_BYTES);
             if inside
                 && page_table::walk(&mut self.machine, root, edge, 1).entry & (PRESENT | LARGE)
                     == PRESENT | LARGE
@@ -121,6 +123,47 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
+    /// Removes the small pages that successive entries of one table map. What is counted for the table, and what becomes invalid,
+    /// is noted once for all of them.
+    fn remove_entries(
+        &mut self,
+        first: &Place,
+        address: u64,
+        entries: u64,
+        work: &mut Work,
+        pages: &mut u64,
+    ) -> Result<(), Stop> {
+        let (mut removed, mut start, mut end) = (0, 0, 0);
+        let mut result = Ok(());
+        for beyond in 0..entries {
+            // Below 512, as the range ends with the table; the remainder only says so.
+            let index = (first.index + beyond as usize) % 512;
+            let entry = self.machine.table(first.table)[index];
+            if entry & PRESENT == 0 {
+                continue;
+            }
+            if work.since_look >= PAGES_PER_LOOK && self.should_stop(work) {
+                result = Err(KernelError::Preempted.into());
+                break;
+            }
+            self.machine.table(first.table)[index] = 0;
+            if entry & DEVICE == 0 {
+                self.frame_entry(page_table::frame_of(entry)).remove_mapping();
+            }
+            if removed == 0 {
+                start = beyond;
+            }
+            (removed, end) = (removed + 1, beyond + 1);
+            work.add_change(1);
+        }
+        if removed != 0 {
+            *pages += u64::from(removed);
+            self.frame_entry(first.table).remove_mappings(removed);
+            work.add_stale(address + start * FRAME_BYTES, end - start);
+        }
+        result
+    }
+
     /// Changes successive entries of one table.
     fn change_entries(
         &mut self,
@@ -131,6 +174,9 @@ impl<M: Machine> Kernel<M> {
         work: &mut Work,
         pages: &mut u64,
     ) -> Result<(), Stop> {
+        if first.level == 1 && matches!(change, Change::Remove) && !self.is_general() {
+            return self.remove_entries(first, address, entries, work, pages);
+        }
         let span = page_table::span_pages(first.level);
         for beyond in 0..entries {
             let index = first.index + beyond as usize;
