@@ -185,7 +185,7 @@ mod tests {
 
     fn machine_with_nodes(count: u32) -> (HostMachine, Vec<Link>) {
         let mut machine = HostMachine::new(1 + count.div_ceil(32));
-        let nodes = (0..count).map(|n| Link::new(1 + n / 32, n % 32)).collect();
+        let nodes = (0..count).map(|n| Link::new::<Notification>(1 + n / 32, n % 32)).collect();
         for frame in 1..=count.div_ceil(32) {
             machine.frame(frame).unwrap().take_for(FrameKind::Notification);
             machine.format::<Notification>(frame);
