@@ -66,10 +66,12 @@ impl<M: Machine> Kernel<M> {
         let object = self.machine.object::<Task>(task.link);
         (object.root, object.table[0]) = (frames.root, frames.table);
         (object.threads, object.thread_count) = (thread.link, 1);
-        *self.capability_at(Link::new::<Capability>(frames.table, 0)) = Capability { name: task, ..Capability::NULL };
+        *self.capability_at(Link::new::<Capability>(frames.table, 0)) =
+            Capability { name: task, ..Capability::NULL };
         let mut give = |handle: Handle, kind, name| {
             assert!(handle.0 < CAPABILITIES_PER_FRAME);
-            *self.capability_at(Link::new::<Capability>(frames.table, handle.0)) = Capability::full(kind, name);
+            *self.capability_at(Link::new::<Capability>(frames.table, handle.0)) =
+                Capability::full(kind, name);
         };
         give(boot::TASK, Kind::Task, task);
         give(boot::THREAD, Kind::Thread, thread);

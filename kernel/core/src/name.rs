@@ -21,7 +21,7 @@ impl Link {
 
     /// The object in this slot of this frame.
     pub const fn new<T: Object>(frame: u32, slot: u32) -> Link {
-        Link(frame << UNIT_BITS | slot * Link::units::<T>())
+        Link((frame << UNIT_BITS) | (slot * Link::units::<T>()))
     }
 
     /// Units from one slot to the next.

@@ -55,13 +55,7 @@ impl<P: Pmap, M: RecordMemory> Frames for Physmem<'_, P, M> {
     }
 
     fn leave(&mut self, frame: u32) {
-        match self.database.holders(frame) {
-            1 => {
-                let principal = self.database.principal(frame);
-                self.database.free(frame, State::Held, false, principal);
-            }
-            holders => self.database.set_holders(frame, holders - 1),
-        }
+        self.database.leave(frame);
     }
 
     fn hand_over(&mut self, frame: u32, payer: Name<Contract>) {

@@ -11,6 +11,7 @@
 //! A path looks at everything before it changes anything and, where one condition does not hold, leaves the call to
 //! the general code as if it had not looked. That code is the reference: the same tests run over both.
 
+use super::local::is_local;
 use crate::frame_table::FrameKind;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
@@ -56,7 +57,8 @@ impl<M: Machine> Kernel<M> {
         if self.tracer.on != 0 {
             return Fast::Untaken;
         }
-        let is_short = info & !REGISTER_MESSAGE == 0 && (info & 0xf) as usize <= REGISTER_WORDS && deadline == 0;
+        let is_short =
+            info & !REGISTER_MESSAGE == 0 && (info & 0xf) as usize <= REGISTER_WORDS && deadline == 0;
         if call == SystemCall::Call as u64 {
             if is_short {
                 return self.fast_call(current, handle, MessageInfo(info));
@@ -75,7 +77,7 @@ impl<M: Machine> Kernel<M> {
         if call == SystemCall::Signal as u64 {
             return self.fast_signal(current, handle).into();
         }
-        self.fast_local(current, call)
+        if is_local(call) { self.fast_local(current, call) } else { Fast::Untaken }
     }
 
     /// Signals a notification that somebody waits for who is more urgent than the current thread, which waits in its queue then.
@@ -173,7 +175,8 @@ impl<M: Machine> Kernel<M> {
         let Some((caller, priority)) = self.fast_can_answer(current, endpoint) else {
             return Fast::Untaken;
         };
-        if self.machine.object::<Thread>(current).window_filled != 0 || !self.is_plain(caller) {
+        let thread = self.machine.object::<Thread>(current);
+        if thread.window_filled != 0 || thread.fallen_back || !self.is_plain(caller) {
             return self.fast_laden_reply_receive(current, handle, info, 0);
         }
         if !self.fast_can_switch(priority) {
@@ -189,10 +192,10 @@ impl<M: Machine> Kernel<M> {
     #[inline(always)]
     pub(super) fn fast_can_answer(&mut self, current: Link, endpoint: Link) -> Option<(Link, u8)> {
         let thread = self.machine.object::<Thread>(current);
-        let (reply, bound, fallen_back) = (thread.reply, thread.bound, thread.fallen_back);
+        let (reply, bound) = (thread.reply, thread.bound);
         let caller = self.fast_caller_of(reply)?;
         let thread = self.machine.object::<Thread>(caller);
-        if fallen_back || thread.is_fault {
+        if thread.is_fault {
             return None;
         }
         let priority = thread.priority;

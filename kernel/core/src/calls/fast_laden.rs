@@ -64,6 +64,11 @@ impl<M: Machine> Kernel<M> {
         if !can_run || !self.can_fill_window(current, 0) || !self.is_ready_to_send(current, info, deadline) {
             return Fast::Untaken;
         }
+        // The last look: where the server paid for itself, it bills the caller.
+        let fallen_back = self.machine.object::<Thread>(current).fallen_back;
+        if fallen_back && !self.admit(caller) {
+            return Fast::Untaken;
+        }
         self.transfer(current, caller, None);
         self.clear_window(current);
         self.fast_wait(current, endpoint);
@@ -97,6 +102,10 @@ impl<M: Machine> Kernel<M> {
         if self.machine.object::<Thread>(to).unfinished && !self.copy_message_out(to) {
             return Fast::Taken;
         }
-        if self.fast_cover(priority) { next.into() } else { Fast::Taken }
+        if !self.fast_cover(priority) {
+            return Fast::Taken;
+        }
+        self.fast_arm(priority);
+        next.into()
     }
 }

@@ -10,8 +10,40 @@ use crate::objects::Thread;
 use kernel_abi::capability::Kind;
 use kernel_abi::{Handle, SystemCall};
 
+/// The calls, by their numbers as bits.
+const LOCAL: u64 = {
+    use SystemCall as Call;
+    bit(Call::CapabilityCopy)
+        | bit(Call::CapabilityMint)
+        | bit(Call::CapabilityMove)
+        | bit(Call::CapabilityDrop)
+        | bit(Call::CapabilityIdentify)
+        | bit(Call::Poll)
+        | bit(Call::TimerSet)
+        | bit(Call::TaskRun)
+        | bit(Call::TaskTime)
+        | bit(Call::TaskWaits)
+        | bit(Call::PmapStock)
+        | bit(Call::PmapEnter)
+        | bit(Call::PmapRemove)
+        | bit(Call::PmapProtect)
+        | bit(Call::PmapQuery)
+        | bit(Call::FrameZero)
+        | bit(Call::FrameCopy)
+};
+
+const fn bit(call: SystemCall) -> u64 {
+    1 << call as u64
+}
+
+/// Whether a call is such a one.
+#[inline(always)]
+pub(super) fn is_local(call: u64) -> bool {
+    call < 64 && LOCAL >> call & 1 != 0
+}
+
 impl<M: Machine> Kernel<M> {
-    /// Takes a call of the current thread if it is such a one. What a page is missing for is made by the general code again.
+    /// Takes a local call of the current thread. What a page is missing for is made by the general code again.
     #[inline(never)]
     pub(super) fn fast_local(&mut self, current: Link, call: u64) -> Fast {
         let (status, value) = match self.local_call(call) {

@@ -145,7 +145,8 @@ impl<M: Machine> Kernel<M> {
         entry.take_for(FrameKind::CapabilityTable);
         self.machine.format::<Capability>(frame);
         // The first entry belongs to the kernel: it names the task, for the day the frame is reclaimed.
-        *self.capability_at(Link::new::<Capability>(frame, 0)) = Capability { name: capability.name, ..Capability::NULL };
+        *self.capability_at(Link::new::<Capability>(frame, 0)) =
+            Capability { name: capability.name, ..Capability::NULL };
         self.machine.object::<Task>(task).table[index] = frame;
         Ok(Done::Value(index as u64 * u64::from(CAPABILITIES_PER_FRAME) + 1))
     }

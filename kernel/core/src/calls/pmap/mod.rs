@@ -81,7 +81,8 @@ impl<M: Machine> Kernel<M> {
         let entry = self.machine.entry(name.link.frame());
         let is_current = entry.generation() == name.frame_generation && entry.kind() == FrameKind::Task;
         let is_task = kind == Kind::Task && is_current;
-        (is_task && self.machine.object::<Task>(name.link).generation == name.slot_generation).then_some(name.link)
+        (is_task && self.machine.object::<Task>(name.link).generation == name.slot_generation)
+            .then_some(name.link)
     }
 
     #[cold]

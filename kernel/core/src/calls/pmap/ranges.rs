@@ -43,11 +43,11 @@ impl<M: Machine> Kernel<M> {
         let Arguments([frames, task, array, count, ..]) = arguments;
         let task = self.pmap_live_task(frames, task)?;
         self.with_items(array, count, |kernel, items| {
+            let (mut work, mut pages, mut result) = (Work::NOTHING, 0, Ok(()));
             for &words in items {
                 let range = kernel.decode_range(words, protect)?;
-                kernel.check_whole_pages(task, range.start, range.end)?;
+                kernel.check_whole_pages(task, range.start, range.end, &mut work)?;
             }
-            let (mut work, mut pages, mut result) = (Work::NOTHING, 0, Ok(()));
             for (done, &words) in items.iter().enumerate() {
                 let range = kernel.decode_range(words, protect)?;
                 result = kernel.change_range(task, &range, &mut work, &mut pages);
@@ -74,18 +74,27 @@ impl<M: Machine> Kernel<M> {
         Ok(Range { start, end: start + pages * FRAME_BYTES, change })
     }
 
-    /// Checks that a range ends in the middle of no large page.
-    fn check_whole_pages(&mut self, task: Link, start: u64, end: u64) -> Result<(), KernelError> {
+    /// Checks that a range ends in the middle of no large page. Notes the last table of pages that it comes by.
+    fn check_whole_pages(
+        &mut self,
+        task: Link,
+        start: u64,
+        end: u64,
+        work: &mut Work,
+    ) -> Result<(), KernelError> {
         let root = self.machine.object::<Task>(task).root;
         // Where both ends lie in the range of one table, one of them tells.
         let edges = if start / LEAF_BYTES == end / LEAF_BYTES { &[end][..] } else { &[start, end] };
         for &edge in edges {
-            let inside = start != end && !edge.is_multiple_of(LEAF_BYTES);
-            if inside
-                && page_table::walk(&mut self.machine, root, edge, 1).entry & (PRESENT | LARGE)
-                    == PRESENT | LARGE
-            {
+            if start == end || edge.is_multiple_of(LEAF_BYTES) {
+                continue;
+            }
+            let place = page_table::walk(&mut self.machine, root, edge, 1);
+            if place.entry & (PRESENT | LARGE) == PRESENT | LARGE {
                 return Err(KernelError::LargePage);
+            }
+            if place.level == 1 {
+                (work.leaf_range, work.leaf_table) = (edge / LEAF_BYTES, place.table);
             }
         }
         Ok(())
@@ -105,7 +114,13 @@ impl<M: Machine> Kernel<M> {
             if self.should_stop(work) {
                 return Err(KernelError::Preempted.into());
             }
-            let place = page_table::walk(&mut self.machine, root, at, 1);
+            let place = if at / LEAF_BYTES == work.leaf_range {
+                let index = page_table::index(at, 1);
+                let entry = self.machine.table(work.leaf_table)[index];
+                Place { table: work.leaf_table, level: 1, index, entry }
+            } else {
+                page_table::walk(&mut self.machine, root, at, 1)
+            };
             let span = page_table::span_pages(place.level);
             // A table of pages is gone through in one go; of a higher one only the entry is a hole or a large page.
             let entries = if place.level == 1 {
@@ -115,7 +130,7 @@ impl<M: Machine> Kernel<M> {
             };
             let table_address = at & !(span * FRAME_BYTES - 1);
             let result = self.change_entries(&place, table_address, entries, range.change, work, pages);
-            self.collect_empty(task, root, at, place.table);
+            self.collect_empty(task, root, at, place.table, work);
             result?;
             work.since_look += TABLE_WORK;
             at = table_address + entries * span * FRAME_BYTES;
@@ -134,6 +149,7 @@ impl<M: Machine> Kernel<M> {
         pages: &mut u64,
     ) -> Result<(), Stop> {
         let (mut removed, mut start, mut end) = (0, 0, 0);
+        let mut before_look = PAGES_PER_LOOK.saturating_sub(work.since_look);
         let mut result = Ok(());
         for beyond in 0..entries {
             // Below 512, as the range ends with the table; the remainder only says so.
@@ -142,10 +158,15 @@ impl<M: Machine> Kernel<M> {
             if entry & PRESENT == 0 {
                 continue;
             }
-            if work.since_look >= PAGES_PER_LOOK && self.should_stop(work) {
-                result = Err(KernelError::Preempted.into());
-                break;
+            if before_look == 0 {
+                (work.since_look, before_look) = (PAGES_PER_LOOK, PAGES_PER_LOOK);
+                work.changed |= removed != 0;
+                if self.should_stop(work) {
+                    result = Err(KernelError::Preempted.into());
+                    break;
+                }
             }
+            before_look -= 1;
             self.machine.table(first.table)[index] = 0;
             if entry & DEVICE == 0 {
                 self.frame_entry(page_table::frame_of(entry)).remove_mapping();
@@ -154,9 +175,10 @@ impl<M: Machine> Kernel<M> {
                 start = beyond;
             }
             (removed, end) = (removed + 1, beyond + 1);
-            work.add_change(1);
         }
+        work.since_look = PAGES_PER_LOOK - before_look;
         if removed != 0 {
+            work.changed = true;
             *pages += u64::from(removed);
             self.frame_entry(first.table).remove_mappings(removed);
             work.add_stale(address + start * FRAME_BYTES, end - start);
@@ -210,15 +232,27 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Returns tables that have become empty to the stock, from the leaf upwards.
-    fn collect_empty(&mut self, task: Link, root: u32, address: u64, mut table: u32) {
-        while table != root && self.frame_entry(table).map_count() == 0 {
-            let mut parent = page_table::walk(&mut self.machine, root, address, 4);
-            while page_table::frame_of(parent.entry) != table {
-                parent = page_table::walk(&mut self.machine, root, address, parent.level - 1);
-            }
-            self.replace(parent, 0);
-            self.push_empty_table(task, table);
-            table = parent.table;
+    fn collect_empty(&mut self, task: Link, root: u32, address: u64, table: u32, work: &mut Work) {
+        if table == root || self.frame_entry(table).map_count() != 0 {
+            return;
+        }
+        work.leaf_range = u64::MAX;
+        // The tables above, from the top down.
+        let mut above = [Place { table: root, level: 4, index: 0, entry: 0 }; 3];
+        let (mut at, mut depth) = (root, 0);
+        while at != table {
+            let level = 4 - depth as u32;
+            let index = page_table::index(address, level);
+            let entry = self.machine.table(at)[index];
+            above[depth] = Place { table: at, level, index, entry };
+            at = page_table::frame_of(entry);
+            depth += 1;
+        }
+        while depth != 0 && self.frame_entry(at).map_count() == 0 {
+            depth -= 1;
+            self.replace(above[depth], 0);
+            self.push_empty_table(task, at);
+            at = above[depth].table;
         }
     }
 
@@ -232,7 +266,8 @@ impl<M: Machine> Kernel<M> {
         self.check_user(output, pages)?;
         let end = address + pages * FRAME_BYTES;
         if forgotten != 0 {
-            self.check_whole_pages(task, address, end)?;
+            let mut work = Work::NOTHING;
+            self.check_whole_pages(task, address, end, &mut work)?;
         }
         let root = self.machine.object::<Task>(task).root;
         let mut found = [0; QUERY_PAGES as usize];
