@@ -320,17 +320,14 @@ pub(crate) fn change_entries<F: Frames>(
     mut change: impl FnMut(&mut F, Entry) -> Entry,
 ) {
     let mut cursor = Cursor::new(this);
-    let (mut old, mut new) = ([Entry::ABSENT; GROUP_PAGES], [Entry::ABSENT; GROUP_PAGES]);
+    let mut room = [Entry::ABSENT; GROUP_PAGES];
     let mut page = span.first;
     while page < span.end() {
-        let pages = to_end_of_group(page).min(span.end() - page) as usize;
-        let (old, new) = (&mut old[..pages], &mut new[..pages]);
-        cursor.load(frames, page, old);
-        for (new, old) in new.iter_mut().zip(&*old) {
-            *new = change(frames, *old);
-        }
-        cursor.store(frames, page, old, new);
-        page += pages as u64;
+        let entries = &mut room[..to_end_of_group(page).min(span.end() - page) as usize];
+        cursor.load(frames, page, entries);
+        entries.iter_mut().for_each(|entry| *entry = change(frames, *entry));
+        cursor.store(frames, page, entries);
+        page += entries.len() as u64;
     }
     cursor.finish(frames);
 }
@@ -398,11 +395,12 @@ pub fn drop_pages(frames: &mut impl Frames, this: Name<Container>, span: Span, b
         cursor.load(frames, first, entries);
         let passed = first_of(entries, left);
         let mut going = FrameList::new();
-        entries[..passed].iter().for_each(|entry| going.add(entry.frame()));
+        entries[..passed].iter().for_each(|entry| going.add(*entry));
         frames.leave_each(going.as_slice());
-        cursor.store(frames, first, &entries[..passed], &[Entry::ABSENT; GROUP_PAGES][..passed]);
         dropped += going.as_slice().len() as u64;
         left -= entries[..passed].iter().filter(|&&entry| entry != Entry::ABSENT).count() as u64;
+        entries[..passed].fill(Entry::ABSENT);
+        cursor.store(frames, first, &entries[..passed]);
         page = first + passed as u64;
         if passed < entries.len() {
             result = Step::More;

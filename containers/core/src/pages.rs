@@ -109,12 +109,12 @@ impl FrameList {
         FrameList { list: [0; GROUP_PAGES], used: 0 }
     }
 
-    /// Adds one, if there is one.
+    /// Adds that of a page of the group, if it has one.
     #[inline(always)]
-    pub(crate) fn add(&mut self, frame: Option<u32>) {
-        // Written in any case: so there is no branch.
-        self.list[self.used] = frame.unwrap_or(0);
-        self.used += usize::from(frame.is_some());
+    pub(crate) fn add(&mut self, entry: Entry) {
+        // Written in any case, so that there is no branch; a group has no more pages than there are places.
+        self.list[self.used % GROUP_PAGES] = (entry.0 >> Entry::FRAME_SHIFT) as u32;
+        self.used += usize::from(entry.frame().is_some());
     }
 
     pub(crate) fn as_slice(&self) -> &[u32] {

@@ -44,39 +44,28 @@ impl Tally {
         self.shared += change(Entry::is_shared);
     }
 
-    fn note_all(&mut self, old: &[Entry], new: &[Entry]) {
-        if let (Some(old), Some(new)) = (Plain::of(old), Plain::of(new)) {
-            self.used += new.present - old.present;
-            self.present += new.present - old.present;
-            self.shared += new.shared - old.shared;
+    /// Notes that words of the array become other entries.
+    fn note_all(&mut self, words: &[u64], new: &[Entry]) {
+        // Where all are absent or have frames two counts say everything; both are in one word, of which neither fills half.
+        const HALF: u32 = 32;
+        let counts =
+            |word: u64| word & Entry::RESIDENT | (word & Entry::SHARED) << (HALF - Entry::SHARED_SHIFT);
+        let (mut seen, mut before, mut after) = (0, 0_u64, 0_u64);
+        for (&word, new) in words.iter().zip(new) {
+            seen |= word | new.0;
+            before = before.wrapping_add(counts(word));
+            after = after.wrapping_add(counts(new.0));
+        }
+        if seen & Entry::STATE & !Entry::RESIDENT == 0 {
+            let present = i64::from(after as u32) - i64::from(before as u32);
+            self.used += present;
+            self.present += present;
+            self.shared += (after >> HALF) as i64 - (before >> HALF) as i64;
             return;
         }
-        for (&old, &new) in old.iter().zip(new) {
-            self.note(old, new);
+        for (&word, &new) in words.iter().zip(new) {
+            self.note(Entry(word), new);
         }
-    }
-}
-
-/// Counts of entries of which each is absent or has a frame.
-struct Plain {
-    present: i64,
-    shared: i64,
-}
-
-impl Plain {
-    /// `None`: an entry is something else.
-    fn of(entries: &[Entry]) -> Option<Plain> {
-        // Both counts in one word: there are far fewer entries than half of it can count.
-        const HALF: u32 = 32;
-        let (mut seen, mut counts) = (0, 0_u64);
-        for entry in entries {
-            seen |= entry.0;
-            let shared = (entry.0 & Entry::SHARED) << (HALF - Entry::SHARED_SHIFT);
-            counts = counts.wrapping_add(entry.0 & Entry::RESIDENT | shared);
-        }
-        let (present, shared) = (counts & ((1 << HALF) - 1), counts >> HALF);
-        (seen & Entry::STATE & !Entry::RESIDENT == 0)
-            .then_some(Plain { present: present as i64, shared: shared as i64 })
     }
 }
 
@@ -130,21 +119,21 @@ impl Cursor {
         }
     }
 
-    /// Changes the entries of successive pages that lie in one leaf, which were `old`.
+    /// Changes the entries of successive pages that lie in one leaf.
     ///
     /// # Panics
     /// If the pages have no places and not all new entries are absent.
-    pub fn store(&mut self, records: &mut impl Records, page: u64, old: &[Entry], new: &[Entry]) {
+    pub fn store(&mut self, records: &mut impl Records, page: u64, new: &[Entry]) {
         let place = self.at(records, page).map(|here| here.branch.place(page, 0));
         let Some(Place::Word(frame, index)) = place else {
             assert!(new.iter().all(|&new| new == Entry::ABSENT), "pages from {page} on have no place");
             return;
         };
         let words = &mut records.words_mut(frame)[index..index + new.len()];
+        self.tally.note_all(words, new);
         for (word, entry) in words.iter_mut().zip(new) {
             *word = entry.0;
         }
-        self.tally.note_all(old, new);
         self.is_changed = true;
     }
 
