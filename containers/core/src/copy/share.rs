@@ -6,7 +6,7 @@
 use crate::container::whole_frame;
 use crate::frames::{Contents, Frames, Span};
 use crate::layout::container;
-use crate::pages::{Cursor, Entry, FrameList, GROUP_PAGES, to_end_of_group};
+use crate::pages::{Cursor, Entry, FEW_PAGES, FrameList, GROUP_PAGES, to_end_of_group};
 use crate::record::{Container, Contract, Name};
 
 /// Pages of a container.
@@ -44,9 +44,17 @@ fn groups(from: Span, to: Span) -> impl Iterator<Item = Group> {
 
 /// Looks at what copying the pages of `source` to `destination`, as many, takes.
 pub(super) fn survey(frames: &mut impl Frames, source: Part, destination: Part) -> Survey {
+    if source.1.pages <= FEW_PAGES as u64 {
+        survey_in::<FEW_PAGES>(frames, source, destination)
+    } else {
+        survey_in::<GROUP_PAGES>(frames, source, destination)
+    }
+}
+
+fn survey_in<const N: usize>(frames: &mut impl Frames, source: Part, destination: Part) -> Survey {
     let mut survey = Survey { needed: 0, changing: None, is_shared: true };
     let (mut from, mut to) = (Cursor::new(source.0), Cursor::new(destination.0));
-    let (mut theirs, mut ours) = ([Entry::ABSENT; GROUP_PAGES], [Entry::ABSENT; GROUP_PAGES]);
+    let (mut theirs, mut ours) = ([Entry::ABSENT; N], [Entry::ABSENT; N]);
     for group in groups(source.1, destination.1) {
         let (theirs, ours) = (&mut theirs[..group.pages], &mut ours[..group.pages]);
         from.load(frames, group.from, theirs);
@@ -67,15 +75,23 @@ pub(super) fn survey(frames: &mut impl Frames, source: Part, destination: Part) 
 /// Has the pages of `destination` hold the frames of those of `source`, as many. They are charged and have places, and no mapping of
 /// them is left. How many got a frame of their own instead, with the same contents, since theirs has all the holders that it can have.
 pub(super) fn share(frames: &mut impl Frames, source: Part, destination: Part) -> u64 {
+    if source.1.pages <= FEW_PAGES as u64 {
+        share_in::<FEW_PAGES>(frames, source, destination)
+    } else {
+        share_in::<GROUP_PAGES>(frames, source, destination)
+    }
+}
+
+fn share_in<const N: usize>(frames: &mut impl Frames, source: Part, destination: Part) -> u64 {
     let payer = frames.get(destination.0, container::CONTRACT);
     let (mut from, mut to) = (Cursor::new(source.0), Cursor::new(destination.0));
-    let mut room = [[Entry::ABSENT; GROUP_PAGES]; 2];
+    let mut room = [[Entry::ABSENT; N]; 2];
     let (mut copied, mut dropped) = (0, 0);
     for group in groups(source.1, destination.1) {
         let [theirs, ours] = room.each_mut().map(|entries| &mut entries[..group.pages]);
         from.load(frames, group.from, theirs);
         to.load(frames, group.to, ours);
-        let Exchanged { copies, absent, has_marked } = exchange(frames, payer, theirs, ours);
+        let Exchanged { copies, absent, has_marked } = exchange::<N>(frames, payer, theirs, ours);
         if has_marked {
             from.store(frames, group.from, theirs);
         }
@@ -100,13 +116,13 @@ struct Exchanged {
 }
 
 /// Changes entries of source and destination so that they hold the same frames.
-fn exchange(
+fn exchange<const N: usize>(
     frames: &mut impl Frames,
     payer: Name<Contract>,
     source: &mut [Entry],
     destination: &mut [Entry],
 ) -> Exchanged {
-    let (mut leaving, mut joining) = (FrameList::new(), FrameList::new());
+    let (mut leaving, mut joining) = (FrameList::<N>::new(), FrameList::<N>::new());
     for (theirs, ours) in source.iter().zip(&*destination) {
         if !theirs.agrees(*ours) {
             leaving.add(*ours);

@@ -12,6 +12,9 @@ const LEAF_SHIFT: u32 = super::NODE_SHIFT;
 /// much to be cleared.
 pub const GROUP_PAGES: usize = 32;
 
+/// So many pages are worth room of their own size.
+pub const FEW_PAGES: usize = 4;
+
 const _: () = assert!((1_usize << LEAF_SHIFT).is_multiple_of(GROUP_PAGES), "a group lies in one leaf");
 
 /// Pages from this one on that lie in the same group.
