@@ -49,21 +49,24 @@ impl Tally {
 
     /// Notes that words of the array become other entries.
     fn note_all(&mut self, words: &[u64], new: &[Entry]) {
-        // Where all are absent or have frames two counts say everything; both are in one word, of which neither fills half.
-        const HALF: u32 = 32;
-        let counts =
-            |word: u64| word & Entry::RESIDENT | (word & Entry::SHARED) << (HALF - Entry::SHARED_SHIFT);
-        let (mut seen, mut before, mut after) = (0, 0_u64, 0_u64);
+        let (mut seen, mut differing) = (0, 0);
         for (&word, new) in words.iter().zip(new) {
             seen |= word | new.0;
-            before = before.wrapping_add(counts(word));
-            after = after.wrapping_add(counts(new.0));
+            differing |= word ^ new.0;
         }
+        if differing & (Entry::STATE | Entry::SHARED) == 0 {
+            return;
+        }
+        // Where all are absent or have frames, one bit says which it is.
         if seen & Entry::STATE & !Entry::RESIDENT == 0 {
-            let present = i64::from(after as u32) - i64::from(before as u32);
-            self.used += present;
-            self.present += present;
-            self.shared += (after >> HALF) as i64 - (before >> HALF) as i64;
+            let (mut present, mut shared) = (0_u64, 0_u64);
+            for (&word, new) in words.iter().zip(new) {
+                present = present.wrapping_add(new.0 & Entry::RESIDENT).wrapping_sub(word & Entry::RESIDENT);
+                shared = shared.wrapping_add(new.0 & Entry::SHARED).wrapping_sub(word & Entry::SHARED);
+            }
+            self.used += present as i64;
+            self.present += present as i64;
+            self.shared += shared as i64 >> Entry::SHARED_SHIFT;
             return;
         }
         for (&word, &new) in words.iter().zip(new) {
