@@ -9,7 +9,7 @@ use kernel_runtime::notification::Notification;
 use kernel_runtime::server::{self, Incoming, Outgoing};
 use kernel_runtime::{Deadline, Handle, KernelError, Kind, Rights, clock, syscall};
 use physmem_core::Physmem;
-use physmem_core::pmap::{EnterError, Pmap, RecordMemory};
+use physmem_core::pmap::{EnterError, RecordMemory};
 use physmem_serve::{Platform, Unresolved};
 use physmem_stacked_core::parent::Refused;
 use physmem_stacked_core::{Parent, ParentPmap};
