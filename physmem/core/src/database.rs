@@ -95,6 +95,9 @@ const DEAD: Bits = (60, 4);
 /// In place of the records used: the frame holds words for others to read.
 const PAGE_OF_WORDS: u64 = 0xff;
 
+/// First bit of the first word's part of the payload.
+const HIGH_SHIFT: u32 = 27;
+
 // What is held by pages is on the way of every fault and copy: both fields lie in two words.
 const _: () = assert!(PRINCIPAL.0 == 0 && PRINCIPAL.1 == HOLDERS.0 && HOLDERS.0 + HOLDERS.1 == 64);
 /// Where the generation lies in the first word.
@@ -106,7 +109,7 @@ const PAYLOAD_BITS: u32 = 69;
 impl FrameEntry {
     fn payload(&self) -> u128 {
         let [low, middle, high] = self.0.map(u128::from);
-        middle | high << 32 | (low >> 27) << 64
+        middle | high << 32 | (low >> HIGH_SHIFT) << 64
     }
 
     fn get(&self, (first, bits): Bits) -> u64 {
@@ -123,7 +126,7 @@ impl FrameEntry {
         debug_assert!(payload >> PAYLOAD_BITS == 0);
         self.0[1] = payload as u32;
         self.0[2] = (payload >> 32) as u32;
-        self.0[0] = self.0[0] & ((1 << 27) - 1) | ((payload >> 64) as u32) << 27;
+        self.0[0] = self.0[0] & ((1 << HIGH_SHIFT) - 1) | ((payload >> 64) as u32) << HIGH_SHIFT;
     }
 
     /// The lower 64 bits of the payload.
@@ -157,7 +160,11 @@ impl FrameEntry {
         // The next frame's number is the only field that lies across words: its last bit is the first of those above the generation.
         let (next, payload) = (u64::from(next), principal | u64::from(next) << NEXT_FREE.0);
         let last = (next >> (u64::BITS - NEXT_FREE.0)) as u32;
-        self.0 = [self.0[0] & GENERATION | state as u32 | last << 27, payload as u32, (payload >> 32) as u32];
+        self.0 = [
+            self.0[0] & GENERATION | state as u32 | last << HIGH_SHIFT,
+            payload as u32,
+            (payload >> 32) as u32,
+        ];
     }
 
     fn generation(&self) -> u32 {
@@ -246,6 +253,27 @@ impl FrameDatabase<'_> {
         assert!(entry.is(from), "frame {frame} is {:?}, not {from:?}", entry.state());
         entry.enter_free(to, principal, next);
         self.recount(from, to);
+    }
+
+    /// The first free frame, dirty or zero, now held by a page of a principal: the way of every frame that is handed over.
+    pub fn take_to_hold(&mut self, zero: bool, principal: u64) -> Option<u32> {
+        assert!(principal >> PRINCIPAL.1 == 0, "a value does not fit the frame database");
+        let (head, from) = match zero {
+            true => (&mut self.free_zero, State::FreeZero),
+            false => (&mut self.free_dirty, State::FreeDirty),
+        };
+        let frame = *head;
+        if frame == NO_FRAME {
+            return None;
+        }
+        let entry = &mut self.entries[frame as usize];
+        assert!(entry.is(from), "frame {frame} is {:?}, not {from:?}", entry.state());
+        let above = u64::from(entry.0[0] >> HIGH_SHIFT) << (u64::BITS - NEXT_FREE.0);
+        *head = (entry.low() >> NEXT_FREE.0 | above) as u32;
+        entry.enter(State::Held);
+        entry.set_low(1 << HOLDERS.0 | principal);
+        self.recount(from, State::Held);
+        Some(frame)
     }
 
     /// The first free frame, dirty or zero, now in state `to`.
@@ -508,5 +536,25 @@ mod tests {
         database.leave(2);
         assert_eq!((database.state(2), database.count(State::Held)), (State::FreeDirty, 0));
         assert_eq!(database.take_own(9, 1, State::Held), Some(2));
+    }
+
+    #[test]
+    fn the_list_of_free_frames_keeps_its_highest_number_and_every_generation() {
+        let mut entries = [FrameEntry::default(); 4];
+        let mut database = FrameDatabase::new(&mut entries);
+        let highest = (1 << NEXT_FREE.1) - 1;
+        for zero in [false, true] {
+            database.change(1, State::Absent, State::Record);
+            database.set_generation(1, GENERATION_MAX);
+            *(if zero { &mut database.free_zero } else { &mut database.free_dirty }) = highest;
+            database.free(1, State::Record, zero, (1 << PRINCIPAL.1) - 1);
+            assert_eq!(database.at(1).get(NEXT_FREE), u64::from(highest));
+            assert_eq!(database.at(1).get(PRINCIPAL), (1 << PRINCIPAL.1) - 1);
+            assert_eq!(database.take_to_hold(zero, 7), Some(1));
+            assert_eq!(if zero { database.free_zero } else { database.free_dirty }, highest);
+            assert_eq!((database.holders(1), database.principal(1)), (1, 7));
+            assert_eq!((database.generation(1), database.count(State::Held)), (GENERATION_MAX, 1));
+            database.change(1, State::Held, State::Absent);
+        }
     }
 }
