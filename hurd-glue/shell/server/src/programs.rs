@@ -58,7 +58,7 @@ impl Share {
 /// Status of a command that is not there, as shells have it.
 const NOT_FOUND: u8 = 127;
 /// Status of a command that cannot be run.
-const NOT_RUNNABLE: u8 = 126;
+pub const NOT_RUNNABLE: u8 = 126;
 
 /// Why a program does not run.
 #[derive(Debug)]
