@@ -3,7 +3,7 @@
 //! ```text
 //! list    = { item ( `;` | `&` | new line ) }
 //! item    = [ `!` ] command, joined to the one before by `&&` or `||`
-//! command = { NAME=word } { word }
+//! command = { NAME=word } { word } [ ( `>` | `>>` ) word ], the output's place among the words
 //!         | if list then list { elif list then list } [ else list ] fi
 //!         | ( while | until ) list do list done
 //!         | for NAME in { word } ( `;` | new line ) do list done
@@ -68,6 +68,8 @@ pub enum Command {
         assignments: Vec<(Vec<u8>, Word)>,
         /// The command's name and arguments.
         words: Vec<Word>,
+        /// Where its output goes, if not where the shell's goes. There is a name then.
+        output: Option<OutputTo>,
     },
     /// `if`: the first list whose condition holds.
     If {
@@ -94,6 +96,15 @@ pub enum Command {
         /// A round.
         body: List,
     },
+}
+
+/// Where a command's output goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OutputTo {
+    /// The file.
+    pub name: Word,
+    /// After what is there, and not in place of it.
+    pub append: bool,
 }
 
 /// The commands of a line, or of several.
@@ -229,15 +240,26 @@ impl Parser<'_> {
     }
 
     fn simple(&mut self) -> Result<Command, SyntaxError> {
-        let (mut assignments, mut words) = (Vec::new(), Vec::new());
-        while matches!(self.peek()?, Some(Token::Word(_))) {
-            let Some(Token::Word(word)) = self.next()? else { break };
-            match word.assignment() {
-                Some(assignment) if words.is_empty() => assignments.push(assignment),
-                _ => words.push(word),
+        let (mut assignments, mut words, mut output) = (Vec::new(), Vec::new(), None);
+        while matches!(self.peek()?, Some(Token::Word(_) | Token::Output { .. })) {
+            match self.next()? {
+                Some(Token::Output { append }) => {
+                    let Some(Token::Word(name)) = self.next()? else { return Err(SyntaxError::Redirection) };
+                    if output.replace(OutputTo { name, append }).is_some() {
+                        return Err(SyntaxError::Redirection);
+                    }
+                }
+                Some(Token::Word(word)) => match word.assignment() {
+                    Some(assignment) if words.is_empty() => assignments.push(assignment),
+                    _ => words.push(word),
+                },
+                _ => {}
             }
         }
-        Ok(Command::Simple { assignments, words })
+        if words.is_empty() && output.is_some() {
+            return Err(SyntaxError::Redirection);
+        }
+        Ok(Command::Simple { assignments, words, output })
     }
 
     /// A list that is not empty, and the keyword after it, which is one of these.
@@ -357,6 +379,23 @@ mod tests {
     }
 
     #[test]
+    fn output_goes_to_one_place() {
+        let lines = ["a > b c", "a b >>c", "a b2>c"];
+        for (lines, appends) in lines.into_iter().zip([false, true, false]) {
+            let Command::Simple { words, output: Some(output), .. } =
+                commands(lines.as_bytes()).unwrap().remove(0).command
+            else {
+                panic!("{lines}");
+            };
+            assert_eq!((output.append, words.len()), (appends, 2));
+        }
+        for lines in ["a >", "a > ; b", "a > b > c", "> a", "x=1 > a", "a 2> b", "2>b", "a >> > b"] {
+            assert_eq!(error(lines), SyntaxError::Redirection, "{lines}");
+        }
+        assert_eq!(error("if a; then b; fi > c"), SyntaxError::MissingOperator);
+    }
+
+    #[test]
     fn the_limits_are_reached() {
         let nested = |depth: usize| "if a; then ".repeat(depth) + "b" + &"; fi".repeat(depth);
         assert!(commands(nested(NESTING_MAX).as_bytes()).is_ok());
@@ -372,8 +411,9 @@ mod tests {
         assert!(depth <= NESTING_MAX);
         for item in list {
             match &item.command {
-                Command::Simple { assignments, words } => {
+                Command::Simple { assignments, words, output } => {
                     assert!(!assignments.is_empty() || !words.is_empty());
+                    assert!(output.is_none() || !words.is_empty());
                 }
                 Command::If { branches, otherwise } => {
                     assert!(!branches.is_empty());
@@ -396,7 +436,8 @@ mod tests {
 
     #[test]
     fn any_bytes_are_commands_or_an_error() {
-        const PIECES: [&[u8]; 24] = [
+        const PIECES: [&[u8]; 25] = [
+            b" > ",
             b"a",
             b";",
             b"&",
@@ -428,7 +469,7 @@ mod tests {
             (random >> 16) % limit
         };
         for _ in 0..100_000 {
-            let lines: Vec<u8> = (0..below(14)).flat_map(|_| PIECES[below(24) as usize]).copied().collect();
+            let lines: Vec<u8> = (0..below(14)).flat_map(|_| PIECES[below(25) as usize]).copied().collect();
             if let Ok(list) = commands(&lines) {
                 check(&list, 0);
                 good += 1;

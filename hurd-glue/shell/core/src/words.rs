@@ -2,7 +2,7 @@
 //!
 //! `'…'` keeps everything, `"…"` everything but `$` and backslash before `"`, `\` and `$`; a backslash outside
 //! keeps the next byte. `#` at the start of a word begins a comment. `$NAME`, `${NAME}`, `$1`, `$#`, `$@`, `$?` and `$!` are
-//! [`Parameter`]s. Other meanings that a Unix shell gives to `|`, `<`, `>`, `(`, `)`, `` ` `` and `$` are not here; these
+//! [`Parameter`]s. Other meanings that a Unix shell gives to `|`, `<`, `(`, `)`, `` ` `` and `$` are not here; these
 //! characters are refused rather than taken literally.
 
 use alloc::vec::Vec;
@@ -36,6 +36,8 @@ pub enum SyntaxError {
     MissingOperator,
     /// Only a single command runs in the background.
     Background,
+    /// `>` without a name after it, for a second time, or with a number before it.
+    Redirection,
     /// More compound commands in each other than [`crate::syntax::NESTING_MAX`].
     TooDeep,
     /// More words and operators than [`crate::syntax::TOKENS_MAX`].
@@ -67,6 +69,7 @@ impl fmt::Display for SyntaxError {
             }
             SyntaxError::MissingOperator => formatter.write_str("`;` or a new line is missing"),
             SyntaxError::Background => formatter.write_str("only a single command runs in the background"),
+            SyntaxError::Redirection => formatter.write_str("one `> NAME` or `>> NAME` for a command"),
             SyntaxError::TooDeep => formatter.write_str("too many commands in each other"),
             SyntaxError::TooLong => formatter.write_str("too many words"),
         }
@@ -233,6 +236,11 @@ impl Word {
         (self.plain == literal.len() && is_name(literal)).then_some(literal.as_slice())
     }
 
+    /// Whether it is a number, and nothing else.
+    fn is_number(&self) -> bool {
+        !self.plain().is_empty() && self.parts.len() == 1 && self.plain().iter().all(u8::is_ascii_digit)
+    }
+
     /// Name and value, if it is `NAME=value`.
     pub fn assignment(&self) -> Option<(Vec<u8>, Word)> {
         let place = self.plain().iter().position(|&byte| byte == b'=')?;
@@ -293,6 +301,11 @@ pub enum Token {
     Word(Word),
     /// An operator.
     Operator(Operator),
+    /// `>`, or `>>`: the next word says where output goes.
+    Output {
+        /// `>>`: after what is there.
+        append: bool,
+    },
 }
 
 /// Takes lines apart, one token after the other.
@@ -351,7 +364,9 @@ impl<'a> Tokens<'a> {
     fn word(&mut self) -> Result<Word, SyntaxError> {
         let mut word = Word::default();
         while let Some(&byte) = self.rest.first() {
-            if matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b';' | b'&') || self.rest.starts_with(b"||") {
+            if matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b';' | b'&' | b'>')
+                || self.rest.starts_with(b"||")
+            {
                 break;
             }
             self.rest = &self.rest[1..];
@@ -362,9 +377,13 @@ impl<'a> Tokens<'a> {
                     word.push(self.next_byte().ok_or(SyntaxError::OpenEscape)?);
                 }
                 b'$' => self.dollar(&mut word, false)?,
-                b'|' | b'<' | b'>' | b'(' | b')' | b'`' => return Err(SyntaxError::Unsupported(byte)),
+                b'|' | b'<' | b'(' | b')' | b'`' => return Err(SyntaxError::Unsupported(byte)),
                 byte => word.push_plain(byte),
             }
+        }
+        // `2>` is about another output than this one in other shells.
+        if self.rest.first() == Some(&b'>') && word.is_number() {
+            return Err(SyntaxError::Redirection);
         }
         Ok(word)
     }
@@ -429,6 +448,9 @@ impl Iterator for Tokens<'_> {
         if self.rest.is_empty() {
             return None;
         }
+        if self.next_is(b'>') {
+            return Some(Ok(Token::Output { append: self.next_is(b'>') }));
+        }
         let token = self.operator().map(Token::Operator);
         Some(token.map_or_else(|| self.word().map(Token::Word), Ok))
     }
@@ -446,6 +468,7 @@ mod tests {
         for token in Tokens::new(line.as_bytes()) {
             match token.unwrap() {
                 Token::Operator(operator) => shape += operator.as_str(),
+                Token::Output { append } => shape += if append { ">>" } else { ">" },
                 Token::Word(word) => {
                     shape += "[";
                     for part in word.parts() {
@@ -476,6 +499,7 @@ mod tests {
     fn words_are_separated_by_blanks_and_operators() {
         assert_eq!(shape("  ls  -l\t/x\r"), "[ls][-l][/x]");
         assert_eq!(shape("a;b&&c||d&e\nf"), "[a];[b]&&[c]||[d]&[e]new line[f]");
+        assert_eq!(shape("a>b >>c> d>>>e"), "[a]>[b]>>[c]>[d]>>>[e]");
         assert_eq!(shape(""), "");
     }
 
@@ -522,7 +546,7 @@ mod tests {
     fn what_is_not_there_is_refused() {
         let error = |line: &str| Tokens::new(line.as_bytes()).find_map(Result::err).unwrap();
         assert_eq!(error("a | b"), SyntaxError::Unsupported(b'|'));
-        assert_eq!(error("a > b"), SyntaxError::Unsupported(b'>'));
+        assert_eq!(error("a < b"), SyntaxError::Unsupported(b'<'));
         assert_eq!(error("a$(b)"), SyntaxError::Unsupported(b'$'));
         assert_eq!(error("$"), SyntaxError::Unsupported(b'$'));
         for name in ["${", "${}", "${a", "${1}", "${a-b}", &format!("${}", "a".repeat(NAME_BYTES_MAX + 1))] {

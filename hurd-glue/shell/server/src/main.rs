@@ -12,6 +12,7 @@ mod builtins;
 mod interactive;
 mod job_control;
 mod jobs;
+mod outputs;
 mod policy;
 mod programs;
 mod scripts;

@@ -3,17 +3,19 @@
 use crate::builtins;
 use crate::builtins::{Action, BACKGROUND};
 use crate::jobs::{Jobs, Notice};
+use crate::outputs::Outputs;
 use crate::programs::{LaunchError, Launcher, NOT_RUNNABLE, Share};
 use crate::scripts;
 use alloc::vec::Vec;
 use core::fmt::{Display, Write};
 use core::time::Duration;
 use hurd_glue_shell_core::editor::Editor;
-use hurd_glue_shell_core::run::{Interpreter, Ran, USAGE, World};
+use hurd_glue_shell_core::run::{FAILED, Interpreter, Ran, USAGE, World};
 use hurd_glue_shell_core::syntax::commands;
-use kernel_runtime::console::{Console, Output};
+use kernel_runtime::console::Console;
 use kernel_runtime::containers::MemoryCallError;
 use kernel_runtime::files::Names;
+use kernel_runtime::output::Output;
 use kernel_runtime::startup::Startup;
 use kernel_runtime::{Deadline, Handle, KernelError, clock};
 
@@ -26,6 +28,8 @@ pub struct Shell {
     control: Option<Handle>,
     names: Names,
     out: Output,
+    /// Where output goes instead of the console; the last one is in force.
+    outputs: Outputs,
     jobs: Jobs,
     launcher: Launcher,
     editor: Editor,
@@ -77,6 +81,7 @@ impl Shell {
             control: startup.capability("control"),
             names: Names::from_startup(startup),
             out: Output::new(Some(console)),
+            outputs: Outputs::new(console),
             jobs: Jobs::new(console)?,
             launcher: Launcher::new(startup),
             editor: Editor::default(),
@@ -160,11 +165,18 @@ impl Shell {
         self.jobs.disarm();
     }
 
-    /// Says what is wrong with something; the status for it.
+    /// Says what is wrong with something, on the console; the status for it.
     pub fn complain(&mut self, subject: &[u8], error: impl Display, status: u8) -> u8 {
-        self.out.write(subject);
-        let _ = writeln!(self.out, ": {error}");
+        self.tell(subject, format_args!(": {error}"));
         status
+    }
+
+    /// Says something on the console, wherever output goes.
+    fn tell(&mut self, subject: &[u8], what: core::fmt::Arguments<'_>) {
+        let mut console = self.outputs.file().map(|_| Output::new(Some(self.console)));
+        let out = console.as_mut().unwrap_or(&mut self.out);
+        out.write(subject);
+        let _ = writeln!(out, "{what}");
     }
 
     /// Runs the commands of one or several lines.
@@ -208,11 +220,12 @@ impl Shell {
         // What the shell has written comes before what the program writes.
         self.out.flush();
         let program = self.launcher.find(&self.names, name)?;
+        let output = self.outputs.file();
         let launch =
-            |notice: Notice<'_>| self.launcher.start(&self.names, &program, arguments, share, notice);
+            |notice: Notice<'_>| self.launcher.start(&self.names, &program, arguments, output, share, notice);
         if background {
             let number = self.jobs.start_background(name, launch)?;
-            let _ = writeln!(self.out, "[{number}] started");
+            self.tell(b"", format_args!("[{number}] started"));
             return Ok(Ran::Started(number));
         }
         let end = self.jobs.run_foreground(launch)?;
@@ -245,6 +258,26 @@ impl World for Shell {
     fn script(&mut self, name: &[u8]) -> Result<Vec<u8>, u8> {
         scripts::read(&self.names, name, scripts::SCRIPT_BYTES_MAX)
             .map_err(|error| Shell::complain(self, name, error, NOT_RUNNABLE))
+    }
+
+    fn output_to(&mut self, name: &[u8], append: bool) -> Result<(), u8> {
+        self.out.flush();
+        match self.outputs.open(&self.names, name, append) {
+            Ok(()) => {
+                self.out = self.outputs.output();
+                Ok(())
+            }
+            Err(error) => Err(Shell::complain(self, name, error, FAILED)),
+        }
+    }
+
+    fn output_back(&mut self) -> Result<(), u8> {
+        self.out.flush();
+        let error = self.out.error();
+        // Nothing of the old one is sent after its node is gone.
+        self.outputs.close();
+        self.out = self.outputs.output();
+        error.map_or(Ok(()), |error| Err(Shell::complain(self, b"output", error, FAILED)))
     }
 
     fn directory(&self) -> Vec<u8> {

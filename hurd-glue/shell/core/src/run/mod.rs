@@ -9,7 +9,7 @@ mod special;
 
 pub use special::SPECIAL;
 
-use crate::syntax::{Command, Item, List};
+use crate::syntax::{Command, Item, List, OutputTo};
 use crate::variables::{ValueError, Variables};
 use crate::words::Word;
 use alloc::vec::Vec;
@@ -51,6 +51,10 @@ pub trait World {
     fn write(&mut self, bytes: &[u8]);
     /// The contents of a script; why not has been said, and the status for it.
     fn script(&mut self, name: &[u8]) -> Result<Vec<u8>, u8>;
+    /// Has all output go to a file, until [`World::output_back`]; why not has been said, and the status for it.
+    fn output_to(&mut self, name: &[u8], append: bool) -> Result<(), u8>;
+    /// Ends the last such change. What was lost of the output has been said, and the status for it.
+    fn output_back(&mut self) -> Result<(), u8>;
     /// The directory at which relative names start.
     fn directory(&self) -> Vec<u8>;
     /// Changes it to one that it was.
@@ -128,8 +132,8 @@ impl Interpreter {
 
     fn item(&mut self, world: &mut impl World, item: &Item) -> Flow {
         match &item.command {
-            Command::Simple { assignments, words } => {
-                self.simple(world, assignments, words, item.background)?;
+            Command::Simple { assignments, words, output } => {
+                self.simple(world, assignments, words, output.as_ref(), item.background)?;
             }
             Command::If { branches, otherwise } => self.branches(world, branches, otherwise)?,
             Command::While { condition, until, body } => self.rounds_while(world, condition, *until, body)?,
@@ -215,6 +219,7 @@ impl Interpreter {
         world: &mut impl World,
         assignments: &[(Vec<u8>, Word)],
         words: &[Word],
+        output: Option<&OutputTo>,
         background: bool,
     ) -> Flow {
         let words = match self.variables.expand(words) {
@@ -238,7 +243,35 @@ impl Interpreter {
             self.variables.status = 0;
         }
         let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
-        self.words(world, &words, background)
+        match output {
+            None => self.words(world, &words, background),
+            Some(output) => self.with_output(world, output, &words, background),
+        }
+    }
+
+    fn with_output(
+        &mut self,
+        world: &mut impl World,
+        output: &OutputTo,
+        words: &[&[u8]],
+        background: bool,
+    ) -> Flow {
+        let name = match self.variables.join(&output.name) {
+            Ok(name) => name,
+            Err(error) => {
+                self.refuse(world, b"shell", &error);
+                return Ok(());
+            }
+        };
+        if let Err(status) = world.output_to(&name, output.append) {
+            self.variables.status = status;
+            return Ok(());
+        }
+        let flow = self.words(world, words, background);
+        if let Err(status) = world.output_back() {
+            self.variables.status = status;
+        }
+        flow
     }
 
     /// Runs a command whose words are known. Where nothing is left of them, nothing is done.

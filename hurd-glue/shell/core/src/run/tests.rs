@@ -53,6 +53,19 @@ impl World for Sample {
         self.scripts.get(text(name).as_str()).map(|script| script.clone().into_bytes()).ok_or(127)
     }
 
+    fn output_to(&mut self, name: &[u8], append: bool) -> Result<(), u8> {
+        if name == b"none" {
+            return Err(1);
+        }
+        self.said += &format!("{}{}( ", text(name), if append { "+" } else { "" });
+        Ok(())
+    }
+
+    fn output_back(&mut self) -> Result<(), u8> {
+        self.said += ") ";
+        if self.said.contains("full( ") { Err(4) } else { Ok(()) }
+    }
+
     fn directory(&self) -> Vec<u8> {
         self.directory.clone()
     }
@@ -141,6 +154,18 @@ fn variables_are_set_listed_and_forgotten() {
 }
 
 #[test]
+fn output_goes_elsewhere_and_comes_back() {
+    assert_eq!(said("f='a b'; x > $f y; z; x >>\"$f\""), "a b( x|y ) z a b+( x )");
+    let mut world = Sample::default();
+    world.scripts.insert("s", "x; y > in; exit 0; z".into());
+    assert_eq!(run_in(&mut world, "sh s > out").0, "out( x in( y ) )");
+    assert_eq!(run_in(&mut world, "x > none; z $?"), ("z|1".into(), 0, None));
+    assert_eq!(run_in(&mut world, "x > full").1, 4, "what was lost is failure");
+    assert_eq!(run_in(&mut world, "exit 3 > out; z"), ("out( )".into(), 0, Some(3)));
+    assert_eq!(run_in(&mut world, "stop > out; z"), ("out( )".into(), INTERRUPTED, None));
+}
+
+#[test]
 fn jobs_have_numbers() {
     assert_eq!(said("a & b & x $!"), "x|2");
     assert_eq!(run("sh a &").0, "<sh: runs in the shell itself, not in the background>");
@@ -197,7 +222,8 @@ fn exit_gives_a_status_and_time_is_told() {
 /// Whatever the bytes, running them ends: rounds by Ctrl-C.
 #[test]
 fn any_commands_come_to_an_end() {
-    const PIECES: [&str; 22] = [
+    const PIECES: [&str; 23] = [
+        " > x ",
         "a",
         ";",
         "&&",
@@ -228,7 +254,7 @@ fn any_commands_come_to_an_end() {
     };
     for _ in 0..30_000 {
         let mut world = Sample { patience: Some(20), ..Sample::default() };
-        let lines: String = (0..below(16)).map(|_| PIECES[below(22)]).collect();
+        let lines: String = (0..below(16)).map(|_| PIECES[below(23)]).collect();
         world.scripts.insert("s", lines.clone());
         if let Ok(commands) = commands(lines.as_bytes()) {
             let mut interpreter = Interpreter::default();
