@@ -171,7 +171,7 @@ impl<M: Memory> Vm<M> {
         };
         let first = offset / PAGE_BYTES;
         let size = self.memory.size(container)?;
-        if !first.checked_add(count(&range)).is_some_and(|end| end <= size) {
+        if first.checked_add(count(&range)).is_none_or(|end| end > size) {
             return Err(KernError::InvalidArgument);
         }
         match copy {
@@ -339,7 +339,10 @@ impl<M: Memory> Vm<M> {
                 _ => runs.push((part.object, part.pages())),
             }
         }
-        let forgotten = runs.into_iter().map(|(object, run)| self.forget(map, object, &run));
-        forgotten.fold(Ok(()), |sum, one| sum.and(one))
+        let mut result = Ok(());
+        for (object, run) in runs {
+            result = result.and(self.forget(map, object, &run));
+        }
+        result
     }
 }

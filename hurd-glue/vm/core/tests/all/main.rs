@@ -3,6 +3,7 @@
 
 mod cases;
 mod fake;
+mod headers;
 mod model;
 mod random;
 mod refusals;
