@@ -7,3 +7,4 @@ mod headers;
 mod model;
 mod random;
 mod refusals;
+mod sequences;
