@@ -291,7 +291,7 @@ impl<P: Platform, M: RecordMemory> Server<P, M> {
             };
             count += 1;
         }
-        let mut outgoing = Outgoing::new(answer.label, answer.words());
+        let mut outgoing = Outgoing::new(answer.label, self.physmem.words_of(answer));
         for &handle in &handles[..count] {
             outgoing = outgoing.with_handle(handle);
         }
