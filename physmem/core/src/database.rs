@@ -95,8 +95,11 @@ const DEAD: Bits = (60, 4);
 /// In place of the records used: the frame holds words for others to read.
 const PAGE_OF_WORDS: u64 = 0xff;
 
-/// Where the generation lies in the first word.
-const GENERATION: u32 = GENERATION_MAX << 4;
+/// Bits of the state in the first word.
+const STATE_MASK: u32 = 0xf;
+
+// What is held by pages is on the way of every fault and copy: both fields lie in two words.
+const _: () = assert!(PRINCIPAL.0 == 0 && PRINCIPAL.1 == HOLDERS.0 && HOLDERS.0 + HOLDERS.1 == 64);
 
 /// Payload bits: what state and generation leave.
 const PAYLOAD_BITS: u32 = 69;
@@ -124,35 +127,37 @@ impl FrameEntry {
         self.0[0] = self.0[0] & ((1 << 27) - 1) | ((payload >> 64) as u32) << 27;
     }
 
+    /// The lower 64 bits of the payload.
+    #[inline(always)]
+    fn low(&self) -> u64 {
+        u64::from(self.0[1]) | u64::from(self.0[2]) << 32
+    }
+
+    #[inline(always)]
+    fn set_low(&mut self, low: u64) {
+        (self.0[1], self.0[2]) = (low as u32, (low >> 32) as u32);
+    }
+
     fn state(&self) -> State {
         STATES[self.0[0] as usize & 7]
     }
 
-    fn is(&self, state: State) -> bool {
-        self.0[0] & 7 == state as u32
-    }
-
     /// Changes the state; the payload starts from zero.
+    #[inline(always)]
     fn enter(&mut self, state: State) {
-        self.0 = [self.0[0] & GENERATION | state as u32, 0, 0];
+        let generation = self.0[0] & GENERATION_MAX << 4;
+        self.0 = [generation | state as u32, 0, 0];
     }
 
     /// Changes the state to a free one.
+    #[inline(always)]
     fn enter_free(&mut self, state: State, principal: u64, next: u32) {
         assert!(principal >> PRINCIPAL.1 == 0, "a value does not fit the frame database");
-        // The next frame's number is the only field that lies across words: its last bit is the first of those above the generation.
-        let (next, payload) = (u64::from(next), principal | u64::from(next) << NEXT_FREE.0);
-        let last = (next >> (u64::BITS - NEXT_FREE.0)) as u32;
-        self.0 = [self.0[0] & GENERATION | state as u32 | last << 27, payload as u32, (payload >> 32) as u32];
-    }
-
-    /// The payload but its bits from 64 on.
-    fn low_payload(&self) -> u64 {
-        u64::from(self.0[1]) | u64::from(self.0[2]) << 32
-    }
-
-    fn set_low_payload(&mut self, payload: u64) {
-        (self.0[1], self.0[2]) = (payload as u32, (payload >> 32) as u32);
+        // Of both, only the highest bit of the next frame's number lies beyond the lower 64.
+        let highest = next >> (u64::BITS - NEXT_FREE.0);
+        self.enter(state);
+        self.0[0] |= highest << 27;
+        self.set_low(principal | u64::from(next) << NEXT_FREE.0);
     }
 
     fn generation(&self) -> u32 {
@@ -215,32 +220,26 @@ impl<'a> FrameDatabase<'a> {
     /// Moves a frame from one state to another.
     pub fn change(&mut self, frame: u32, from: State, to: State) {
         let entry = self.entry(frame);
-        assert!(entry.is(from), "frame {frame} is {:?}, not {from:?}", entry.state());
+        assert!(entry.0[0] & STATE_MASK == from as u32, "frame {frame} is {:?}, not {from:?}", entry.state());
         entry.enter(to);
-        self.recount(from, to);
-    }
-
-    fn recount(&mut self, from: State, to: State) {
         self.counts[from as usize] -= 1;
         self.counts[to as usize] += 1;
     }
 
     fn expect(&self, frame: u32, state: State) {
-        assert!(self.at(frame).is(state), "frame {frame} is not {state:?}");
+        assert!(self.at(frame).state() == state, "frame {frame} is not {state:?}");
     }
 }
 
 /// Free frames.
 impl FrameDatabase<'_> {
     /// Frees a frame in some state. What it holds is zero, or was left by a principal.
+    #[inline]
     pub fn free(&mut self, frame: u32, from: State, zero: bool, principal: u64) {
         let to = if zero { State::FreeZero } else { State::FreeDirty };
         let next = core::mem::replace(if zero { &mut self.free_zero } else { &mut self.free_dirty }, frame);
-        // All fields at once: this is on the way of every frame that comes back.
-        let entry = self.entry(frame);
-        assert!(entry.is(from), "frame {frame} is {:?}, not {from:?}", entry.state());
-        entry.enter_free(to, principal, next);
-        self.recount(from, to);
+        self.change(frame, from, to);
+        self.entry(frame).enter_free(to, principal, next);
     }
 
     /// The first free frame, dirty or zero, now in state `to`.
@@ -300,10 +299,30 @@ impl FrameDatabase<'_> {
 /// Frames that container pages hold.
 impl FrameDatabase<'_> {
     /// A frame in state held gets its first holder.
+    #[inline]
     pub fn hold(&mut self, frame: u32, principal: u64) {
-        self.expect(frame, State::Held);
         assert!(principal >> PRINCIPAL.1 == 0, "a value does not fit the frame database");
-        self.entry(frame).put(u128::from(principal) << PRINCIPAL.0 | 1 << HOLDERS.0);
+        self.held(frame).set_low(1 << HOLDERS.0 | principal);
+    }
+
+    /// One holder fewer; the last one frees the frame, with what is in it.
+    #[inline]
+    pub fn leave(&mut self, frame: u32) {
+        let entry = self.held(frame);
+        let payload = entry.low();
+        if payload >> HOLDERS.0 == 1 {
+            let principal = payload & ((1 << PRINCIPAL.1) - 1);
+            return self.free(frame, State::Held, false, principal);
+        }
+        entry.set_low(payload - (1 << HOLDERS.0));
+    }
+
+    /// The entry of a frame in state held: holders and principal fill the lower words of its payload.
+    #[inline(always)]
+    fn held(&mut self, frame: u32) -> &mut FrameEntry {
+        let entry = &mut self.entries[frame as usize];
+        assert!(entry.0[0] & STATE_MASK == State::Held as u32, "frame {frame} is not held");
+        entry
     }
 
     /// Number of holders.
@@ -312,35 +331,18 @@ impl FrameDatabase<'_> {
         self.at(frame).get(HOLDERS) as u32
     }
 
-    /// One holder fewer. The last one's frame is free, with the contents of the last principal.
-    #[inline]
-    pub fn leave(&mut self, frame: u32) {
-        self.expect(frame, State::Held);
-        let next = self.free_dirty;
-        let entry = self.entry(frame);
-        let payload = entry.low_payload();
-        if payload >> HOLDERS.0 > 1 {
-            entry.set_low_payload(payload - (1 << HOLDERS.0));
-            return;
-        }
-        entry.enter_free(State::FreeDirty, payload & ((1 << PRINCIPAL.1) - 1), next);
-        self.free_dirty = frame;
-        self.recount(State::Held, State::FreeDirty);
-    }
-
     /// One more holder, of this principal, unless there are `most` already.
     #[inline]
     pub fn join(&mut self, frame: u32, principal: u64, most: u32) -> bool {
-        self.expect(frame, State::Held);
-        let entry = self.entry(frame);
-        let payload = entry.low_payload();
+        let entry = self.held(frame);
+        let payload = entry.low();
         if payload >> HOLDERS.0 >= u64::from(most) {
             return false;
         }
         let is_same = payload & ((1 << PRINCIPAL.1) - 1) == principal;
         let kept = if is_same { payload } else { payload >> HOLDERS.0 << HOLDERS.0 };
         // Below the limit, so nothing is carried out of the field.
-        entry.set_low_payload(kept + (1 << HOLDERS.0));
+        entry.set_low(kept + (1 << HOLDERS.0));
         true
     }
 

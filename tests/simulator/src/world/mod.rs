@@ -222,7 +222,9 @@ impl<'a> World<'a> {
             Err(wait) => Reply::Waits(wait),
             Ok(answer) if answer.label == 0 => match Q::Reply::decode(self.machine.words_of(&answer)) {
                 Ok(reply) => Reply::Done(reply, answer.handed().collect()),
-                Err(_) => crate::violation::broken("typed-answers", format!("{:?}", self.machine.words_of(&answer))),
+                Err(_) => {
+                    crate::violation::broken("typed-answers", format!("{:?}", self.machine.words_of(&answer)))
+                }
             },
             Ok(answer) => {
                 let error = MemoryError::from_code(answer.label);
@@ -325,8 +327,8 @@ impl<'a> World<'a> {
             let waited = self.machine.counters().waited;
             let answer = match self.machine.fault(self.now, space.badge, address, if write { 2 } else { 0 }) {
                 FaultAnswer::Resolve => {
-                    let cluster = *self.machine.resolved();
-                    self.enter(space, cluster.items())
+                    let items = self.machine.resolved().items().to_vec();
+                    self.enter(space, &items)
                 }
                 answer => Some(answer),
             };
