@@ -519,12 +519,24 @@ pub(crate) struct Leaf {
 }
 
 impl Leaf {
+    #[inline(always)]
     pub(crate) fn get(&self, records: &impl Records, page: u64) -> Entry {
         let Place::Word(frame, index) = self.branch.place(page, 0) else { return Entry::ABSENT };
         Entry(records.words(frame)[index])
     }
 
+    /// The entries of its pages.
+    #[inline(always)]
+    pub(crate) fn entries<'a>(&self, records: &'a impl Records) -> impl Iterator<Item = Entry> + Clone + 'a {
+        let words: &[u64] = match self.branch.place(self.span.first, 0) {
+            Place::Word(frame, index) => &records.words(frame)[index..index + self.span.pages as usize],
+            Place::Root => &[],
+        };
+        words.iter().map(|&word| Entry(word))
+    }
+
     /// Changes an entry that is not absent to another one that is not; the container's counts are the caller's to change.
+    #[inline(always)]
     pub(crate) fn put(&self, records: &mut impl Records, page: u64, entry: Entry) {
         if let Place::Word(frame, index) = self.branch.place(page, 0) {
             records.words_mut(frame)[index] = entry.0;

@@ -98,11 +98,10 @@ const PAGE_OF_WORDS: u64 = 0xff;
 /// First bit of the first word's part of the payload.
 const HIGH_SHIFT: u32 = 27;
 
-/// Bits of the state in the first word.
-const STATE_MASK: u32 = 0xf;
-
 // What is held by pages is on the way of every fault and copy: both fields lie in two words.
 const _: () = assert!(PRINCIPAL.0 == 0 && PRINCIPAL.1 == HOLDERS.0 && HOLDERS.0 + HOLDERS.1 == 64);
+/// Where the generation lies in the first word.
+const GENERATION: u32 = GENERATION_MAX << 4;
 
 /// Payload bits: what state and generation leave.
 const PAYLOAD_BITS: u32 = 69;
@@ -145,11 +144,27 @@ impl FrameEntry {
         STATES[self.0[0] as usize & 7]
     }
 
+    fn is(&self, state: State) -> bool {
+        self.0[0] & 7 == state as u32
+    }
+
     /// Changes the state; the payload starts from zero.
     #[inline(always)]
     fn enter(&mut self, state: State) {
-        let generation = self.0[0] & GENERATION_MAX << 4;
-        self.0 = [generation | state as u32, 0, 0];
+        self.0 = [self.0[0] & GENERATION | state as u32, 0, 0];
+    }
+
+    /// Changes the state to a free one.
+    fn enter_free(&mut self, state: State, principal: u64, next: u32) {
+        assert!(principal >> PRINCIPAL.1 == 0, "a value does not fit the frame database");
+        // The next frame's number is the only field that lies across words: its last bit is the first of those above the generation.
+        let (next, payload) = (u64::from(next), principal | u64::from(next) << NEXT_FREE.0);
+        let last = (next >> (u64::BITS - NEXT_FREE.0)) as u32;
+        self.0 = [
+            self.0[0] & GENERATION | state as u32 | last << HIGH_SHIFT,
+            payload as u32,
+            (payload >> 32) as u32,
+        ];
     }
 
     fn generation(&self) -> u32 {
@@ -212,14 +227,18 @@ impl<'a> FrameDatabase<'a> {
     /// Moves a frame from one state to another.
     pub fn change(&mut self, frame: u32, from: State, to: State) {
         let entry = self.entry(frame);
-        assert!(entry.0[0] & STATE_MASK == from as u32, "frame {frame} is {:?}, not {from:?}", entry.state());
+        assert!(entry.is(from), "frame {frame} is {:?}, not {from:?}", entry.state());
         entry.enter(to);
+        self.recount(from, to);
+    }
+
+    fn recount(&mut self, from: State, to: State) {
         self.counts[from as usize] -= 1;
         self.counts[to as usize] += 1;
     }
 
     fn expect(&self, frame: u32, state: State) {
-        assert!(self.at(frame).state() == state, "frame {frame} is not {state:?}");
+        assert!(self.at(frame).is(state), "frame {frame} is not {state:?}");
     }
 }
 
@@ -227,15 +246,13 @@ impl<'a> FrameDatabase<'a> {
 impl FrameDatabase<'_> {
     /// Frees a frame in some state. What it holds is zero, or was left by a principal.
     pub fn free(&mut self, frame: u32, from: State, zero: bool, principal: u64) {
-        assert!(principal >> PRINCIPAL.1 == 0, "a value does not fit the frame database");
         let to = if zero { State::FreeZero } else { State::FreeDirty };
-        self.change(frame, from, to);
-        let head = if zero { &mut self.free_zero } else { &mut self.free_dirty };
-        let next = u64::from(core::mem::replace(head, frame));
-        // Both fields at once: this is on the way of every frame that comes back.
-        let entry = &mut self.entries[frame as usize];
-        entry.set_low(principal | next << NEXT_FREE.0);
-        entry.0[0] |= ((next >> (u64::BITS - NEXT_FREE.0)) as u32) << HIGH_SHIFT;
+        let next = core::mem::replace(if zero { &mut self.free_zero } else { &mut self.free_dirty }, frame);
+        // All fields at once: this is on the way of every frame that comes back.
+        let entry = self.entry(frame);
+        assert!(entry.is(from), "frame {frame} is {:?}, not {from:?}", entry.state());
+        entry.enter_free(to, principal, next);
+        self.recount(from, to);
     }
 
     /// The first free frame, dirty or zero, now held by a page of a principal: the way of every frame that is handed over.
@@ -250,13 +267,12 @@ impl FrameDatabase<'_> {
             return None;
         }
         let entry = &mut self.entries[frame as usize];
-        assert!(entry.0[0] & STATE_MASK == from as u32, "frame {frame} is {:?}, not {from:?}", entry.state());
+        assert!(entry.is(from), "frame {frame} is {:?}, not {from:?}", entry.state());
         let above = u64::from(entry.0[0] >> HIGH_SHIFT) << (u64::BITS - NEXT_FREE.0);
         *head = (entry.low() >> NEXT_FREE.0 | above) as u32;
         entry.enter(State::Held);
         entry.set_low(1 << HOLDERS.0 | principal);
-        self.counts[from as usize] -= 1;
-        self.counts[State::Held as usize] += 1;
+        self.recount(from, State::Held);
         Some(frame)
     }
 
@@ -326,20 +342,23 @@ impl FrameDatabase<'_> {
     /// One holder fewer; the last one frees the frame, with what is in it.
     #[inline]
     pub fn leave(&mut self, frame: u32) {
+        let next = self.free_dirty;
         let entry = self.held(frame);
         let payload = entry.low();
-        if payload >> HOLDERS.0 == 1 {
-            let principal = payload & ((1 << PRINCIPAL.1) - 1);
-            return self.free(frame, State::Held, false, principal);
+        if payload >> HOLDERS.0 > 1 {
+            entry.set_low(payload - (1 << HOLDERS.0));
+            return;
         }
-        entry.set_low(payload - (1 << HOLDERS.0));
+        entry.enter_free(State::FreeDirty, payload & ((1 << PRINCIPAL.1) - 1), next);
+        self.free_dirty = frame;
+        self.recount(State::Held, State::FreeDirty);
     }
 
     /// The entry of a frame in state held: holders and principal fill the lower words of its payload.
     #[inline(always)]
     fn held(&mut self, frame: u32) -> &mut FrameEntry {
         let entry = &mut self.entries[frame as usize];
-        assert!(entry.0[0] & STATE_MASK == State::Held as u32, "frame {frame} is not held");
+        assert!(entry.is(State::Held), "frame {frame} is not held");
         entry
     }
 
@@ -492,6 +511,32 @@ impl FrameDatabase<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_free_frame_keeps_generation_principal_and_the_next_one() {
+        let most = ((1 << PRINCIPAL.1) - 1, (1 << NEXT_FREE.1) - 1, GENERATION_MAX);
+        for (principal, next, generation) in [most, (1, 1 << 24, 0), (0, NO_FRAME, 7)] {
+            let mut entry = FrameEntry([u32::MAX; 3]);
+            entry.set_generation(generation);
+            entry.enter_free(State::FreeDirty, principal, next);
+            assert_eq!((entry.state(), entry.generation()), (State::FreeDirty, generation));
+            assert_eq!((entry.get(PRINCIPAL), entry.get(NEXT_FREE)), (principal, u64::from(next)));
+        }
+    }
+
+    #[test]
+    fn the_last_holder_leaves_a_free_frame_with_its_contents_named() {
+        let mut entries = [FrameEntry::default(); 3];
+        let mut database = FrameDatabase::new(&mut entries);
+        database.change(2, State::Absent, State::Held);
+        database.hold(2, 9);
+        assert!(database.join(2, 9, 4));
+        database.leave(2);
+        assert_eq!((database.holders(2), database.count(State::Held)), (1, 1));
+        database.leave(2);
+        assert_eq!((database.state(2), database.count(State::Held)), (State::FreeDirty, 0));
+        assert_eq!(database.take_own(9, 1, State::Held), Some(2));
+    }
 
     #[test]
     fn the_list_of_free_frames_keeps_its_highest_number_and_every_generation() {
