@@ -15,7 +15,7 @@
 
 mod cursor;
 
-pub use cursor::{Cursor, GROUP_PAGES, to_end_of_group};
+pub use cursor::{Cursor, FEW_PAGES, GROUP_PAGES, to_end_of_group};
 
 use crate::frames::Span;
 use crate::layout::container;
@@ -98,23 +98,23 @@ impl Entry {
     }
 }
 
-/// Frames of the pages of one group, gathered to be let go of or held together.
-pub(crate) struct FrameList {
-    list: [u32; GROUP_PAGES],
+/// Frames of at most `N` pages of one group, gathered to be let go of or held together.
+pub(crate) struct FrameList<const N: usize> {
+    list: [u32; N],
     used: usize,
 }
 
-impl FrameList {
-    pub(crate) fn new() -> FrameList {
-        FrameList { list: [0; GROUP_PAGES], used: 0 }
+impl<const N: usize> FrameList<N> {
+    pub(crate) fn new() -> FrameList<N> {
+        FrameList { list: [0; N], used: 0 }
     }
 
-    /// Adds one, if there is one.
+    /// Adds that of a page of the group, if it has one.
     #[inline(always)]
-    pub(crate) fn add(&mut self, frame: Option<u32>) {
-        // Written in any case: so there is no branch.
-        self.list[self.used] = frame.unwrap_or(0);
-        self.used += usize::from(frame.is_some());
+    pub(crate) fn add(&mut self, entry: Entry) {
+        // Written in any case, so that there is no branch; there are no more pages than places.
+        self.list[self.used % N] = (entry.0 >> Entry::FRAME_SHIFT) as u32;
+        self.used += usize::from(entry.frame().is_some());
     }
 
     pub(crate) fn as_slice(&self) -> &[u32] {
