@@ -173,9 +173,8 @@ fn cached(files: &Files<'_>, bench: &mut Bench<'_>) -> Result<(), Failed> {
         })?;
     }
     let buffer = Buffer::new(MEBIBYTE)?;
-    bench.row("files/cached-again-1m", FEW, || {
-        read_from(&buffer, &node, place(MEBIBYTE), MEBIBYTE, false)
-    })?;
+    bench
+        .row("files/cached-again-1m", FEW, || read_from(&buffer, &node, place(MEBIBYTE), MEBIBYTE, false))?;
     for (size, bytes, plan) in sizes {
         let buffer = Buffer::new(bytes)?;
         buffer.read(&node, place(bytes), bytes)?;
