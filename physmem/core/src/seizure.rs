@@ -143,8 +143,11 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         if discardable {
             self.counters.discarded += lost;
         }
-        let (principal, number) = (self.get(this, contract::PRINCIPAL), self.get(from, container::NUMBER));
-        self.trace(EventKind::Seized, [principal, number, lost, discardable.into()]);
+        if self.is_tracing {
+            let principal = self.get(this, contract::PRINCIPAL);
+            let number = self.get(from, container::NUMBER);
+            self.trace(EventKind::Seized, [principal, number, lost, discardable.into()]);
+        }
         self.record_seizure(this, run, if discardable { Fate::Discarded } else { Fate::Lost });
     }
 }
