@@ -17,6 +17,8 @@ bitflags! {
         const END = 1 << 1;
         /// Choose the policy.
         const POLICY = 1 << 2;
+        /// Be the default pager ([`crate::pager`]).
+        const PAGER = 1 << 3;
     }
 }
 
