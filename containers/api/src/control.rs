@@ -181,6 +181,10 @@ message! {
         containers: u64,
         /// Address spaces.
         spaces: u64,
+        /// Limit of pages that are with the default pager.
+        swap_limit: u64,
+        /// Pages that are.
+        swapped: u64,
     }
 }
 
@@ -209,6 +213,8 @@ message! {
         version: u64,
         /// Sealed.
         sealed: bool,
+        /// Pages that are with the default pager.
+        out: u64,
     }
 }
 

@@ -92,7 +92,7 @@ pub fn resize(frames: &mut impl Frames, access: &Access, size: u64) -> Result<()
     Ok(())
 }
 
-/// Gives every page of the range a frame. Errors: `ContractExhausted`, `NoRecord`, `Sealed`, `Locked`, `Limit`.
+/// Gives every page of the range that is not out a frame. Errors: `ContractExhausted`, `NoRecord`, `Sealed`, `Locked`, `Limit`.
 pub fn allocate(
     frames: &mut impl Frames,
     access: &Access,
@@ -105,8 +105,8 @@ pub fn allocate(
     require_bounded(span)?;
     access.require_unsealed(frames)?;
     access.require_unlocked(frames, span, Intent::Change)?;
-    charge_absent(frames, access.container, span)?;
-    fill_absent(frames, access.container, span, contents);
+    charge_absent(frames, access.container, span, WhatIsOut::Stays)?;
+    fill_absent(frames, access.container, span, contents, WhatIsOut::Stays);
     changed(frames, access.container);
     Ok(())
 }
@@ -187,7 +187,7 @@ pub const AHEAD_SPARE: u64 = 32;
 /// Prepares a page that is about to be mapped: makes it present, and for a write its own. A container that is filled page by page
 /// gets as many pages ahead of it as were filled just before it, up to `ahead`, where the guarantee leaves many times more: so faults get
 /// rarer, and no more frames are taken in advance than are used. Errors: `ContractExhausted`, `NoRecord`, `Lost` (its frame was
-/// seized). The caller has checked locks and rights.
+/// seized), `Again`, `PagerFailed` (it is out). The caller has checked locks and rights.
 pub fn touch(
     frames: &mut impl Frames,
     this: Name<Container>,
@@ -200,6 +200,14 @@ pub fn touch(
     let silently = mutations::has(Mutation::LoseSilently);
     if entry == Entry::LOST && !silently {
         return Err(MemoryError::Lost);
+    }
+    if entry.out().is_some() {
+        frames.bring_in(this, page)?;
+        let entry = pages::entry(frames, this, page);
+        return Ok(match write {
+            true => Touched::Copied { frame: unshare(frames, this, page, entry) },
+            false => Touched::WasThere,
+        });
     }
     if entry.frame().is_none() {
         let payer = frames.get(this, container::CONTRACT);
@@ -249,6 +257,7 @@ fn absent_ahead(frames: &mut impl Frames, cursor: &mut Cursor, page: u64, most: 
 pub fn unshare(frames: &mut impl Frames, this: Name<Container>, page: u64, entry: Entry) -> u32 {
     let old = entry.frame().expect("a page that is unshared is present");
     if frames.holders(old) == 1 || mutations::has(Mutation::ShareWrites) {
+        frames.detach(old);
         pages::set(frames, this, page, entry.shared(false));
         return old;
     }
@@ -284,6 +293,7 @@ fn substituted(
 ) -> (Entry, u32) {
     let old = entry.frame().expect("a page that is substituted is present");
     if frames.holders(old) == 1 {
+        frames.detach(old);
         return (entry.shared(false), old);
     }
     frames.leave(old);
@@ -291,7 +301,7 @@ fn substituted(
     (Entry::resident(new).raw(contents == Contents::Raw), new)
 }
 
-/// Makes every page of a span present and its own, or changes nothing. What others share is given up; no mapping
+/// Makes every page of a span present and its own, or changes nothing. What others share, or is out, is given up; no mapping
 /// of the span is left. Errors: `ContractExhausted`, `NoRecord`.
 pub fn make_private(
     frames: &mut impl Frames,
@@ -299,8 +309,8 @@ pub fn make_private(
     span: Span,
     contents: Contents,
 ) -> Result<(), MemoryError> {
-    charge_absent(frames, this, span)?;
-    fill_absent(frames, this, span, contents);
+    charge_absent(frames, this, span, WhatIsOut::GoesAway)?;
+    fill_absent(frames, this, span, contents, WhatIsOut::GoesAway);
     if !mutations::has(Mutation::KeepOwnersMappings) {
         frames.unmap(this, span, Whose::Everybody);
     }
@@ -340,15 +350,26 @@ fn require_few_entries(records: &impl Records, this: Name<Container>, span: Span
     Ok(())
 }
 
+/// What becomes of pages that are out where a span is filled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WhatIsOut {
+    /// They count as filled.
+    Stays,
+    /// Their contents are given up.
+    GoesAway,
+}
+
 /// Charges the pages of a span that have no frame and makes places for them, or changes nothing; how many. Errors:
 /// `ContractExhausted`, `NoRecord`.
 pub fn charge_absent(
     frames: &mut impl Frames,
     this: Name<Container>,
     span: Span,
+    out: WhatIsOut,
 ) -> Result<u64, MemoryError> {
     let payer = frames.get(this, container::CONTRACT);
-    let absent = span.pages - pages::count_present(frames, this, span);
+    let stays = if out == WhatIsOut::Stays { pages::count_out(frames, this, span) } else { 0 };
+    let absent = span.pages - pages::count_present(frames, this, span) - stays;
     frames.charge_pages(payer, absent)?;
     if let Err(error) = pages::prepare(frames, this, span) {
         frames.return_pages(payer, absent);
@@ -358,12 +379,21 @@ pub fn charge_absent(
 }
 
 /// Gives the pages of a span that have no frame, charged and prepared, one. What was lost stays lost and reads as zeros.
-pub fn fill_absent(frames: &mut impl Frames, this: Name<Container>, span: Span, contents: Contents) {
+pub fn fill_absent(
+    frames: &mut impl Frames,
+    this: Name<Container>,
+    span: Span,
+    contents: Contents,
+    out: WhatIsOut,
+) {
     let payer = frames.get(this, container::CONTRACT);
     let mut cursor = Cursor::new(this);
     for page in span.first..span.end() {
         let old = cursor.get(frames, page);
-        if old.frame().is_none() {
+        if old.frame().is_none() && (old.out().is_none() || out == WhatIsOut::GoesAway) {
+            if let Some(number) = old.out() {
+                frames.leave_out(number, payer);
+            }
             let frame = frames.take(payer, contents);
             let new = Entry::resident(frame).raw(contents == Contents::Raw);
             cursor.set(frames, page, old, new);
@@ -393,6 +423,9 @@ pub fn drop_pages(frames: &mut impl Frames, this: Name<Container>, span: Span, b
                 frames.leave(frame);
                 dropped += 1;
             }
+            if let Some(number) = entry.out() {
+                frames.leave_out(number, payer);
+            }
             cursor.set(frames, at, entry, Entry::ABSENT);
             seen += 1;
             page = at + 1;
@@ -417,7 +450,7 @@ pub fn zero_bytes(frames: &mut impl Frames, this: Name<Container>, first: u64, e
         let stop = end.min((page + 1) * FRAME_BYTES);
         let is_whole = stop - offset == FRAME_BYTES;
         let entry = pages::entry(frames, this, page);
-        if is_whole && (give_up || entry == Entry::LOST) {
+        if is_whole && (give_up || entry == Entry::LOST || entry.out().is_some()) {
             drop_pages(frames, this, Span::page(page), 1);
         } else if entry.frame().is_some() {
             let frame = match (is_whole, entry.is_shared()) {
@@ -443,7 +476,7 @@ pub fn adopt<F: Frames>(
     mut adopt_frame: impl FnMut(&mut F, u32),
 ) -> Result<(), MemoryError> {
     let span = whole(frames, this);
-    charge_absent(frames, this, span)?;
+    charge_absent(frames, this, span, WhatIsOut::Stays)?;
     for page in 0..span.pages {
         let frame = first_frame + page as u32;
         adopt_frame(frames, frame);

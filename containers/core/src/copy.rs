@@ -8,7 +8,8 @@
 //!   destination  |aaaabbbb|bbbb....|                 all bytes are moved
 //! ```
 //!
-//! A source page without a frame leaves the destination's page without one. A frame that has as many holders as it
+//! A source page without a frame leaves the destination's page without one; one that is out is out for both. Only pages that are
+//! copied in part, or overwritten in part, are brought in first. A frame that has as many holders as it
 //! can have is copied instead of shared. Ranges of one
 //! container that have a page in common are refused.
 
@@ -93,6 +94,7 @@ pub fn copy(
     }
     let plan = Plan::new(from, to, bytes);
     plan.require_contents(frames, from_span)?;
+    plan.bring_edges_in(frames)?;
     plan.charge(frames, to_span)?;
     Ok(plan.carry_out(frames, to_span))
 }
@@ -125,8 +127,34 @@ impl Plan {
         )
     }
 
-    /// `Lost` where a source page, or a destination page that is overwritten in part, was seized.
-    fn require_contents(self, records: &impl Records, from_span: Span) -> Result<(), MemoryError> {
+    /// The pages of either side that are copied or overwritten in part, or out of step: those of the head, and those of the tail.
+    fn edges(self) -> [(Bytes, u64); 4] {
+        let whole = self.head + self.pages * FRAME_BYTES;
+        [
+            (self.from, self.head),
+            (self.to, self.head),
+            (self.from.plus(whole), self.tail),
+            (self.to.plus(whole), self.tail),
+        ]
+    }
+
+    /// Bytes are moved between frames: brings in what is out there, one page after the other. Nothing that can be seen changes.
+    /// Errors: those of [`Frames::bring_in`].
+    fn bring_edges_in(self, frames: &mut impl Frames) -> Result<(), MemoryError> {
+        for (bytes, count) in self.edges() {
+            let pages = Span { first: bytes.page(), pages: (bytes.in_page() + count).div_ceil(FRAME_BYTES) };
+            while count > 0
+                && let Some((page, _)) = pages::first_out(frames, bytes.container, pages)
+            {
+                frames.bring_in(bytes.container, page)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `Lost` where a source page, or a destination page that is overwritten in part, was seized; `Limit` where one that is out has as
+    /// many copies as it can have.
+    fn require_contents(self, records: &impl Frames, from_span: Span) -> Result<(), MemoryError> {
         let in_part = |bytes: Bytes, count: u64| {
             let pages = Span { first: bytes.page(), pages: (bytes.in_page() + count).div_ceil(FRAME_BYTES) };
             count > 0 && pages::has_lost(records, self.to.container, pages)
@@ -138,7 +166,7 @@ impl Plan {
         {
             return Err(MemoryError::Lost);
         }
-        Ok(())
+        check_out(records, self.from.container, from_span)
     }
 
     /// Charges the destination's pages that become present, and makes places for them.
@@ -154,6 +182,9 @@ impl Plan {
             needed += u64::from(comes && !is_there);
         }
         let payer = frames.get(self.to.container, container::CONTRACT);
+        if self.pages != 0 && pages::count_out(frames, self.from.container, from) > frames.swap_room(payer) {
+            return Err(MemoryError::ContractExhausted);
+        }
         frames.charge_pages(payer, needed)?;
         if let Err(error) = pages::prepare(frames, self.to.container, to_span) {
             frames.return_pages(payer, needed);
@@ -201,9 +232,17 @@ impl Plan {
             if let Some(frame) = old.frame() {
                 frames.leave(frame);
             }
+            // Not before the source's own: it may be the same number.
+            if let Some(number) = entry.out() {
+                frames.join_out(number, payer);
+            }
+            if let Some(number) = old.out() {
+                frames.leave_out(number, payer);
+            }
             let Some(frame) = entry.frame() else {
                 dropped += u64::from(old.frame().is_some());
-                destination.set(frames, to_page, old, Entry::ABSENT);
+                let new = if entry.out().is_some() { entry } else { Entry::ABSENT };
+                destination.set(frames, to_page, old, new);
                 outcome.shared_pages += 1;
                 continue;
             };
@@ -238,6 +277,16 @@ impl Plan {
             entry.frame().is_none() || entry.is_shared()
         })
     }
+}
+
+/// Whether the pages of a span that are out can be copied. Errors: `Lost`, `Limit`.
+fn check_out(frames: &impl Frames, this: Name<Container>, span: Span) -> Result<(), MemoryError> {
+    let mut left = Some(span);
+    while let Some((page, number)) = left.and_then(|left| pages::first_out(frames, this, left)) {
+        frames.check_out(number)?;
+        left = Span::new(page + 1, span.end() - page - 1).ok();
+    }
+    Ok(())
 }
 
 /// Moves bytes by copying. The destination's pages are charged and unmapped.
@@ -300,6 +349,9 @@ pub fn move_pages(
     let coming = pages::count_present(frames, source.container, from);
     let going = pages::count_present(frames, destination.container, to);
     let more = if giver == taker { 0 } else { coming.saturating_sub(going) };
+    if giver != taker && pages::count_out(frames, source.container, from) > frames.swap_room(taker) {
+        return Err(MemoryError::ContractExhausted);
+    }
     frames.charge_pages(taker, more)?;
     if let Err(error) = pages::prepare(frames, destination.container, to) {
         frames.return_pages(taker, more);
@@ -327,14 +379,21 @@ pub fn move_pages(
 }
 
 fn move_page(frames: &mut impl Frames, from: (Name<Container>, u64), to: (Name<Container>, u64)) {
-    if let Some(old) = pages::entry(frames, to.0, to.1).frame() {
-        frames.leave(old);
+    let (giver, taker) = (frames.get(from.0, container::CONTRACT), frames.get(to.0, container::CONTRACT));
+    let old = pages::entry(frames, to.0, to.1);
+    if let Some(frame) = old.frame() {
+        frames.leave(frame);
+    }
+    if let Some(number) = old.out() {
+        frames.leave_out(number, taker);
     }
     let entry = pages::entry(frames, from.0, from.1);
+    if let Some(number) = entry.out() {
+        frames.pass_out_on(number, giver, taker);
+    }
     pages::set(frames, to.0, to.1, entry);
     pages::set(frames, from.0, from.1, Entry::ABSENT);
     if let Some(frame) = entry.frame() {
-        let taker = frames.get(to.0, container::CONTRACT);
         frames.hand_over(frame, taker);
     }
 }

@@ -1,10 +1,10 @@
-//! The frame database: what each frame of RAM is, in 12 bytes a frame.
+//! The frame database: what each frame of RAM is, in 16 bytes a frame.
 //!
 //! | state | what its entry holds |
 //! |---|---|
 //! | not RAM, system (kernel, physmem) | - |
 //! | free, zero or dirty | last principal, next free frame |
-//! | held | last principal, number of pages that hold it |
+//! | held | last principal, number of pages that hold it; the number of a page that is out, if its contents are the same |
 //! | record | neighbours in its ring, size of records, which slots are used |
 //! | object | neighbours in its ring, kind, slots used and dead |
 //! | quarantined | next frame of the hold |
@@ -74,10 +74,10 @@ pub const NOBODY: u64 = 0;
 /// No frame. Frame 0 is never physmem's to give.
 pub const NO_FRAME: u32 = 0;
 
-/// An entry: state 4 bits, generation 23, the rest as the state says.
+/// An entry: state 4 bits, generation 23, the rest as the state says. The last word is the number of a page that is out.
 #[derive(Clone, Copy, Default, Debug)]
 #[repr(transparent)]
-pub struct FrameEntry([u32; 3]);
+pub struct FrameEntry([u32; 4]);
 
 /// Bits of the payload: first bit and number of bits.
 type Bits = (u32, u32);
@@ -100,7 +100,7 @@ const PAYLOAD_BITS: u32 = 69;
 
 impl FrameEntry {
     fn payload(&self) -> u128 {
-        let [low, middle, high] = self.0.map(u128::from);
+        let [low, middle, high, _] = self.0.map(u128::from);
         middle | high << 32 | (low >> 27) << 64
     }
 
@@ -128,6 +128,7 @@ impl FrameEntry {
     /// Changes the state; the payload starts from zero.
     fn enter(&mut self, state: State) {
         self.put(0);
+        self.0[3] = 0;
         self.0[0] = self.0[0] & !0xf | state as u32;
     }
 
@@ -294,7 +295,7 @@ impl FrameDatabase<'_> {
     pub fn join(&mut self, frame: u32, principal: u64, most: u32) -> bool {
         self.expect(frame, State::Held);
         let entry = self.entry(frame);
-        let [_, low, high] = entry.0;
+        let [_, low, high, _] = entry.0;
         let payload = u64::from(low) | u64::from(high) << 32;
         if entry.get(HOLDERS) >= u64::from(most) {
             return false;
@@ -305,6 +306,17 @@ impl FrameDatabase<'_> {
         let payload = kept + (1 << HOLDERS.0);
         (entry.0[1], entry.0[2]) = (payload as u32, (payload >> 32) as u32);
         true
+    }
+
+    /// The number whose contents a frame has; 0: none's (see `paging`).
+    pub fn number(&self, frame: u32) -> u32 {
+        self.at(frame).0[3]
+    }
+
+    /// Changes that.
+    pub fn set_number(&mut self, frame: u32, number: u32) {
+        self.expect(frame, State::Held);
+        self.entry(frame).0[3] = number;
     }
 
     /// Whose contents a frame has; [`NOBODY`] where they are several's.

@@ -5,6 +5,7 @@
 //!                 │ allowed? ── no ──────────────────────────> raise Protection, Sealed, BeyondEnd
 //!                 │ locked by somebody else? ── yes ─────────> wait, until the lock has ended
 //!                 │ lost ── its frame was seized ────────────> raise Repossessed
+//!                 │ out ── in the window? charge, enter ─────> resume    (else wait for the pager, or raise PagerFailed)
 //!                 │ absent ── charge, zero, enter ───────────> resume    (or raise ContractExhausted, or wait: see `waits`)
 //!                 │ shared, write ── own frame, copy, enter ─> resume
 //!                 └ present ── enter ────────────────────────> resume
@@ -19,6 +20,7 @@ use crate::layout::space;
 use crate::limits::FAULT_CLUSTER_PAGES;
 use crate::machine::Physmem;
 use crate::mapping::{Mapped, kernel_protection};
+use crate::paging::Room;
 use crate::pmap::{Pmap, RecordMemory};
 use containers_api::space::MapProtection;
 use containers_api::{ContainerRights, FaultReason, LockMode, MemoryError};
@@ -113,9 +115,10 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// Resolves a fault of the task with this fault badge, at a moment.
     pub fn fault(&mut self, now: u64, badge: u64, address: u64, access: u64) -> FaultAnswer {
         self.advance(now);
-        self.shortage = None;
+        self.forget_refusals();
         let answer = self.answer_fault(badge, address, access);
         let answer = self.wait_instead(answer);
+        let answer = self.make_room_instead(badge, answer);
         self.relieve();
         answer
     }
@@ -137,6 +140,28 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         }
     }
 
+    /// Nothing was refused in this request yet.
+    pub(crate) fn forget_refusals(&mut self) {
+        (self.shortage, self.paging.exhausted, self.paging.wanted) = (None, None, None);
+    }
+
+    /// Where a fault is to be raised because a contract holds all it may, pages of that contract go out instead, if they may.
+    fn make_room_instead(&mut self, badge: u64, answer: FaultAnswer) -> FaultAnswer {
+        let FaultAnswer::Raise(FaultReason::ContractExhausted | FaultReason::NoRecord) = answer else {
+            return answer;
+        };
+        let Some(short) = self.paging.exhausted.take() else { return answer };
+        match self.make_room(short) {
+            Room::Made => FaultAnswer::Retry,
+            Room::None => answer,
+            Room::Later => {
+                let space = self.resolve::<Space>(Badge(badge).name());
+                let window = self.place().window;
+                space.map_or(FaultAnswer::Retry, |space| self.wait_on(space, window))
+            }
+        }
+    }
+
     fn answer_fault(&mut self, badge: u64, address: u64, access: u64) -> FaultAnswer {
         let badge = Badge(badge);
         let found = (badge.kind() == Some(BadgeKind::Space)).then(|| self.resolve::<Space>(badge.name()));
@@ -150,7 +175,10 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         };
         match self.check_fault(&found, address, access) {
             Err(Refused::Raise(reason)) => FaultAnswer::Raise(reason),
-            Err(Refused::Wait) => self.wait_for_lock(space, found.this),
+            Err(Refused::Wait) => {
+                let container = found.container.expect("a locked page is in a container");
+                self.wait_on(space, container)
+            }
             Ok(target) => self.resolve_fault(space, &found, &target, access.contains(FaultAccess::WRITE)),
         }
     }
@@ -161,10 +189,13 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         let Some(space) = self.resolve::<Space>(Badge(badge).name()) else {
             return Some(FaultAnswer::Raise(FaultReason::NotMapped));
         };
-        self.shortage = None;
+        self.forget_refusals();
         let answer = match self.stock(space, tables) {
             Ok(()) => None,
-            Err(_) => Some(self.wait_instead(FaultAnswer::Raise(FaultReason::ContractExhausted))),
+            Err(_) => {
+                let answer = self.wait_instead(FaultAnswer::Raise(FaultReason::ContractExhausted));
+                Some(self.make_room_instead(badge, answer))
+            }
         };
         self.relieve();
         answer
@@ -182,6 +213,11 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         let touched = match containers::touch(self, container, page, write, ahead) {
             Err(MemoryError::NoRecord) => return FaultAnswer::Raise(FaultReason::NoRecord),
             Err(MemoryError::Lost) => return FaultAnswer::Raise(FaultReason::Repossessed),
+            Err(MemoryError::PagerFailed) => return FaultAnswer::Raise(FaultReason::PagerFailed),
+            Err(MemoryError::Again) => {
+                let waits_on = self.paging.wanted.take();
+                return waits_on.map_or(FaultAnswer::Retry, |container| self.wait_on(space, container));
+            }
             Err(_) => return FaultAnswer::Raise(FaultReason::ContractExhausted),
             Ok(touched) => touched,
         };
