@@ -183,7 +183,7 @@ impl Plan {
         }
         let payer = frames.get(self.to.container, container::CONTRACT);
         if self.pages != 0 && pages::count_out(frames, self.from.container, from) > frames.swap_room(payer) {
-            return Err(MemoryError::ContractExhausted);
+            return Err(MemoryError::Limit);
         }
         frames.charge_pages(payer, needed)?;
         if let Err(error) = pages::prepare(frames, self.to.container, to_span) {
@@ -350,7 +350,7 @@ pub fn move_pages(
     let going = pages::count_present(frames, destination.container, to);
     let more = if giver == taker { 0 } else { coming.saturating_sub(going) };
     if giver != taker && pages::count_out(frames, source.container, from) > frames.swap_room(taker) {
-        return Err(MemoryError::ContractExhausted);
+        return Err(MemoryError::Limit);
     }
     frames.charge_pages(taker, more)?;
     if let Err(error) = pages::prepare(frames, destination.container, to) {

@@ -187,12 +187,14 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// answered instead.
     pub fn fault_needs_tables(&mut self, badge: u64, tables: u64) -> Option<FaultAnswer> {
         let Some(space) = self.resolve::<Space>(Badge(badge).name()) else {
+            self.clear_what_is_not_entered();
             return Some(FaultAnswer::Raise(FaultReason::NotMapped));
         };
         self.forget_refusals();
         let answer = match self.stock(space, tables) {
             Ok(()) => None,
             Err(_) => {
+                self.clear_what_is_not_entered();
                 let answer = self.wait_instead(FaultAnswer::Raise(FaultReason::ContractExhausted));
                 Some(self.make_room_instead(badge, answer))
             }
@@ -216,7 +218,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             Err(MemoryError::PagerFailed) => return FaultAnswer::Raise(FaultReason::PagerFailed),
             Err(MemoryError::Again) => {
                 let waits_on = self.paging.wanted.take();
-                return waits_on.map_or(FaultAnswer::Retry, |container| self.wait_on(space, container));
+                return waits_on.map_or(FaultAnswer::Retry, |(_, container)| self.wait_on(space, container));
             }
             Err(_) => return FaultAnswer::Raise(FaultReason::ContractExhausted),
             Ok(touched) => touched,
@@ -260,6 +262,17 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         }
     }
 
+    /// The cluster is not entered after all: what the kernel would have cleared with it is cleared now, as its page is there.
+    fn clear_what_is_not_entered(&mut self) {
+        for index in 0..self.resolved.used {
+            let item = self.resolved.items[index];
+            if item.address & Protection::CLEAR.bits() != 0 {
+                self.queue_zero(item.frame, 0, FRAME_BYTES);
+            }
+        }
+        self.flush();
+    }
+
     /// The mappings that resolve the last fault, where its answer is to enter them.
     pub fn resolved(&self) -> &Cluster {
         &self.resolved
@@ -288,6 +301,9 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             return Err(Refused::Raise(FaultReason::Sealed));
         }
         let has_locks = view.get(container::LOCK_COUNT) != 0;
+        if write && self.is_kept_in_window(container, page) {
+            return Err(Refused::Raise(FaultReason::Protection));
+        }
         if has_locks || self.needs_lock(found) {
             self.check_locks(found, container, address, write)?;
         }
