@@ -90,7 +90,7 @@ impl<P: Pmap, M: RecordMemory> Frames for Physmem<'_, P, M> {
     fn leave_out(&mut self, number: u32, payer: Name<Contract>) {
         self.lower(payer, contract::SWAPPED, 1);
         self.paging.counters.swapped -= 1;
-        if self.paging.place.is_some() {
+        if self.paging.place.is_some() && !mutations::has(Mutation::KeepHolder) {
             self.count_holders(number, false);
             self.settle_number(number);
         }
@@ -106,7 +106,7 @@ impl<P: Pmap, M: RecordMemory> Frames for Physmem<'_, P, M> {
     }
 
     fn detach(&mut self, frame: u32) {
-        if self.database.number(frame) != 0 {
+        if self.database.number(frame) != 0 && !mutations::has(Mutation::KeepStaleNumber) {
             self.forget_number(frame);
         }
     }

@@ -40,6 +40,7 @@ use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
 use containers_api::MemoryError;
 use containers_api::pager::{OPERATIONS, SwapStatus};
+use containers_core::mutations::{self, Mutation};
 use containers_core::pages;
 use containers_core::record::{Container, Contract, Name, Records};
 use kernel_abi::Handle;
@@ -157,7 +158,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         if payer == self.root || self.paging.place.is_none() {
             return 0;
         }
-        self.get(payer, contract::SWAP_LIMIT).saturating_sub(self.get(payer, contract::SWAPPED))
+        let beyond = u64::from(mutations::has(Mutation::SwapBeyondLimit));
+        (self.get(payer, contract::SWAP_LIMIT) + beyond).saturating_sub(self.get(payer, contract::SWAPPED))
     }
 
     /// Whoever waits for the pager at all is to try again: a contract goes, and its callers with it.
