@@ -87,7 +87,7 @@ pub fn bring_up(startup: &Startup<'_>, dma: Handle, signaller: Handle) -> Result
     let shared = DeviceShared::new(dma, pages).map_err(BringUpError::Memory)?;
     let disk = Disk::start(transport, shared).map_err(BringUpError::Transport)?;
     syscall::interrupt_bind(interrupt, signaller).map_err(BringUpError::Interrupt)?;
-    match disk.status() {
+    match disk.status(0) {
         Ok(status) => log::info!("disk {index} on line {}: {} sectors", found.interrupt_line, status.sectors),
         Err(_) => log::warn!("disk {index} does not tell its size"),
     }

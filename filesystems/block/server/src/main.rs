@@ -19,11 +19,13 @@ mod registers;
 
 use bring_up::{Hardware, bring_up};
 use filesystems_api::block::{BlockError, BlockRead, Request};
-use filesystems_block_core::{Completion, DiskState};
+use filesystems_block_core::{Completion, DiskState, PhysicalRuns};
 use kernel_abi::trace::EventKind;
 use kernel_protocol::Refusal;
+use kernel_runtime::containers::contract_status;
 use kernel_runtime::events::Events;
 use kernel_runtime::ipc::Received;
+use kernel_runtime::layout::CONTRACT;
 use kernel_runtime::notification::Notification;
 use kernel_runtime::server::{Incoming, Outgoing, receive, reply_receive, save_reply};
 use kernel_runtime::startup::Startup;
@@ -80,6 +82,10 @@ struct Driver {
     dma: Handle,
     notification: Notification,
     pending: PendingTable,
+    /// Pages that it can answer for at a time.
+    pages_in_flight: u64,
+    /// The frames of the request that is being taken over.
+    runs: PhysicalRuns,
     /// Where reads are told.
     events: Events,
     /// Moment that the timer is set to, soon; 0: none.
@@ -104,6 +110,8 @@ fn serve(startup: &Startup<'_>) -> Result<core::convert::Infallible, Failure> {
         dma,
         notification,
         pending: PendingTable::new(),
+        pages_in_flight: contract_status(CONTRACT).map_err(Failure::Memory)?.pin_limit,
+        runs: PhysicalRuns::new(),
         events: Events::from_startup(startup),
         timer: 0,
     };
@@ -135,7 +143,7 @@ impl Driver {
         match incoming.decode(Request::decode) {
             Ok(Request::BlockStat(_)) => {
                 let status = match &self.hardware {
-                    Some(hardware) => hardware.disk.status(),
+                    Some(hardware) => hardware.disk.status(self.pages_in_flight),
                     None => Err(BlockError::NoDisk.into()),
                 };
                 Some(Outgoing::answer(&status))
@@ -169,9 +177,9 @@ impl Driver {
         if !hardware.disk.has_room() {
             return Err(BlockError::Busy.into());
         }
-        let runs = physical_runs(&lock, self.dma)?;
-        let bytes = runs.bytes();
-        let slot = match hardware.disk.submit(&read.extents, runs, clock::now()) {
+        physical_runs(&lock, self.dma, &mut self.runs)?;
+        let bytes = self.runs.bytes();
+        let slot = match hardware.disk.submit(&read.extents, &self.runs, clock::now()) {
             Ok(slot) => slot,
             Err(error) => {
                 // The device was never told the frames.

@@ -52,8 +52,12 @@ fn bad_lock(error: CallError<MemoryError>) -> Refusal<BlockError> {
 }
 
 /// The frames of a locked range. On a refusal the lock is released.
-pub fn physical_runs(lock: &PassedLock, dma: Handle) -> Result<PhysicalRuns, Refusal<BlockError>> {
-    let result = ask_for_runs(lock.0.handle(), dma);
+pub fn physical_runs(
+    lock: &PassedLock,
+    dma: Handle,
+    runs: &mut PhysicalRuns,
+) -> Result<(), Refusal<BlockError>> {
+    let result = ask_for_runs(lock.0.handle(), dma, runs);
     if result.is_err() {
         let _ = call(lock.0.handle(), &LockRelease { written_bytes: 0 }, &[], Deadline::NEVER);
     }
@@ -61,13 +65,13 @@ pub fn physical_runs(lock: &PassedLock, dma: Handle) -> Result<PhysicalRuns, Ref
 }
 
 /// The frames of a range locked through `lock`.
-pub fn ask_for_runs(lock: Handle, dma: Handle) -> Result<PhysicalRuns, Refusal<BlockError>> {
-    let mut runs = PhysicalRuns::new();
+pub fn ask_for_runs(lock: Handle, dma: Handle, runs: &mut PhysicalRuns) -> Result<(), Refusal<BlockError>> {
+    runs.clear();
     loop {
         let request = LockRuns { first_page: runs.covered() };
         let answer = call(lock, &request, &[dma, CONTRACT], Deadline::NEVER).map_err(bad_lock)?;
         if runs.extend(&answer).map_err(|_| BlockError::BadLock)? {
-            return Ok(runs);
+            return Ok(());
         }
     }
 }

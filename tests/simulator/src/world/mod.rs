@@ -341,8 +341,8 @@ impl<'a> World<'a> {
             let waited = self.machine.counters().waited;
             let answer = match self.machine.fault(self.now, space.badge, address, if write { 2 } else { 0 }) {
                 FaultAnswer::Resolve => {
-                    let cluster = *self.machine.resolved();
-                    self.enter(space, cluster.items())
+                    let items = self.machine.resolved().items().to_vec();
+                    self.enter(space, &items)
                 }
                 answer => Some(answer),
             };
