@@ -18,8 +18,10 @@ pub enum Server {
     Bootfs = 3,
     /// The collector of events, on a machine that was booted with rings for them.
     Trace = 4,
+    /// The devices that need no hardware.
+    Devices = 5,
     /// The shell.
-    Shell = 5,
+    Shell = 6,
 }
 
 /// A kind of capability, and what of it.
@@ -168,6 +170,13 @@ pub const SERVERS: &[Specification] = &[
         mounts: &[],
     },
     Specification {
+        server: Server::Devices,
+        name: "devices",
+        urgency: Urgency::FileServer,
+        grants: &[("endpoint", Grant::OwnEndpoint)],
+        mounts: &[],
+    },
+    Specification {
         server: Server::Shell,
         name: "shell",
         urgency: Urgency::Shell,
@@ -176,7 +185,7 @@ pub const SERVERS: &[Specification] = &[
             ("console-program", Grant::Client(Server::Console, CONSOLE_PROGRAM)),
             ("control", Grant::Control(SHELL_CONTROL)),
         ],
-        mounts: &[("/", Server::Ext), ("/.boot", Server::Bootfs)],
+        mounts: &[("/", Server::Ext), ("/.boot", Server::Bootfs), ("/dev", Server::Devices)],
     },
 ];
 
