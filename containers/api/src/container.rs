@@ -95,6 +95,8 @@ pub const PAGE_DIRTY: u8 = 1 << 2;
 pub const PAGE_LOST: u8 = 1 << 3;
 /// It takes part in a logical copy.
 pub const PAGE_SHARED: u8 = 1 << 4;
+/// Its contents are with the default pager.
+pub const PAGE_OUT: u8 = 1 << 5;
 
 message! {
     /// How pages are.

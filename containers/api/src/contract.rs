@@ -36,6 +36,10 @@ message! {
         standing: u64,
         /// Frames seized from it since it was made.
         seized: u64,
+        /// Pages that may be with the default pager at a time.
+        swap_limit: u64,
+        /// Pages that are.
+        swapped: u64,
     }
 }
 
@@ -112,7 +116,7 @@ protocol! {
         extra_limit: u64,
         /// At most `guaranteed`; moved from this contract's pin limit.
         pin_limit: u64,
-        /// Pages that may be swapped out.
+        /// Pages that may be with the default pager at a time; at most this contract's own limit, except for the root, which has none.
         swap_limit: u64,
         /// How much it counts where frames are taken back from several; 0: as much as usual.
         weight: u64,

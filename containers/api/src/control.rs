@@ -17,6 +17,8 @@ bitflags! {
         const END = 1 << 1;
         /// Choose the policy.
         const POLICY = 1 << 2;
+        /// Be the default pager ([`crate::pager`]).
+        const PAGER = 1 << 3;
     }
 }
 
@@ -181,6 +183,10 @@ message! {
         containers: u64,
         /// Address spaces.
         spaces: u64,
+        /// Limit of pages that are with the default pager.
+        swap_limit: u64,
+        /// Pages that are.
+        swapped: u64,
     }
 }
 
@@ -209,6 +215,8 @@ message! {
         version: u64,
         /// Sealed.
         sealed: bool,
+        /// Pages that are with the default pager.
+        out: u64,
     }
 }
 

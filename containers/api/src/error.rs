@@ -57,6 +57,8 @@ error_codes! {
         NoPager = 25, System, "there is no default pager";
         /// The address space's stock lacks page tables (detail: how many).
         NeedTables = 26, Caller, "page tables are missing";
+        /// A page that the request needs is out, and the pager did not bring it in time.
+        PagerFailed = 27, Peer, "the pager did not bring the page";
         /// The peer does not keep to the protocol.
         Protocol = 21, Peer, "the peer does not keep to the protocol";
     }

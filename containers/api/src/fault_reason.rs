@@ -52,6 +52,8 @@ fault_reasons! {
     MapCountFull = 9, "the page is mapped too often";
     /// The page's frame was seized, and its contents are gone: the repossession record names it.
     Repossessed = 10, "the page was seized";
+    /// The page is out, and the pager did not bring it in time.
+    PagerFailed = 11, "the pager did not bring the page";
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod error;
 pub mod fault_reason;
 pub mod lock;
 pub mod page;
+pub mod pager;
 pub mod space;
 
 pub use error::MemoryError;

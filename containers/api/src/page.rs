@@ -76,6 +76,8 @@ pub mod contract {
 pub enum Fate {
     /// Their container was discardable.
     Discarded = 0,
-    /// Their contents are lost: the contract has no swap limit.
+    /// Their contents are lost: the contract's swap limit does not cover them, or the pager could not take them in time.
     Lost = 1,
+    /// They went out to the default pager, and come back when they are touched.
+    PagedOut = 2,
 }

@@ -92,7 +92,7 @@ pub fn resize(frames: &mut impl Frames, access: &Access, size: u64) -> Result<()
     Ok(())
 }
 
-/// Gives every page of the range a frame. Errors: `ContractExhausted`, `NoRecord`, `Sealed`, `Locked`, `Limit`.
+/// Gives every page of the range that is not out a frame. Errors: `ContractExhausted`, `NoRecord`, `Sealed`, `Locked`, `Limit`.
 pub fn allocate(
     frames: &mut impl Frames,
     access: &Access,
@@ -105,8 +105,8 @@ pub fn allocate(
     require_bounded(span)?;
     access.require_unsealed(frames)?;
     access.require_unlocked(frames, span, Intent::Change)?;
-    charge_absent(frames, access.container, span)?;
-    fill_absent(frames, access.container, span, contents);
+    charge_absent(frames, access.container, span, WhatIsOut::Stays)?;
+    fill_absent(frames, access.container, span, contents, WhatIsOut::Stays);
     changed(frames, access.container);
     Ok(())
 }
@@ -187,7 +187,7 @@ pub const AHEAD_SPARE: u64 = 32;
 /// Prepares a page that is about to be mapped: makes it present, and for a write its own. A container that is filled page by page
 /// gets as many pages ahead of it as were filled just before it, up to `ahead`, where the guarantee leaves many times more: so faults get
 /// rarer, and no more frames are taken in advance than are used. Errors: `ContractExhausted`, `NoRecord`, `Lost` (its frame was
-/// seized). The caller has checked locks and rights.
+/// seized), `Again`, `PagerFailed` (it is out). The caller has checked locks and rights.
 pub fn touch(
     frames: &mut impl Frames,
     this: Name<Container>,
@@ -200,6 +200,14 @@ pub fn touch(
     let silently = mutations::has(Mutation::LoseSilently);
     if entry == Entry::LOST && !silently {
         return Err(MemoryError::Lost);
+    }
+    if entry.out().is_some() {
+        frames.bring_in(this, page)?;
+        let entry = pages::entry(frames, this, page);
+        return Ok(match write {
+            true => Touched::Copied { frame: unshare(frames, this, page, entry) },
+            false => Touched::WasThere,
+        });
     }
     if entry.frame().is_none() {
         let payer = frames.get(this, container::CONTRACT);
@@ -249,6 +257,7 @@ fn absent_ahead(frames: &mut impl Frames, mut cursor: Cursor, page: u64, most: u
 pub fn unshare(frames: &mut impl Frames, this: Name<Container>, page: u64, entry: Entry) -> u32 {
     let old = entry.frame().expect("a page that is unshared is present");
     if frames.holders(old) == 1 || mutations::has(Mutation::ShareWrites) {
+        frames.detach(old);
         pages::set(frames, this, page, entry.shared(false));
         return old;
     }
@@ -284,6 +293,7 @@ fn substituted(
 ) -> (Entry, u32) {
     let old = entry.frame().expect("a page that is substituted is present");
     if frames.holders(old) == 1 {
+        frames.detach(old);
         return (entry.shared(false), old);
     }
     frames.leave(old);
@@ -291,7 +301,7 @@ fn substituted(
     (Entry::resident(new).raw(contents == Contents::Raw), new)
 }
 
-/// Makes every page of a span present and its own, or changes nothing. What others share is given up; no mapping
+/// Makes every page of a span present and its own, or changes nothing. What others share, or is out, is given up; no mapping
 /// of the span is left. Errors: `ContractExhausted`, `NoRecord`.
 pub fn make_private(
     frames: &mut impl Frames,
@@ -299,17 +309,25 @@ pub fn make_private(
     span: Span,
     contents: Contents,
 ) -> Result<(), MemoryError> {
-    charge_absent(frames, this, span)?;
+    charge_absent(frames, this, span, WhatIsOut::GoesAway)?;
     if !mutations::has(Mutation::KeepOwnersMappings) {
         frames.unmap(this, span, Whose::Everybody);
     }
     let payer = frames.get(this, container::CONTRACT);
     change_entries(frames, this, span, |frames, entry| match entry.frame() {
-        None => Entry::resident(frames.take(payer, contents)).raw(contents == Contents::Raw),
+        None => filled(frames, payer, entry, contents),
         Some(_) if entry.is_shared() => substituted(frames, payer, entry, contents).0,
         Some(_) => entry,
     });
     Ok(())
+}
+
+/// What becomes of the entry of a page without a frame, which is charged, when it gets one.
+fn filled(frames: &mut impl Frames, payer: Name<Contract>, entry: Entry, contents: Contents) -> Entry {
+    if let Some(number) = entry.out() {
+        frames.leave_out(number, payer);
+    }
+    Entry::resident(frames.take(payer, contents)).raw(contents == Contents::Raw)
 }
 
 /// Changes the entries of a span, which have places, one after the other.
@@ -369,15 +387,26 @@ fn require_few_entries(records: &impl Records, this: Name<Container>, span: Span
     Ok(())
 }
 
+/// What becomes of pages that are out where a span is filled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WhatIsOut {
+    /// They count as filled.
+    Stays,
+    /// Their contents are given up.
+    GoesAway,
+}
+
 /// Charges the pages of a span that have no frame and makes places for them, or changes nothing; how many. Errors:
 /// `ContractExhausted`, `NoRecord`.
 pub fn charge_absent(
     frames: &mut impl Frames,
     this: Name<Container>,
     span: Span,
+    out: WhatIsOut,
 ) -> Result<u64, MemoryError> {
     let payer = frames.get(this, container::CONTRACT);
-    let absent = span.pages - pages::count_present(frames, this, span);
+    let stays = if out == WhatIsOut::Stays { pages::count_out(frames, this, span) } else { 0 };
+    let absent = span.pages - pages::count_present(frames, this, span) - stays;
     frames.charge_pages(payer, absent)?;
     if let Err(error) = pages::prepare(frames, this, span) {
         frames.return_pages(payer, absent);
@@ -387,11 +416,17 @@ pub fn charge_absent(
 }
 
 /// Gives the pages of a span that have no frame, charged and prepared, one. What was lost stays lost and reads as zeros.
-pub fn fill_absent(frames: &mut impl Frames, this: Name<Container>, span: Span, contents: Contents) {
+pub fn fill_absent(
+    frames: &mut impl Frames,
+    this: Name<Container>,
+    span: Span,
+    contents: Contents,
+    out: WhatIsOut,
+) {
     let payer = frames.get(this, container::CONTRACT);
-    change_entries(frames, this, span, |frames, entry| match entry.frame() {
-        None => Entry::resident(frames.take(payer, contents)).raw(contents == Contents::Raw),
-        Some(_) => entry,
+    change_entries(frames, this, span, |frames, entry| {
+        let stays = entry.out().is_some() && out == WhatIsOut::Stays;
+        if entry.frame().is_some() || stays { entry } else { filled(frames, payer, entry, contents) }
     });
 }
 
@@ -419,6 +454,9 @@ fn drop_in<const N: usize>(frames: &mut impl Frames, this: Name<Container>, span
         let mut going = FrameList::<N>::new();
         entries[..passed].iter().for_each(|entry| going.add(*entry));
         frames.leave_each(going.as_slice());
+        for number in entries[..passed].iter().filter_map(|entry| entry.out()) {
+            frames.leave_out(number, payer);
+        }
         dropped += going.as_slice().len() as u64;
         left -= entries[..passed].iter().filter(|&&entry| entry != Entry::ABSENT).count() as u64;
         entries[..passed].fill(Entry::ABSENT);
@@ -456,7 +494,7 @@ pub fn zero_bytes(frames: &mut impl Frames, this: Name<Container>, first: u64, e
         let stop = end.min((page + 1) * FRAME_BYTES);
         let is_whole = stop - offset == FRAME_BYTES;
         let entry = pages::entry(frames, this, page);
-        if is_whole && (give_up || entry == Entry::LOST) {
+        if is_whole && (give_up || entry == Entry::LOST || entry.out().is_some()) {
             drop_pages(frames, this, Span::page(page), 1);
         } else if entry.frame().is_some() {
             let frame = match (is_whole, entry.is_shared()) {
@@ -482,7 +520,7 @@ pub fn adopt<F: Frames>(
     mut adopt_frame: impl FnMut(&mut F, u32),
 ) -> Result<(), MemoryError> {
     let span = whole(frames, this);
-    charge_absent(frames, this, span)?;
+    charge_absent(frames, this, span, WhatIsOut::Stays)?;
     for page in 0..span.pages {
         let frame = first_frame + page as u32;
         adopt_frame(frames, frame);

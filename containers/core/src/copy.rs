@@ -8,7 +8,8 @@
 //!   destination  |aaaabbbb|bbbb....|                 all bytes are moved
 //! ```
 //!
-//! A source page without a frame leaves the destination's page without one. A frame that has as many holders as it
+//! A source page without a frame leaves the destination's page without one; one that is out is out for both. Only pages that are
+//! copied in part, or overwritten in part, are brought in first. A frame that has as many holders as it
 //! can have is copied instead of shared. Ranges of one
 //! container that have a page in common are refused.
 
@@ -96,6 +97,7 @@ pub fn copy(
     }
     let plan = Plan::new(from, to, bytes);
     plan.require_contents(frames, from_span)?;
+    plan.bring_edges_in(frames)?;
     let survey = plan.charge(frames, to_span)?;
     Ok(plan.carry_out(frames, to_span, &survey))
 }
@@ -128,8 +130,34 @@ impl Plan {
         )
     }
 
-    /// `Lost` where a source page, or a destination page that is overwritten in part, was seized.
-    fn require_contents(self, records: &impl Records, from_span: Span) -> Result<(), MemoryError> {
+    /// The pages of either side that are copied or overwritten in part, or out of step: those of the head, and those of the tail.
+    fn edges(self) -> [(Bytes, u64); 4] {
+        let whole = self.head + self.pages * FRAME_BYTES;
+        [
+            (self.from, self.head),
+            (self.to, self.head),
+            (self.from.plus(whole), self.tail),
+            (self.to.plus(whole), self.tail),
+        ]
+    }
+
+    /// Bytes are moved between frames: brings in what is out there, one page after the other. Nothing that can be seen changes.
+    /// Errors: those of [`Frames::bring_in`].
+    fn bring_edges_in(self, frames: &mut impl Frames) -> Result<(), MemoryError> {
+        for (bytes, count) in self.edges() {
+            let pages = Span { first: bytes.page(), pages: (bytes.in_page() + count).div_ceil(FRAME_BYTES) };
+            while count > 0
+                && let Some((page, _)) = pages::first_out(frames, bytes.container, pages)
+            {
+                frames.bring_in(bytes.container, page)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `Lost` where a source page, or a destination page that is overwritten in part, was seized; `Limit` where one that is out has as
+    /// many copies as it can have.
+    fn require_contents(self, records: &impl Frames, from_span: Span) -> Result<(), MemoryError> {
         let in_part = |bytes: Bytes, count: u64| {
             let pages = Span { first: bytes.page(), pages: (bytes.in_page() + count).div_ceil(FRAME_BYTES) };
             count > 0 && pages::has_lost(records, self.to.container, pages)
@@ -141,7 +169,7 @@ impl Plan {
         {
             return Err(MemoryError::Lost);
         }
-        Ok(())
+        check_out(records, self.from.container, from_span)
     }
 
     /// Charges the destination's pages that become present, and makes places for them. What is to be done.
@@ -152,6 +180,9 @@ impl Plan {
         let is_absent = |&page: &u64| pages::entry(frames, self.to.container, page).frame().is_none();
         survey.needed += edges.filter(is_absent).count() as u64;
         let payer = frames.get(self.to.container, container::CONTRACT);
+        if self.pages != 0 && pages::count_out(frames, self.from.container, from) > frames.swap_room(payer) {
+            return Err(MemoryError::Limit);
+        }
         frames.charge_pages(payer, survey.needed)?;
         if let Some(changing) = self.changing(&survey, to_span)
             && let Err(error) = pages::prepare(frames, self.to.container, changing)
@@ -200,6 +231,16 @@ impl Plan {
         outcome.shared_pages -= copied;
         outcome.moved_bytes += copied * FRAME_BYTES;
     }
+}
+
+/// Whether the pages of a span that are out can be copied. Errors: `Lost`, `Limit`.
+fn check_out(frames: &impl Frames, this: Name<Container>, span: Span) -> Result<(), MemoryError> {
+    let mut left = Some(span);
+    while let Some((page, number)) = left.and_then(|left| pages::first_out(frames, this, left)) {
+        frames.check_out(number)?;
+        left = Span::new(page + 1, span.end() - page - 1).ok();
+    }
+    Ok(())
 }
 
 /// Moves bytes by copying. The destination's pages are charged and unmapped.
@@ -262,6 +303,9 @@ pub fn move_pages(
     let coming = pages::count_present(frames, source.container, from);
     let going = pages::count_present(frames, destination.container, to);
     let more = if giver == taker { 0 } else { coming.saturating_sub(going) };
+    if giver != taker && pages::count_out(frames, source.container, from) > frames.swap_room(taker) {
+        return Err(MemoryError::Limit);
+    }
     frames.charge_pages(taker, more)?;
     if let Err(error) = pages::prepare(frames, destination.container, to) {
         frames.return_pages(taker, more);
@@ -289,14 +333,21 @@ pub fn move_pages(
 }
 
 fn move_page(frames: &mut impl Frames, from: (Name<Container>, u64), to: (Name<Container>, u64)) {
-    if let Some(old) = pages::entry(frames, to.0, to.1).frame() {
-        frames.leave(old);
+    let (giver, taker) = (frames.get(from.0, container::CONTRACT), frames.get(to.0, container::CONTRACT));
+    let old = pages::entry(frames, to.0, to.1);
+    if let Some(frame) = old.frame() {
+        frames.leave(frame);
+    }
+    if let Some(number) = old.out() {
+        frames.leave_out(number, taker);
     }
     let entry = pages::entry(frames, from.0, from.1);
+    if let Some(number) = entry.out() {
+        frames.pass_out_on(number, giver, taker);
+    }
     pages::set(frames, to.0, to.1, entry);
     pages::set(frames, from.0, from.1, Entry::ABSENT);
     if let Some(frame) = entry.frame() {
-        let taker = frames.get(to.0, container::CONTRACT);
         frames.hand_over(frame, taker);
     }
 }

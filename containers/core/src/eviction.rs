@@ -7,7 +7,7 @@
 use crate::access::{Access, changed};
 use crate::frames::Frames;
 use crate::layout::container;
-use crate::record::{Container, Name};
+use crate::record::{Container, Name, Records};
 use containers_api::{ContainerRights, MemoryError};
 
 /// What an owner wants.
@@ -43,18 +43,28 @@ pub fn set(frames: &mut impl Frames, access: &Access, wanted: Eviction) -> Resul
         (true, false) => frames.release_vital(payer, size),
         _ => {}
     }
-    if frames.get(this, container::IN_ORDER) {
-        frames.leave_order(this);
-    }
+    leave(frames, this);
     frames.set(this, container::VITAL, wanted.vital);
     frames.set(this, container::DISCARDABLE, wanted.discardable);
     frames.set(this, container::EVICTION_KEY, wanted.key());
-    frames.set(this, container::IN_ORDER, wanted.has_place());
     if wanted.has_place() {
         frames.enter_order(this);
     }
     changed(frames, this);
     Ok(())
+}
+
+/// Whether a container has a place in its contract's order.
+pub fn is_ordered(records: &impl Records, this: Name<Container>) -> bool {
+    records.get(this, container::ORDER_HEIGHT) != 0
+}
+
+/// Gives its place up, if it has one.
+pub fn leave(frames: &mut impl Frames, this: Name<Container>) {
+    if is_ordered(frames, this) {
+        frames.leave_order(this);
+        frames.set(this, container::ORDER_HEIGHT, 0);
+    }
 }
 
 /// A container's size changes: what counts as firm with it. Errors: `NotAdmitted`.
@@ -77,10 +87,7 @@ pub fn resize(
 
 /// A container is going: it leaves the order.
 pub fn forget(frames: &mut impl Frames, this: Name<Container>) {
-    if frames.get(this, container::IN_ORDER) {
-        frames.leave_order(this);
-        frames.set(this, container::IN_ORDER, false);
-    }
+    leave(frames, this);
     if frames.get(this, container::VITAL) {
         let (payer, size) = (frames.get(this, container::CONTRACT), frames.get(this, container::PAGES));
         frames.release_vital(payer, size);

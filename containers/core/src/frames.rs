@@ -122,6 +122,23 @@ pub trait Frames: Records {
     /// The one page that holds a frame passes to another payer, contents and all.
     fn hand_over(&mut self, frame: u32, payer: Name<Contract>);
 
+    /// Pages of a contract that may still go out, or come to it as such.
+    fn swap_room(&self, payer: Name<Contract>) -> u64;
+    /// Whether as many pages as one request copies can join a number. Errors: `Lost` (nothing can bring its contents back),
+    /// `Limit`.
+    fn check_out(&self, number: u32) -> Result<(), MemoryError>;
+    /// One more page of a contract is out under this number. [`Frames::check_out`] and [`Frames::swap_room`] have allowed it.
+    fn join_out(&mut self, number: u32, payer: Name<Contract>);
+    /// A page that was out under this number is not any more.
+    fn leave_out(&mut self, number: u32, payer: Name<Contract>);
+    /// A page that is out passes from one contract to another, whose room was asked for before.
+    fn pass_out_on(&mut self, number: u32, from: Name<Contract>, to: Name<Contract>);
+    /// Makes a page that is out resident, its frame marked as shared. Errors: `Again` (the pager was asked; whoever made the request is
+    /// to make it again when the container's waiters are woken), `Lost`, `PagerFailed`, `ContractExhausted`.
+    fn bring_in(&mut self, container: Name<Container>, page: u64) -> Result<(), MemoryError>;
+    /// A frame's only holder is about to write to it: what the pager has of it is given up.
+    fn detach(&mut self, frame: u32);
+
     /// Counts pages as pinned. Errors: `PinLimit`.
     fn pin(&mut self, payer: Name<Contract>, pages: u64) -> Result<(), MemoryError>;
     /// The reverse.

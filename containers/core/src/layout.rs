@@ -18,6 +18,8 @@ pub mod container {
         SHARED: u64,
         /// Pages whose contents are gone, because their frames were seized.
         LOST: u64,
+        /// Pages whose contents are with the default pager.
+        OUT: u64,
         /// The page array's root (see `pages`).
         ROOT: u64,
         /// Levels of the page array.
@@ -46,15 +48,13 @@ pub mod container {
         VITAL: bool,
         /// Its pages may go first.
         DISCARDABLE: bool,
-        /// Its place in its contract's eviction order, which it is in where [`IN_ORDER`] says so.
+        /// Its place in its contract's eviction order, if it has one.
         EVICTION_KEY: u64,
-        /// It has a place in the order.
-        IN_ORDER: bool,
         /// In the eviction order.
         LEFT: Option<Name<Container>>,
         /// In the eviction order.
         RIGHT: Option<Name<Container>>,
-        /// In the eviction order.
+        /// In the eviction order; 0: it has no place there.
         ORDER_HEIGHT: u64,
         /// Page from which on frames are seized next.
         HAND: u64,

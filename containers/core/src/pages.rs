@@ -28,7 +28,7 @@ const NODE_SHIFT: u32 = 6;
 /// Words of a node.
 const NODE_WORDS: u64 = 1 << NODE_SHIFT;
 
-/// One page. The low three bits are the state, of which there are three so far: absent, resident, lost.
+/// One page. The low three bits are the state, of which there are four so far: absent, resident, lost, out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Entry(u64);
 
@@ -38,6 +38,7 @@ impl Entry {
     /// The frame was seized and the contents are gone: nobody is shown zeros instead of them.
     pub const LOST: Entry = Entry(2);
     const RESIDENT: u64 = 1;
+    const OUT: u64 = 3;
     const STATE: u64 = 7;
     const SHARED_SHIFT: u32 = 3;
     const SHARED: u64 = 1 << Entry::SHARED_SHIFT;
@@ -59,6 +60,16 @@ impl Entry {
         } else {
             None
         }
+    }
+
+    /// A page whose contents are with the default pager, under this number of physmem's.
+    pub const fn paged_out(number: u32) -> Entry {
+        Entry(Entry::OUT | (number as u64) << Entry::FRAME_SHIFT)
+    }
+
+    /// The number, if the page is out.
+    pub const fn out(self) -> Option<u32> {
+        if self.0 & Entry::STATE == Entry::OUT { Some((self.0 >> Entry::FRAME_SHIFT) as u32) } else { None }
     }
 
     /// Whether the frame may have other holders.
@@ -429,6 +440,23 @@ pub fn next_entry(
 pub fn has_lost(records: &impl Records, array: Name<Container>, span: Span) -> bool {
     records.get(array, container::LOST) != 0
         && find(records, array, span.first, span.end(), |entry| entry == Entry::LOST).is_some()
+}
+
+/// The first page of a span that is out, and its number.
+pub fn first_out(records: &impl Records, array: Name<Container>, span: Span) -> Option<(u64, u32)> {
+    if records.get(array, container::OUT) == 0 {
+        return None;
+    }
+    let (page, entry) = find(records, array, span.first, span.end(), |entry| entry.out().is_some())?;
+    entry.out().map(|number| (page, number))
+}
+
+/// Pages of a span that are out.
+pub fn count_out(records: &impl Records, array: Name<Container>, span: Span) -> u64 {
+    if records.get(array, container::OUT) == 0 {
+        return 0;
+    }
+    count_entries(records, array, span, |entry| entry.out().is_some())
 }
 
 fn find(

@@ -40,7 +40,7 @@ pub enum Size {
     Large = 1,
     /// A node of a page array: 64 words, all of them entries, no header.
     Node = 2,
-    /// 64 words.
+    /// 128 words.
     Huge = 3,
 }
 
@@ -53,7 +53,8 @@ impl Size {
         match self {
             Size::Small => 1,
             Size::Large => 2,
-            Size::Node | Size::Huge => 4,
+            Size::Node => 4,
+            Size::Huge => 8,
         }
     }
 

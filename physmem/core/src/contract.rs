@@ -95,6 +95,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         } else if total - guaranteed > self.get(payer, contract::EXTRA_LIMIT)
             || frames > self.lendable_to(payer)
         {
+            self.note_exhausted(payer, frames);
             return Err(MemoryError::ContractExhausted);
         }
         self.charged += frames;

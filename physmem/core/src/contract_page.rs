@@ -3,8 +3,7 @@
 //! It is a frame like those of records, charged to the contract, and mapped read-only into address spaces that the same
 //! contract pays for; so no mapping of it outlives it. Nothing in it is ever taken for a record.
 
-use crate::contract::Charge;
-use crate::database::{NO_FRAME, NOBODY, State};
+use crate::database::NO_FRAME;
 use crate::layout::contract;
 use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
@@ -46,7 +45,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// Keeps a notification for calls, and makes the page. Errors: `Limit`, `ContractExhausted`, `WrongObject`.
     pub(crate) fn watch(&mut self, this: Name<Contract>, notification: Handle) -> Result<(), MemoryError> {
         if self.get(this, contract::PAGE) == NO_FRAME {
-            let frame = self.make_contract_page(this)?;
+            let frame = self.make_page_of_words(this)?;
             self.set(this, contract::PAGE, frame);
         }
         let old = self.get(this, contract::CALL_NOTIFICATION);
@@ -64,16 +63,6 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         Ok(())
     }
 
-    fn make_contract_page(&mut self, this: Name<Contract>) -> Result<u32, MemoryError> {
-        self.charge(this, Charge::Record, 1)?;
-        let Some(frame) = self.open_record_frame() else {
-            self.discharge(this, Charge::Record, 1);
-            return Err(MemoryError::NoRecord);
-        };
-        self.database.set_page_of_words(frame);
-        Ok(frame)
-    }
-
     /// A contract ends: its page and its notification go.
     pub(crate) fn end_watch(&mut self, this: Name<Contract>) {
         let kept = self.get(this, contract::CALL_NOTIFICATION);
@@ -85,9 +74,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         let frame = self.get(this, contract::PAGE);
         if frame != NO_FRAME {
             self.set(this, contract::PAGE, NO_FRAME);
-            self.memory.close(frame);
-            self.database.free(frame, State::Record, false, NOBODY);
-            self.discharge(this, Charge::Record, 1);
+            self.return_page_of_words(this, frame);
         }
     }
 

@@ -1,10 +1,10 @@
-//! The frame database: what each frame of RAM is, in 12 bytes a frame.
+//! The frame database: what each frame of RAM is, in 16 bytes a frame.
 //!
 //! | state | what its entry holds |
 //! |---|---|
 //! | not RAM, system (kernel, physmem) | - |
 //! | free, zero or dirty | last principal, next free frame |
-//! | held | last principal, number of pages that hold it |
+//! | held | last principal, number of pages that hold it; the number of a page that is out, if its contents are the same |
 //! | record | neighbours in its ring, size of records, which slots are used |
 //! | object | neighbours in its ring, kind, slots used and dead |
 //! | quarantined | next frame of the hold |
@@ -74,10 +74,10 @@ pub const NOBODY: u64 = 0;
 /// No frame. Frame 0 is never physmem's to give.
 pub const NO_FRAME: u32 = 0;
 
-/// An entry: state 4 bits, generation 23, the rest as the state says.
+/// An entry: state 4 bits, generation 23, the rest as the state says. The last word is the number of a page that is out.
 #[derive(Clone, Copy, Default, Debug)]
 #[repr(transparent)]
-pub struct FrameEntry([u32; 3]);
+pub struct FrameEntry([u32; 4]);
 
 /// Bits of the payload: first bit and number of bits.
 type Bits = (u32, u32);
@@ -108,7 +108,7 @@ const PAYLOAD_BITS: u32 = 69;
 
 impl FrameEntry {
     fn payload(&self) -> u128 {
-        let [low, middle, high] = self.0.map(u128::from);
+        let [low, middle, high, _] = self.0.map(u128::from);
         middle | high << 32 | (low >> HIGH_SHIFT) << 64
     }
 
@@ -151,7 +151,7 @@ impl FrameEntry {
     /// Changes the state; the payload starts from zero.
     #[inline(always)]
     fn enter(&mut self, state: State) {
-        self.0 = [self.0[0] & GENERATION | state as u32, 0, 0];
+        self.0 = [self.0[0] & GENERATION | state as u32, 0, 0, 0];
     }
 
     /// Changes the state to a free one.
@@ -164,6 +164,7 @@ impl FrameEntry {
             self.0[0] & GENERATION | state as u32 | last << HIGH_SHIFT,
             payload as u32,
             (payload >> 32) as u32,
+            0,
         ];
     }
 
@@ -385,6 +386,17 @@ impl FrameDatabase<'_> {
         true
     }
 
+    /// The number whose contents a frame has; 0: none's (see `paging`).
+    pub fn number(&self, frame: u32) -> u32 {
+        self.at(frame).0[3]
+    }
+
+    /// Changes that.
+    pub fn set_number(&mut self, frame: u32, number: u32) {
+        self.expect(frame, State::Held);
+        self.entry(frame).0[3] = number;
+    }
+
     /// Whose contents a frame has; [`NOBODY`] where they are several's.
     pub fn principal(&self, frame: u32) -> u64 {
         self.expect(frame, State::Held);
@@ -518,7 +530,7 @@ mod tests {
     fn a_free_frame_keeps_generation_principal_and_the_next_one() {
         let most = ((1 << PRINCIPAL.1) - 1, (1 << NEXT_FREE.1) - 1, GENERATION_MAX);
         for (principal, next, generation) in [most, (1, 1 << 24, 0), (0, NO_FRAME, 7)] {
-            let mut entry = FrameEntry([u32::MAX; 3]);
+            let mut entry = FrameEntry([u32::MAX; 4]);
             entry.set_generation(generation);
             entry.enter_free(State::FreeDirty, principal, next);
             assert_eq!((entry.state(), entry.generation()), (State::FreeDirty, generation));

@@ -29,6 +29,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         self.set(target, contract::ENDING, ending::DYING);
         self.call_is_over(target);
         self.use_claim(target, u64::MAX);
+        self.end_place_of(target);
     }
 
     /// Does a step. Done: the contract is gone, or waits for a device.
@@ -89,6 +90,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             }
         }
         self.end_watch(this);
+        self.wake_window();
         self.reclaim_shared(this);
         Step::Done
     }

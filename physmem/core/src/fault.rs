@@ -5,6 +5,7 @@
 //!                 │ allowed? ── no ──────────────────────────> raise Protection, Sealed, BeyondEnd
 //!                 │ locked by somebody else? ── yes ─────────> wait, until the lock has ended
 //!                 │ lost ── its frame was seized ────────────> raise Repossessed
+//!                 │ out ── in the window? charge, enter ─────> resume    (else wait for the pager, or raise PagerFailed)
 //!                 │ absent ── charge, zero, enter ───────────> resume    (or raise ContractExhausted, or wait: see `waits`)
 //!                 │ shared, write ── own frame, copy, enter ─> resume
 //!                 └ present ── enter ────────────────────────> resume
@@ -20,6 +21,7 @@ use crate::layout::space;
 use crate::limits::{FAULT_AHEAD_PAGES, FAULT_CLUSTER_PAGES};
 use crate::machine::Physmem;
 use crate::mapping::{Mapped, kernel_protection};
+use crate::paging::Room;
 use crate::pmap::{EnterError, Pmap, RecordMemory};
 use containers_api::space::MapProtection;
 use containers_api::{ContainerRights, FaultReason, LockMode, MemoryError};
@@ -116,9 +118,10 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// Resolves a fault of the task with this fault badge, at a moment.
     pub fn fault(&mut self, now: u64, badge: u64, address: u64, access: u64) -> FaultAnswer {
         self.advance(now);
-        self.shortage = None;
+        self.forget_refusals();
         let answer = self.answer_fault(badge, address, access);
         let answer = self.wait_instead(answer);
+        let answer = self.make_room_instead(badge, answer);
         self.relieve();
         answer
     }
@@ -140,6 +143,28 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         }
     }
 
+    /// Nothing was refused in this request yet.
+    pub(crate) fn forget_refusals(&mut self) {
+        (self.shortage, self.paging.exhausted, self.paging.wanted) = (None, None, None);
+    }
+
+    /// Where a fault is to be raised because a contract holds all it may, pages of that contract go out instead, if they may.
+    fn make_room_instead(&mut self, badge: u64, answer: FaultAnswer) -> FaultAnswer {
+        let FaultAnswer::Raise(FaultReason::ContractExhausted | FaultReason::NoRecord) = answer else {
+            return answer;
+        };
+        let Some(short) = self.paging.exhausted.take() else { return answer };
+        match self.make_room(short) {
+            Room::Made => FaultAnswer::Retry,
+            Room::None => answer,
+            Room::Later => {
+                let space = self.resolve::<Space>(Badge(badge).name());
+                let window = self.place().window;
+                space.map_or(FaultAnswer::Retry, |space| self.wait_on(space, window))
+            }
+        }
+    }
+
     fn answer_fault(&mut self, badge: u64, address: u64, access: u64) -> FaultAnswer {
         let badge = Badge(badge);
         let found = (badge.kind() == Some(BadgeKind::Space)).then(|| self.resolve::<Space>(badge.name()));
@@ -153,7 +178,10 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         };
         match self.check_fault(&found, address, access) {
             Err(Refused::Raise(reason)) => FaultAnswer::Raise(reason),
-            Err(Refused::Wait) => self.wait_for_lock(space, found.this),
+            Err(Refused::Wait) => {
+                let container = found.container.expect("a locked page is in a container");
+                self.wait_on(space, container)
+            }
             Ok(target) => self.resolve_fault(space, &found, &target, access.contains(FaultAccess::WRITE)),
         }
     }
@@ -162,12 +190,17 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// answered instead.
     pub fn fault_needs_tables(&mut self, badge: u64, tables: u64) -> Option<FaultAnswer> {
         let Some(space) = self.resolve::<Space>(Badge(badge).name()) else {
+            self.clear_what_is_not_entered();
             return Some(FaultAnswer::Raise(FaultReason::NotMapped));
         };
-        self.shortage = None;
+        self.forget_refusals();
         let answer = match self.stock(space, tables) {
             Ok(()) => None,
-            Err(_) => Some(self.wait_instead(FaultAnswer::Raise(FaultReason::ContractExhausted))),
+            Err(_) => {
+                self.clear_what_is_not_entered();
+                let answer = self.wait_instead(FaultAnswer::Raise(FaultReason::ContractExhausted));
+                Some(self.make_room_instead(badge, answer))
+            }
         };
         self.relieve();
         answer
@@ -185,6 +218,11 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         let touched = match containers::touch(self, container, page, write, ahead) {
             Err(MemoryError::NoRecord) => return FaultAnswer::Raise(FaultReason::NoRecord),
             Err(MemoryError::Lost) => return FaultAnswer::Raise(FaultReason::Repossessed),
+            Err(MemoryError::PagerFailed) => return FaultAnswer::Raise(FaultReason::PagerFailed),
+            Err(MemoryError::Again) => {
+                let waits_on = self.paging.wanted.take();
+                return waits_on.map_or(FaultAnswer::Retry, |(_, container)| self.wait_on(space, container));
+            }
             Err(_) => return FaultAnswer::Raise(FaultReason::ContractExhausted),
             Ok(touched) => touched,
         };
@@ -224,6 +262,17 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         }
     }
 
+    /// The cluster is not entered after all: what the kernel would have cleared with it is cleared now, as its page is there.
+    fn clear_what_is_not_entered(&mut self) {
+        for index in 0..self.resolved.used {
+            let item = self.resolved.items[index];
+            if item.address & Protection::CLEAR.bits() != 0 {
+                self.queue_zero(item.frame, 0, FRAME_BYTES);
+            }
+        }
+        self.flush();
+    }
+
     /// The mappings that resolve the last fault, where its answer is to enter them.
     pub fn resolved(&self) -> &Cluster {
         &self.resolved
@@ -257,6 +306,9 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             return Err(Refused::Raise(FaultReason::Sealed));
         }
         let has_locks = view.get(container::LOCK_COUNT) != 0;
+        if write && self.is_kept_in_window(container, page) {
+            return Err(Refused::Raise(FaultReason::Protection));
+        }
         if has_locks || self.needs_lock(found) {
             self.check_locks(found, container, address, write)?;
         }

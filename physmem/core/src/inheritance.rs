@@ -34,6 +34,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         self.set(child, contract::PRINCIPAL, self.last_principal);
         self.set(child, contract::DEPTH, self.get(parent, contract::DEPTH) + 1);
         self.set(child, contract::EXTRA_LIMIT, asked.extra_limit);
+        self.set(child, contract::SWAP_LIMIT, asked.swap_limit);
         self.set(child, contract::WEIGHT, if asked.weight == 0 { WEIGHT } else { asked.weight });
         let term = if asked.extra_term_ns == 0 { EXTRA_TERM_NS } else { asked.extra_term_ns };
         self.set(child, contract::EXTRA_TERM_NS, term);
@@ -48,9 +49,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         if self.get(parent, contract::DEPTH) >= CONTRACT_DEPTH_MAX || self.last_principal == PRINCIPAL_MAX {
             return Err(MemoryError::Limit);
         }
-        if asked.swap_limit != 0 {
-            return Err(MemoryError::NoPager);
-        }
+        self.check_swap_limit(parent, asked.swap_limit)?;
         let terms = EXTRA_TERM_MIN_NS..=EXTRA_TERM_MAX_NS;
         if asked.extra_term_ns != 0 && !terms.contains(&asked.extra_term_ns) || asked.weight > WEIGHT_MAX {
             return Err(MemoryError::OutOfRange);

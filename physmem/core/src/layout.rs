@@ -134,6 +134,12 @@ pub mod contract {
         END_HEIGHT: u64,
         /// Who is answered when it is destroyed, in physmem's table; 0: nobody.
         END_REPLY: u32,
+        /// Pages of it that may be out at a time.
+        SWAP_LIMIT: u64,
+        /// Pages of it that are out.
+        SWAPPED: u64,
+        /// Container from which pages go out next to make room for others, as a word: it may be gone.
+        SWAP_HAND: u64,
     });
 
     /// Extra frames by term: how many, and when the term ends.
@@ -242,7 +248,7 @@ pub mod mapping {
 
 /// A caller that is answered later: a fault on a locked page, or a revoke of a grant with locks.
 pub mod waiter {
-    use containers_core::record::{Container, Grant, Name, Space, Waiter};
+    use containers_core::record::{Container, Contract, Grant, Name, Space, Waiter};
     use containers_core::record_fields;
 
     record_fields!(Waiter {
@@ -254,6 +260,8 @@ pub mod waiter {
         CONTAINER: Option<Name<Container>>,
         /// Of a revoke: which grant.
         GRANT: Option<Name<Grant>>,
+        /// Of a request that waits for pages to come or go: who pays for this.
+        PAYER: Option<Name<Contract>>,
         /// Next waiter of the container.
         NEXT: Option<Name<Waiter>>,
         /// Waiter before.

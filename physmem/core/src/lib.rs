@@ -33,6 +33,7 @@ pub mod mapping;
 mod merge;
 pub mod objects;
 mod owed;
+pub mod paging;
 pub mod pmap;
 mod policy;
 mod provider;

@@ -61,6 +61,9 @@ pub const CONTRACT_TERM_MAX_NS: u64 = 1 << 60;
 /// Pages seized in one step, between two messages.
 pub const SEIZE_STEP_PAGES: u64 = 128;
 
+/// How long a seizure waits for the default pager at most, beyond the grace, so that pages go out and are not lost.
+pub const PAGE_OUT_WAIT_NS: u64 = 10_000_000;
+
 /// Pages whose use a policy looks at in one step.
 pub const SCAN_STEP_PAGES: u64 = 512;
 

@@ -21,6 +21,7 @@ use crate::layout::contract;
 use crate::limits::{self, FRAMES_MAX, lending_margin};
 use crate::mapping::BATCH;
 use crate::owed::Owed;
+use crate::paging::Paging;
 use crate::pmap::{Pmap, RecordMemory};
 use crate::policy::Central;
 use crate::waits::{FrameWait, FrameWaits, Shortage};
@@ -146,6 +147,8 @@ pub struct Physmem<'a, P, M> {
     pub(crate) next_relief: Option<u64>,
     /// Frames that the physmem above has called for.
     pub(crate) owed: Owed,
+    /// Pages that are out, and the default pager.
+    pub(crate) paging: Paging,
     /// The policy in force, with its notes.
     pub(crate) policy: Central,
     pub(crate) pressure_frame: Option<u32>,
@@ -209,6 +212,7 @@ impl<'a, P: Pmap, M: RecordMemory> Physmem<'a, P, M> {
             seizing_since: None,
             next_relief: None,
             owed: Owed::default(),
+            paging: Paging::default(),
             policy: Central::default(),
             pressure_frame,
             published: u64::MAX,

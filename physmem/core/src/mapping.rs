@@ -44,7 +44,6 @@ fn change_ranges(
 /// A mapping's record, read at once. Not to be kept beyond a change of the mapping.
 #[derive(Clone, Copy)]
 pub(crate) struct Mapped {
-    pub this: Name<Mapping>,
     pub container: Option<Name<Container>>,
     pub via: Option<Name<Grant>>,
     pub address: u64,
@@ -108,7 +107,6 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     pub(crate) fn mapped(&self, this: Name<Mapping>) -> Mapped {
         let view = self.view(this);
         Mapped {
-            this,
             container: view.get(mapping::CONTAINER),
             via: view.get(mapping::VIA),
             address: view.get(mapping::ADDRESS),

@@ -10,14 +10,14 @@ use crate::limits::{CONTAINERS_PER_CONTRACT, MERGE_OBJECTS_MAX, SPACES_PER_CONTR
 use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
 use containers_api::MemoryError;
-use containers_core::frames::Frames;
+use containers_core::eviction;
 use containers_core::layout::{container, hold};
 use containers_core::record::{Contract, Field, Name, Records, Size, Space};
 use kernel_abi::FRAME_BYTES;
 use kernel_abi::pmap::PageRange;
 
 /// Counts that add up.
-const SUMS: [Field<Contract, u64>; 10] = [
+const SUMS: [Field<Contract, u64>; 11] = [
     contract::GUARANTEED,
     contract::PIN_LIMIT,
     contract::PAGES,
@@ -28,6 +28,7 @@ const SUMS: [Field<Contract, u64>; 10] = [
     contract::VITAL,
     contract::CONTAINER_COUNT,
     contract::SPACE_COUNT,
+    contract::SWAPPED,
 ];
 
 /// Rings of kernel frames.
@@ -45,6 +46,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         self.unmap_contract_page(child);
         self.end_watch(child);
         self.forget_end(child);
+        self.wake_window();
         self.pass_objects_on(parent, child);
         self.pass_rings_on(parent, child);
         self.pass_counts_on(parent, child);
@@ -61,6 +63,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             || sum(contract::CONTAINER_COUNT) > CONTAINERS_PER_CONTRACT
             || sum(contract::SPACE_COUNT) > SPACES_PER_CONTRACT
             || sum(contract::WAITERS) > WAITERS_PER_CONTRACT
+            || self.swap_frames().is_some_and(|frames| frames.contract == child)
         {
             return Err(MemoryError::Limit);
         }
@@ -75,10 +78,10 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// Lists of what names its contract.
     fn pass_objects_on(&mut self, parent: Name<Contract>, child: Name<Contract>) {
         while let Some(this) = CONTAINERS.first(self, child) {
-            let in_order = self.get(this, container::IN_ORDER);
-            if in_order {
-                self.leave_order(this);
-            }
+            // Requests that wait for a page have records of the child's.
+            self.resume_waiters(this);
+            let in_order = eviction::is_ordered(self, this);
+            eviction::leave(self, this);
             CONTAINERS.remove(self, child, this);
             self.set(this, container::CONTRACT, parent);
             CONTAINERS.push(self, parent, this);

@@ -56,6 +56,9 @@ impl<P: Pmap, M: RecordMemory> Frames for Physmem<'_, P, M> {
 
     #[inline]
     fn leave(&mut self, frame: u32) {
+        if self.database.number(frame) != 0 && self.database.holders(frame) == 1 {
+            self.forget_number(frame);
+        }
         self.database.leave(frame);
     }
 
@@ -69,6 +72,44 @@ impl<P: Pmap, M: RecordMemory> Frames for Physmem<'_, P, M> {
         let alone = self.database.holders(frame) == 1;
         let principal = if alone { self.get(payer, contract::PRINCIPAL) } else { NOBODY };
         self.database.set_principal(frame, principal);
+    }
+
+    fn swap_room(&self, payer: Name<Contract>) -> u64 {
+        self.swap_room_of(payer)
+    }
+
+    fn check_out(&self, number: u32) -> Result<(), MemoryError> {
+        self.check_number(number)
+    }
+
+    fn join_out(&mut self, number: u32, payer: Name<Contract>) {
+        self.count_holders(number, true);
+        self.raise(payer, contract::SWAPPED, 1);
+        self.paging.counters.swapped += 1;
+    }
+
+    fn leave_out(&mut self, number: u32, payer: Name<Contract>) {
+        self.lower(payer, contract::SWAPPED, 1);
+        self.paging.counters.swapped -= 1;
+        if self.paging.place.is_some() && !mutations::has(Mutation::KeepHolder) {
+            self.count_holders(number, false);
+            self.settle_number(number);
+        }
+    }
+
+    fn pass_out_on(&mut self, _number: u32, from: Name<Contract>, to: Name<Contract>) {
+        self.lower(from, contract::SWAPPED, 1);
+        self.raise(to, contract::SWAPPED, 1);
+    }
+
+    fn bring_in(&mut self, this: Name<Container>, page: u64) -> Result<(), MemoryError> {
+        self.bring_page_in(this, page)
+    }
+
+    fn detach(&mut self, frame: u32) {
+        if self.database.number(frame) != 0 && !mutations::has(Mutation::KeepStaleNumber) {
+            self.forget_number(frame);
+        }
     }
 
     fn pin(&mut self, payer: Name<Contract>, pages: u64) -> Result<(), MemoryError> {

@@ -8,7 +8,7 @@ use crate::layout::{CONTAINER_MAPPINGS, mapping, space};
 use crate::machine::Physmem;
 use crate::pmap::{Clear, Pmap, RecordMemory};
 use containers_api::container::{
-    PAGE_DIRTY, PAGE_LOST, PAGE_PRESENT, PAGE_REFERENCED, PAGE_SHARED, PageStates, QUERY_PAGES_MAX,
+    PAGE_DIRTY, PAGE_LOST, PAGE_OUT, PAGE_PRESENT, PAGE_REFERENCED, PAGE_SHARED, PageStates, QUERY_PAGES_MAX,
 };
 use containers_api::{ContainerRights, MemoryError};
 use containers_core::frames::Span;
@@ -50,6 +50,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 (entry.frame().is_some(), PAGE_PRESENT),
                 (entry == Entry::LOST, PAGE_LOST),
                 (entry.is_shared(), PAGE_SHARED),
+                (entry.out().is_some(), PAGE_OUT),
             ];
             *state |= bits.iter().filter(|(is_so, _)| *is_so).map(|(_, bit)| bit).sum::<u8>();
         }

@@ -115,7 +115,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     }
 
     fn has_other_work(&self) -> bool {
-        self.seizing != 0 || self.has_going() || self.is_ending_due() || self.can_pay()
+        self.can_seize() || self.has_going() || self.is_ending_due() || self.can_pay()
     }
 
     /// A step of work of bounded length. [`Physmem::worked`] is to follow.
@@ -127,7 +127,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             if self.policy_step() {
                 self.next_relief = Some(self.next_moment());
             }
-        } else if self.seizing != 0 {
+        } else if self.can_seize() {
             let mut next = self.holders.first;
             while let Some(holder) = next {
                 next = self.get(holder, HOLDERS.next);

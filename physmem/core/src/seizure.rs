@@ -4,13 +4,16 @@
 //! among its other containers. Vital containers and pages that are pinned for a device stay; as both are firm, and firm
 //! is within the guarantee, whatever is extra is found. Fill and stable locks do not protect a page: they are broken.
 //!
-//! A page that is seized is *lost*: a touch of it ends the thread, a copy of it is refused, until its owner allocates or deallocates it.
-//! Nobody takes zeros for contents. [`Fate`] is where a default pager will come in: with a swap limit, a dirty page is
-//! written out instead.
+//! A page that is seized goes out to the default pager, where its contract's swap limit covers it and its container is not discardable.
+//! Where the pager's operations are all in use the seizure waits for one, but not longer than [`PAGE_OUT_WAIT_NS`] in all.
+//!
+//! Every other page that is seized is *lost*: a touch of it ends the thread, a copy of it is refused, until its owner allocates or
+//! deallocates it. Nobody takes zeros for contents.
 
 use crate::layout::contract;
-use crate::limits::SEIZE_STEP_PAGES;
+use crate::limits::{PAGE_OUT_WAIT_NS, SEIZE_STEP_PAGES};
 use crate::machine::Physmem;
+use crate::paging::Stop;
 use crate::pmap::{Pmap, RecordMemory};
 use crate::policy::Found;
 use containers_api::LockMode;
@@ -42,8 +45,12 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         while left > 0 {
             match self.next_run(this, left) {
                 Found::Run(run) => {
-                    self.seize(this, run);
-                    left -= run.span.pages;
+                    let gone = self.seize(this, run);
+                    left -= gone;
+                    if gone < run.span.pages {
+                        searches_on = true;
+                        break;
+                    }
                 }
                 found => {
                     searches_on = found == Found::Later;
@@ -51,6 +58,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 }
             }
         }
+        self.post_filled();
         let taken = wanted.min(SEIZE_STEP_PAGES) - left;
         // The count has perhaps been cut already to what is extra still: what is left follows from what it was.
         let before = self.get(this, contract::SEIZING);
@@ -59,6 +67,27 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             if left > 0 && !searches_on { 0 } else { begun.saturating_sub(taken).min(self.over(this)) };
         self.set(this, contract::SEIZING, after);
         self.seizing = self.seizing + after - before;
+        if self.seizing == 0 {
+            (self.paging.seizure_waits, self.paging.seizure_ends) = (false, None);
+        }
+    }
+
+    /// Whether there is something to seize now. Not while the pager is waited for.
+    pub(crate) fn can_seize(&self) -> bool {
+        self.seizing != 0 && self.end_of_seizure_wait().is_none_or(|end| end <= self.now)
+    }
+
+    /// Until when a seizure waits for the pager at the latest; none: it does not.
+    pub(crate) fn end_of_seizure_wait(&self) -> Option<u64> {
+        self.paging.seizure_ends.filter(|_| self.paging.seizure_waits && self.seizing != 0)
+    }
+
+    /// Has a seizure wait for the pager, if it may wait any longer.
+    fn wait_with_seizure(&mut self) -> bool {
+        let end = self.paging.seizure_ends.unwrap_or(self.now.saturating_add(PAGE_OUT_WAIT_NS));
+        self.paging.seizure_ends = Some(end);
+        self.paging.seizure_waits = end > self.now;
+        self.paging.seizure_waits
     }
 
     /// Extra frames whose term is over. What was given back since a deadline came out of the oldest terms; what runs is its
@@ -123,8 +152,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             .min_by_key(|pinned| pinned.first)
     }
 
-    /// Takes the frames of pages that are present and not pinned.
-    fn seize(&mut self, this: Name<Contract>, run: Run) {
+    /// Takes the frames of pages that are present and not pinned: of how many. Of fewer than all only where the pager is waited for.
+    fn seize(&mut self, this: Name<Contract>, run: Run) -> u64 {
         let Run { container: from, span } = run;
         loop {
             let next = locks_on(self, from, span).next();
@@ -134,20 +163,43 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         }
         self.unmap(from, span, Whose::Everybody);
         self.set(from, container::HAND, span.end());
-        let lost = runs::lose(self, from, span);
-        self.return_pages(this, lost);
-        changed(self, from);
-        self.raise(this, contract::SEIZED, lost);
-        self.counters.seized += lost;
         let discardable = self.get(from, container::DISCARDABLE);
-        if discardable {
-            self.counters.discarded += lost;
+        let (out, stop) = if discardable { (0, Stop::Refused) } else { self.page_out(from, span) };
+        self.return_pages(this, out);
+        if out != 0 {
+            self.tell_seizure(
+                this,
+                Run { container: from, span: Span { pages: out, ..span } },
+                Fate::PagedOut,
+            );
+        }
+        if stop == Stop::Busy && self.wait_with_seizure() {
+            return out;
+        }
+        let rest = Span { first: span.first + out, pages: span.pages - out };
+        if rest.pages != 0 {
+            let lost = runs::lose(self, from, rest);
+            self.return_pages(this, lost);
+            changed(self, from);
+            let fate = if discardable { Fate::Discarded } else { Fate::Lost };
+            self.tell_seizure(this, Run { container: from, span: rest }, fate);
+        }
+        span.pages
+    }
+
+    /// Counts pages that were seized, and tells their owner.
+    fn tell_seizure(&mut self, this: Name<Contract>, run: Run, fate: Fate) {
+        let pages = run.span.pages;
+        self.raise(this, contract::SEIZED, pages);
+        self.counters.seized += pages;
+        if fate == Fate::Discarded {
+            self.counters.discarded += pages;
         }
         if self.is_tracing {
+            let number = self.get(run.container, container::NUMBER);
             let principal = self.get(this, contract::PRINCIPAL);
-            let number = self.get(from, container::NUMBER);
-            self.trace(EventKind::Seized, [principal, number, lost, discardable.into()]);
+            self.trace(EventKind::Seized, [principal, number, pages, u64::from(fate == Fate::Discarded)]);
         }
-        self.record_seizure(this, run, if discardable { Fate::Discarded } else { Fate::Lost });
+        self.record_seizure(this, run, fate);
     }
 }

@@ -6,17 +6,17 @@
 //! locked faults again.
 
 use crate::fault::FaultAnswer;
-use crate::layout::{CONTAINER_WAITERS, SPACE_WAITERS, contract, mapping, space, waiter};
+use crate::layout::{CONTAINER_WAITERS, SPACE_WAITERS, contract, space, waiter};
 use crate::limits::WAITERS_PER_CONTRACT;
 use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
 use containers_api::container::Changed;
 use containers_api::{FaultReason, MemoryError};
 use containers_core::layout::{container, grant};
-use containers_core::record::{Container, Contract, Grant, Mapping, Name, Records, Space, Waiter};
+use containers_core::record::{Container, Contract, Grant, Name, Records, Space, Waiter};
 use kernel_abi::Handle;
 use kernel_abi::fault::RESUME;
-use kernel_protocol::Message;
+use kernel_protocol::{ErrorCode, Message};
 
 impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// A waiter without links, and the handle for its reply. Errors: `Limit`, `NoRecord`.
@@ -36,6 +36,9 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
 
     /// Whose waiter it is: of a fault, the address space's contract; of a revoke, the container's.
     fn payer_of(&self, this: Name<Waiter>) -> Name<Contract> {
+        if let Some(payer) = self.get(this, waiter::PAYER) {
+            return payer;
+        }
         match (self.get(this, waiter::SPACE), self.get(this, waiter::GRANT)) {
             (Some(space), _) => self.get(space, space::CONTRACT),
             (None, Some(target)) => self.get(self.get(target, grant::CONTAINER), container::CONTRACT),
@@ -57,12 +60,25 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         self.delete(payer, this);
     }
 
-    /// Has a fault wait until a lock on the container ends.
-    pub(crate) fn wait_for_lock(&mut self, space: Name<Space>, this: Name<Mapping>) -> FaultAnswer {
+    /// Has a request wait until those who wait on a container are woken; then its caller is asked to make it again. Where to
+    /// save its reply; none: it is to be made again at once.
+    pub(crate) fn request_waits_on(
+        &mut self,
+        payer: Name<Contract>,
+        container: Name<Container>,
+    ) -> Option<Handle> {
+        let (made, reply) = self.new_waiter(payer).ok()?;
+        self.set(made, waiter::PAYER, Some(payer));
+        self.set(made, waiter::CONTAINER, Some(container));
+        CONTAINER_WAITERS.push(self, container, made);
+        Some(reply)
+    }
+
+    /// Has a fault wait until those who wait on a container are woken: when a lock on it ends, or a page of it has come in.
+    pub(crate) fn wait_on(&mut self, space: Name<Space>, container: Name<Container>) -> FaultAnswer {
         let payer = self.get(space, space::CONTRACT);
         match self.new_waiter(payer) {
             Ok((made, reply)) => {
-                let container = self.get(this, mapping::CONTAINER).expect("a locked page is in a container");
                 self.set(made, waiter::SPACE, Some(space));
                 self.set(made, waiter::CONTAINER, Some(container));
                 CONTAINER_WAITERS.push(self, container, made);
@@ -76,11 +92,12 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         }
     }
 
-    /// Resumes the faults that wait on a container.
+    /// Resumes the faults that wait on a container, and has requests that do made again.
     pub(crate) fn resume_waiters(&mut self, container: Name<Container>) {
         while let Some(this) = CONTAINER_WAITERS.first(self, container) {
             let reply = Handle(self.get(this, waiter::REPLY));
-            self.pmap.answer(reply, RESUME, &[]);
+            let is_fault = self.get(this, waiter::SPACE).is_some();
+            self.pmap.answer(reply, if is_fault { RESUME } else { MemoryError::Again.code() }, &[]);
             self.delete_waiter(this);
         }
     }

@@ -175,9 +175,16 @@ fn exchange<const N: usize>(
         if theirs.agrees(*ours) {
             continue;
         }
+        // What is out joins first: both may be out under one number.
+        if let Some(number) = theirs.out() {
+            frames.join_out(number, payer);
+        }
+        if let Some(number) = ours.out() {
+            frames.leave_out(number, payer);
+        }
         let Some(frame) = theirs.frame() else {
             exchanged.absent += u64::from(ours.frame().is_some());
-            *ours = Entry::ABSENT;
+            *ours = if theirs.out().is_some() { *theirs } else { Entry::ABSENT };
             continue;
         };
         if joined == 0 && frames.join(frame, payer).is_err() {

@@ -35,6 +35,7 @@ struct Tally {
     used: i64,
     present: i64,
     lost: i64,
+    out: i64,
     shared: i64,
 }
 
@@ -44,6 +45,7 @@ impl Tally {
         self.used += change(|entry| entry != Entry::ABSENT);
         self.present += change(|entry| entry.frame().is_some());
         self.lost += change(|entry| entry == Entry::LOST);
+        self.out += change(|entry| entry.out().is_some());
         self.shared += change(Entry::is_shared);
     }
 
@@ -177,13 +179,14 @@ impl Cursor {
         let Some(Here { place, .. }) = self.here.filter(|_| core::mem::take(&mut self.is_changed)) else {
             return;
         };
-        let Tally { used, present, lost, shared } = core::mem::take(&mut self.tally);
+        let Tally { used, present, lost, out, shared } = core::mem::take(&mut self.tally);
         if used != 0 {
             let branch = Branch(read(records, self.array, place));
             write(records, self.array, place, branch.counted(used).0);
         }
         self.count(records, container::PRESENT, present);
         self.count(records, container::LOST, lost);
+        self.count(records, container::OUT, out);
         self.count(records, container::SHARED, shared);
     }
 

@@ -7,6 +7,7 @@ use crate::machine::Physmem;
 use crate::pmap::{Clear, Pmap, RecordMemory};
 use crate::seizure::Run;
 use containers_api::container::PAGE_REFERENCED;
+use containers_core::eviction;
 use containers_core::layout::container;
 use containers_core::mutations::{self, Mutation};
 use containers_core::pages;
@@ -186,7 +187,7 @@ impl<P: Pmap, M: RecordMemory> View for Physmem<'_, P, M> {
     }
 
     fn is_ordered(&self, this: Name<Container>) -> bool {
-        self.get(this, container::IN_ORDER)
+        eviction::is_ordered(self, this)
     }
 
     fn present(&self, this: Name<Container>) -> u64 {

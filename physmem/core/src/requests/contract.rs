@@ -208,6 +208,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             expires: self.get(this, contract::EXPIRES),
             standing: self.standing(this),
             seized: self.get(this, contract::SEIZED),
+            swap_limit: self.get(this, contract::SWAP_LIMIT),
+            swapped: self.get(this, contract::SWAPPED),
         }
     }
 }

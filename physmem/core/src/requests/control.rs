@@ -2,6 +2,7 @@
 //!
 //! The lists walk the tree of contracts; a cursor is the name of the record to tell next, as a word.
 
+use super::pager::is_for_pager;
 use super::{Answered, Handed, Incoming, Sent, answered, handing};
 use crate::badge::{Badge, BadgeKind};
 use crate::database::State;
@@ -27,6 +28,9 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     }
 
     pub(super) fn control_request(&mut self, badge: Badge, incoming: Incoming<'_>) -> Answered {
+        if is_for_pager(incoming.label) {
+            return self.pager_request(badge, incoming);
+        }
         let request = Request::decode(incoming.label, incoming.words).map_err(|_| MemoryError::Malformed)?;
         let require = |right: ControlRights| {
             let has_it = badge.rights() & right.bits() == right.bits();
@@ -223,6 +227,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             seized: self.get(this, contract::SEIZED),
             containers: self.get(this, contract::CONTAINER_COUNT),
             spaces: self.get(this, contract::SPACE_COUNT),
+            swap_limit: self.get(this, contract::SWAP_LIMIT),
+            swapped: self.get(this, contract::SWAPPED),
         })
     }
 
@@ -242,6 +248,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             locks: self.get(this, container::LOCK_COUNT),
             version: self.get(this, container::VERSION),
             sealed: self.get(this, container::SEALED),
+            out: self.get(this, container::OUT),
         })
     }
 

@@ -7,12 +7,14 @@ mod container;
 mod contract;
 mod control;
 mod dma;
+mod pager;
 mod space;
 
 use crate::badge::{Badge, BadgeKind};
 use crate::destroy::ending;
 use crate::layout::contract as contract_fields;
 use crate::machine::Physmem;
+use crate::paging::Room;
 use crate::pmap::{Pmap, RecordMemory};
 use containers_api::{ContainerRights, MemoryError};
 use containers_core::Access;
@@ -118,7 +120,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// Where frames that a guarantee covers are on their way back, the caller is answered later, and asked to come again.
     pub fn request(&mut self, now: u64, incoming: Incoming<'_>, scratch: Handle) -> Outcome {
         self.advance(now);
-        self.shortage = None;
+        self.forget_refusals();
         let outcome = self.dispatch(incoming, scratch);
         self.flush();
         self.counters.requests += 1;
@@ -152,12 +154,39 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             MemoryError::ContractExhausted | MemoryError::NoRecord | MemoryError::PinLimit
         );
         match self.shortage.take().filter(|_| for_want_of_frames) {
-            None => Outcome::Answered(Answer::refused(refusal)),
+            None => self.wait_for_pager(refusal, for_want_of_frames),
             Some(short) => match self.wait_for_frames(short, false) {
                 Some(handle) => Outcome::Later(handle),
                 None => Outcome::Answered(Answer::refused(MemoryError::Again.into())),
             },
         }
+    }
+
+    /// The same where no frames are on their way back: pages of the contract may go out, or the request may need one that is out.
+    fn wait_for_pager(&mut self, refusal: Refusal<MemoryError>, for_want_of_frames: bool) -> Outcome {
+        let again = Outcome::Answered(Answer::refused(MemoryError::Again.into()));
+        let refused = Outcome::Answered(Answer::refused(refusal));
+        let (payer, on) = if refusal.error == MemoryError::Again {
+            let Some(wanted) = self.paging.wanted.take() else { return refused };
+            wanted
+        } else {
+            let Some(short) = self.paging.exhausted.take().filter(|_| for_want_of_frames) else {
+                return refused;
+            };
+            match self.make_room(short) {
+                Room::Made => return again,
+                Room::None => return refused,
+                Room::Later => (short.payer, self.place().window),
+            }
+        };
+        if let Some(reply) = self.request_waits_on(payer, on) {
+            return Outcome::Later(reply);
+        }
+        // A contract that holds all it may cannot pay for the record either, until pages of it have gone out.
+        if let Some(short) = self.paging.exhausted.take() {
+            self.make_room(short);
+        }
+        again
     }
 
     fn dispatch(&mut self, incoming: Incoming<'_>, scratch: Handle) -> Answered {
@@ -177,6 +206,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     pub fn advance(&mut self, now: u64) {
         self.now = self.now.max(now);
         containers_core::lock::expire(self, self.now);
+        self.expire_requests();
         self.flush();
         if !self.is_quiet() {
             self.relieve();
@@ -186,8 +216,10 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// The moment at which something expires, or is to be done, next.
     pub fn next_deadline(&self) -> Option<u64> {
         let locks = containers_core::lock::next_deadline(self);
+        let pager = [self.next_pager_deadline(), self.end_of_seizure_wait()];
         [locks, self.next_relief, self.next_lapse(), self.next_end(), self.next_look()]
             .into_iter()
+            .chain(pager)
             .flatten()
             .min()
     }

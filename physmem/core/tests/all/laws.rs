@@ -23,6 +23,8 @@ const FRAME: u64 = 4096;
 struct Found {
     holders: BTreeMap<u32, u32>,
     frames: BTreeMap<State, BTreeSet<u32>>,
+    /// Pages that are out, by number.
+    out: BTreeMap<u32, u64>,
     unfilled: u64,
     extra: u64,
     claimed: u64,
@@ -43,6 +45,7 @@ pub fn check(world: &World) {
         }
     }
     check_frames(world, &found);
+    check_numbers(world, &found);
     check_guarantees(world, &found);
 }
 
@@ -77,6 +80,12 @@ fn check_contract(world: &World, this: Name<Contract>, found: &mut Found) {
         records += 1;
         add(found, State::Record, vec![page]);
     }
+    if let Some(books) = machine.swap_frames().filter(|books| books.contract == this) {
+        let directory = machine.words(books.first[2])[..books.frames as usize].iter();
+        let frames: Vec<u32> = books.first.into_iter().chain(directory.map(|&word| word as u32)).collect();
+        records += frames.len() as u64;
+        add(found, State::Record, frames);
+    }
     assert_eq!(machine.get(this, contract::RECORDS), records, "frames of records");
     let mut kernel = 0;
     for head in [contract::ENDPOINT_RING, contract::NOTIFICATION_RING, contract::TASK_RING] {
@@ -98,16 +107,18 @@ fn check_contract(world: &World, this: Name<Contract>, found: &mut Found) {
     assert_eq!(machine.get(this, contract::KERNEL), kernel, "kernel frames");
     let containers = each(machine.get(this, contract::CONTAINERS), |here| machine.get(here, container::NEXT));
     assert_eq!(machine.get(this, contract::CONTAINER_COUNT), containers.len() as u64);
-    let (mut pages, mut pinned, mut vital, mut ordered) = (0, 0, 0, 0);
+    let (mut pages, mut pinned, mut vital, mut ordered, mut out) = (0, 0, 0, 0, 0);
     for &here in &containers {
         vital += if machine.get(here, container::VITAL) { machine.get(here, container::PAGES) } else { 0 };
-        ordered += usize::from(machine.get(here, container::IN_ORDER));
+        ordered += usize::from(machine.get(here, container::ORDER_HEIGHT) != 0);
+        out += machine.get(here, container::OUT);
         assert_eq!(machine.get(here, container::CONTRACT), this);
         pages += machine.get(here, container::PRESENT);
         pinned += check_container(world, here, found);
     }
     assert_eq!(machine.get(this, contract::PAGES), pages, "pages present are charged");
     assert_eq!(machine.get(this, contract::VITAL), vital, "vital pages");
+    assert_eq!(machine.get(this, contract::SWAPPED), out, "pages that are out");
     let mut order = Vec::new();
     tree(machine, &EVICTION_ORDER, machine.get(this, contract::ORDER), &mut order);
     assert_eq!(order.len(), ordered, "the eviction order");
@@ -189,19 +200,25 @@ fn check_container(world: &World, this: Name<Container>, found: &mut Found) -> u
             };
             assert!(locks.iter().any(covered), "a raw page without a dma lock");
         }
-        if machine.database().holders(frame) > 1 {
+        let is_remembered = machine.database().number(frame) != 0 && machine.swap_frames().is_some();
+        if machine.database().holders(frame) > 1 || is_remembered {
             assert!(entry.is_shared(), "a frame with several holders is not marked as shared");
         }
         page = here + 1;
     }
     assert_eq!(machine.get(this, container::PRESENT), present);
     assert_eq!(machine.get(this, container::SHARED), shared);
-    let (mut lost, mut page) = (0, 0);
+    let (mut lost, mut out, mut page) = (0, 0, 0);
     while let Some((here, entry)) = pages::next_entry(machine, this, page, u64::MAX) {
         lost += u64::from(entry == Entry::LOST);
+        if let Some(number) = entry.out() {
+            out += 1;
+            *found.out.entry(number).or_default() += 1;
+        }
         page = here + 1;
     }
     assert_eq!(machine.get(this, container::LOST), lost);
+    assert_eq!(machine.get(this, container::OUT), out);
     let pins = |&&lock: &&Name<Lock>| mode_in_force(machine, lock) == LockMode::Dma;
     locks.iter().filter(pins).map(|&lock| machine.get(lock, lock::PAGES)).sum()
 }
@@ -299,6 +316,30 @@ fn check_frames(world: &World, found: &Found) {
         assert_eq!(database.count(*state), set.len() as u64);
     }
     assert_eq!(database.count(State::Held), found.holders.len() as u64, "held frames have holders");
+}
+
+/// Every number has as many holders and frames as it says, and who remembers one shows its frame to nobody writable.
+fn check_numbers(world: &World, found: &Found) {
+    let machine = &world.machine;
+    let Some(books) = machine.swap_frames() else { return };
+    let mut frames: BTreeMap<u32, u64> = BTreeMap::new();
+    for &frame in found.holders.keys() {
+        *frames.entry(machine.database().number(frame)).or_default() += 1;
+    }
+    let mut used = 0;
+    for number in 1..books.end {
+        let count = |map: &BTreeMap<u32, u64>| map.get(&number).copied().unwrap_or(0);
+        match machine.users_of_number(number) {
+            Some(users) => {
+                assert_eq!(users, (count(&found.out), count(&frames)), "users of number {number}");
+                used += 1;
+            }
+            None => assert_eq!((count(&found.out), count(&frames)), (0, 0), "number {number} is free"),
+        }
+    }
+    assert_eq!(books.used, used, "numbers in use");
+    let swapped: u64 = found.out.values().sum();
+    assert_eq!(machine.swap_status().swapped, swapped, "pages that are out");
 }
 
 fn check_guarantees(world: &World, found: &Found) {

@@ -11,6 +11,7 @@ mod laws;
 mod limits;
 mod locks;
 mod model;
+mod paging;
 mod policies;
 mod quarantine;
 mod stacked;

@@ -86,6 +86,8 @@ pub struct Witness {
     space: Space,
     holdings: Vec<Holding>,
     state: State,
+    /// The page of a container that its thread was about to touch when it had to wait for the pager.
+    interrupted: Option<(usize, u64)>,
     written: u64,
     /// Its task has ended, and physmem was not told.
     ended: bool,
@@ -101,7 +103,7 @@ impl Witness {
         let terms = env.mix.terms;
         let has_term = terms != 0 && env.random.once_in(terms);
         let term = if has_term { env.random.between(CONTRACT_TERM_MIN_NS, 3_000_000_000) } else { 0 };
-        let contract = env.world.split(parent, (guaranteed, extra, pins), term)?;
+        let contract = env.world.split_swapping(parent, (guaranteed, extra, pins), term)?;
         env.record.count(Counter::Splits);
         let mut this = Witness {
             index,
@@ -110,11 +112,14 @@ impl Witness {
             space: Space::NONE,
             holdings: Vec::new(),
             state: State::Ready,
+            interrupted: None,
             written: env.next_call() << 20,
             ended: false,
             expires: if term == 0 { u64::MAX } else { env.now() + term },
             ladder: Ladder::new(&mut env.random, extra),
         };
+        // What the pager does not bring back is gone.
+        this.ladder.may_lose |= env.world.swap_limit != 0;
         if env.random.once_in(2) {
             this.ladder.watches = env.world.watch(contract);
         }
@@ -243,6 +248,9 @@ impl Witness {
         }
         if self.space.badge == 0 {
             return self.restart_task(env);
+        }
+        if let Some((place, page)) = self.interrupted.take() {
+            return self.touch_again(env, place, page);
         }
         let place = env.random.below(CONTAINERS as u64) as usize;
         if place >= self.holdings.len() {
