@@ -96,10 +96,12 @@ pub struct Driver {
     pub answers: Name<Contract>,
     /// Its device.
     pub device: u8,
+    /// The device will read the frames.
+    pub is_reader: bool,
 }
 
 /// Tells the frames of a passed lock, page by page from `first` on, until `tell` has had enough. The driver's contract
-/// answers for them from now on. The pages of the lock. Errors: `LockGone`, `OutOfRange`, `PinLimit`, `NoRecord`.
+/// answers for them from now on. The pages of the lock. Errors: `LockGone`, `OutOfRange`, `PinLimit`, `NoRecord`, `NoContents`.
 pub fn tell_frames(
     frames: &mut impl Frames,
     number: u64,
@@ -112,11 +114,15 @@ pub fn tell_frames(
     if first >= span.pages {
         return Err(MemoryError::OutOfRange);
     }
+    // What others left in raw frames must not leave the machine's memory by a disk.
+    let mut cursor = Cursor::new(container);
+    if driver.is_reader && (span.first..span.end()).any(|page| cursor.get(frames, page).is_raw()) {
+        return Err(MemoryError::NoContents);
+    }
     if frames.get(this, lock::HOLD).is_none() {
         let made = make_hold(frames, this, driver, span.pages)?;
         frames.set(this, lock::HOLD, Some(made));
     }
-    let mut cursor = Cursor::new(container);
     for page in span.first + first..span.end() {
         let frame = cursor.get(frames, page).frame().expect("a locked page is present");
         if !tell(frame) {
@@ -129,7 +135,7 @@ pub fn tell_frames(
 fn make_hold(
     frames: &mut impl Frames,
     this: Name<Lock>,
-    Driver { answers, device }: Driver,
+    Driver { answers, device, .. }: Driver,
     pages: u64,
 ) -> Result<Name<Hold>, MemoryError> {
     let made = frames.create::<Hold>(answers)?;

@@ -203,7 +203,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                         self.contract_of(badge)?
                     }
                 };
-                let driver = Driver { answers, device: authority.rights() };
+                let driver = Driver { answers, device: authority.rights(), is_reader: asked.is_read };
                 answered(&self.runs(badge.name(), asked.first_page, driver)?)
             }
             lock_api::Request::LockRelease(asked) => {
