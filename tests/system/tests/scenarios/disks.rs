@@ -2,7 +2,7 @@
 
 use crate::Scenario;
 use std::time::Duration;
-use tests_runner::machine::ReadFault;
+use tests_runner::machine::{Fault, Transfer};
 use tests_system::image::{Image, Maker, noise};
 use tests_system::{Boot, Outcome};
 
@@ -102,7 +102,7 @@ fn damaged(kind: &'static str) {
 }
 
 fn unreadable() {
-    let fault = ReadFault { sector: None, once: false };
+    let fault = Fault { on: Transfer::Read, sector: None, once: false };
     refused(Boot::new().disk(&small("ext4").make()).fault(fault), "input/output error");
 }
 
@@ -115,7 +115,7 @@ fn lines() -> Vec<u8> {
 fn faulty(block: u64, once: bool) -> (Image, Boot) {
     let image = small("ext4").size("2M").file("lines", &lines()).make();
     let sector = 2 * image.block("/lines", block);
-    let boot = Boot::new().disk(&image).fault(ReadFault { sector: Some(sector), once });
+    let boot = Boot::new().disk(&image).fault(Fault { on: Transfer::Read, sector: Some(sector), once });
     (image, boot)
 }
 

@@ -19,6 +19,7 @@ mod restart;
 mod shell;
 mod stacking;
 mod stress;
+mod swap;
 mod top;
 mod trace;
 
@@ -48,6 +49,7 @@ const SCENARIOS: &[(&str, &[Scenario])] = &[
     ("shell", shell::SCENARIOS),
     ("stacking", stacking::SCENARIOS),
     ("stress", stress::SCENARIOS),
+    ("swap", swap::SCENARIOS),
     ("top", top::SCENARIOS),
     ("trace", trace::SCENARIOS),
 ];
