@@ -67,11 +67,16 @@ impl Wire {
                 Ok(()) => return Ok(()),
                 Err(CallError::Kernel(KernelError::PeerDied)) => {}
                 Err(error) if error.refusal() == Some(BlockError::Busy) => {}
-                Err(_) => return Err(DiskError),
+                Err(error) => {
+                    let detail = if let CallError::Refused(refusal) = error { refusal.detail } else { 0 };
+                    log::warn!("a transfer failed: {error} ({detail})");
+                    return Err(DiskError);
+                }
             }
             // Nobody signals but to hand out work, and there is none while this is not done.
             let _ = pause.wait(Deadline::after(PAUSE));
         }
+        log::warn!("a transfer failed: the driver is busy, or gone");
         Err(DiskError)
     }
 

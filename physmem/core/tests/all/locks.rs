@@ -238,6 +238,30 @@ fn a_device_never_reads_what_others_left_in_frames() {
 }
 
 #[test]
+fn what_a_device_only_reads_stays_the_owners_when_the_lock_ends_early() {
+    let mut scene = Scene::new();
+    let driver = scene.world.split_with(scene.world.root(), 60, 0, 20);
+    let authority = scene.authority(driver);
+    for ends_with_its_driver in [false, true] {
+        let locked = scene.lock(LockMode::Fill, 0, 2);
+        scene.world.write(scene.server_space, GRANTED, 77);
+        let passed = scene.pass(locked.lock, 50);
+        let ask = LockRuns { first_page: 0, is_read: true };
+        let told: Runs = scene.world.ask(passed, &ask, &[authority]);
+        let old = told.runs[0].frame as usize;
+        if ends_with_its_driver {
+            scene.world.ask(driver, &ContractDestroy {}, &[]);
+        }
+        scene.unlock(locked.lock, 2 * PAGE);
+        assert_eq!(scene.world.read(scene.owner_space, BASE), 77, "the contents stay");
+        scene.world.write(scene.owner_space, BASE, 78);
+        assert_eq!(scene.world.ram.borrow().bytes[old][0], 77, "the device reads what it was given");
+        let _ = scene.world.ask(passed, &LockRelease { written_bytes: 0 }, &[]);
+        scene.world.check();
+    }
+}
+
+#[test]
 fn what_no_driver_vouches_for_is_zeroed_whatever_the_holder_claims() {
     let mut scene = Scene::new();
     scene.world.ask(scene.container, &Deallocate { first_page: 0, pages: 4 }, &[]);

@@ -185,7 +185,7 @@ fn four_times_a_contracts_memory() {
 const ENDS: usize = 4;
 
 fn ends_in_the_middle_of_work() {
-    for name in ["default-pager", "block"] {
+    for name in ["block", "default-pager"] {
         let file = sized(ROOMY);
         let boot = Boot::new().swap(Disk::writable(file.path())).limit(Duration::from_secs(120));
         let mut shell = until(boot, "keys from ");
@@ -194,6 +194,9 @@ fn ends_in_the_middle_of_work() {
             std::thread::sleep(Duration::from_millis(300));
             kill(&mut shell, name);
         }
+        let said = shell.hear("swapping: ");
+        let result = shell.hear("\n");
+        assert!(result.contains("512 pages"), "{said}{result}");
         shell.hear("swapping: ok");
         let log = end(shell);
         assert_eq!(log.matches(&format!("{name} was ended with its contract")).count(), ENDS, "{log}");
