@@ -171,6 +171,7 @@ fn four_times_a_contracts_memory() {
             said.contains("swapping: 512 pages within 128 frames; ") && said.contains("swapping: ok"),
             "{said}"
         );
+        looks(&mut shell);
         end(shell);
         let bytes = std::fs::read(file.path()).expect("the disk is read");
         let written = bytes[4096..].chunks_exact(4096).filter(|page| page.iter().any(|byte| *byte != 0));
@@ -179,6 +180,28 @@ fn four_times_a_contracts_memory() {
         let text = 2_u64 << 32 | 1 << 12;
         assert!(!bytes.windows(8).any(|window| window == text.to_le_bytes()), "it is encrypted");
     }
+}
+
+/// What a person sees of it, when all has been given back.
+fn looks(shell: &mut Conversation) {
+    let swap = shell.command("swap");
+    let number = |name: &str, text: &str| -> u64 {
+        let line =
+            text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {text}"));
+        let number = line[name.len()..].split_whitespace().next().and_then(|word| word.parse().ok());
+        number.unwrap_or_else(|| panic!("{line}"))
+    };
+    let (books, pager) = swap.split_once("SLOTS").expect("two parts");
+    assert_eq!((number("names", books), number("in use", books)), (4095, 0), "{swap}");
+    assert!(number("went out", books) > 384 && number("came in", books) > 384, "{swap}");
+    assert_eq!((number("lost", books), number("free", pager)), (0, 4095), "{swap}");
+    assert!(number("straight to the disk", pager) > 100, "{swap}");
+    assert!(number("given from the disk", pager) > 100 && number("given from memory", pager) > 100, "{swap}");
+    assert!(swap.contains("plain registers"), "{swap}");
+    let lines = shell.command("vmstat 2");
+    assert_eq!(lines.lines().count(), 3, "{lines}");
+    assert!(lines.starts_with("     free    extra  waiting  swapped    out/s"), "{lines}");
+    assert!(shell.command("vmstat 0").contains("vmstat: 0: not a number of lines"));
 }
 
 /// Ends of each server, while a program has most of its memory with the pager.
