@@ -175,6 +175,8 @@ message! {
         calls: u64,
         /// Of these, met in time.
         met: u64,
+        /// Frames that it is called for now, and those that are being seized from it.
+        due: u64,
         /// Frames seized from it.
         seized: u64,
         /// Containers.

@@ -38,7 +38,7 @@
 //! # What is trusted
 //! The default pager sees what is paged out, and what it brings in is taken for what went out: contents are its word
 //! alone (it checks its disk by tags). It is trusted with nothing else: not to answer, not to answer once, not to answer what was asked. An answer
-//! that is not awaited changes nothing and is counted. A page that has been brought in is out of its reach: it has the frame copy-on-write.
+//! that is not awaited changes nothing and is counted. Window pages that it was not asked to fill it may only read: writing to one ends its thread.
 //!
 //! The capability for these requests is one of `control`, with the right PAGER.
 

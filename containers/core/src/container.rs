@@ -5,7 +5,7 @@ use crate::frames::{Contents, Frames, Span, Whose};
 use crate::layout::{CONTAINER_GRANTS, CONTAINER_LOCKS, container};
 use crate::limits::OPERATION_PAGES_MAX;
 use crate::mutations::{self, Mutation};
-use crate::pages::{self, Cursor, Entry};
+use crate::pages::{self, Cursor, Entry, FrameList, GROUP_PAGES, to_end_of_group};
 use crate::record::{Container, Contract, Name, Records};
 use crate::{eviction, grant, lock};
 use containers_api::container::ContainerStatus;
@@ -310,21 +310,47 @@ pub fn make_private(
     contents: Contents,
 ) -> Result<(), MemoryError> {
     charge_absent(frames, this, span, WhatIsOut::GoesAway)?;
-    fill_absent(frames, this, span, contents, WhatIsOut::GoesAway);
     if !mutations::has(Mutation::KeepOwnersMappings) {
         frames.unmap(this, span, Whose::Everybody);
     }
     let payer = frames.get(this, container::CONTRACT);
+    change_entries(frames, this, span, |frames, entry| match entry.frame() {
+        None => filled(frames, payer, entry, contents),
+        Some(_) if entry.is_shared() => substituted(frames, payer, entry, contents).0,
+        Some(_) => entry,
+    });
+    Ok(())
+}
+
+/// What becomes of the entry of a page without a frame, which is charged, when it gets one.
+fn filled(frames: &mut impl Frames, payer: Name<Contract>, entry: Entry, contents: Contents) -> Entry {
+    if let Some(number) = entry.out() {
+        frames.leave_out(number, payer);
+    }
+    Entry::resident(frames.take(payer, contents)).raw(contents == Contents::Raw)
+}
+
+/// Changes the entries of a span, which have places, one after the other.
+pub(crate) fn change_entries<F: Frames>(
+    frames: &mut F,
+    this: Name<Container>,
+    span: Span,
+    mut change: impl FnMut(&mut F, Entry) -> Entry,
+) {
     let mut cursor = Cursor::new(this);
-    for page in span.first..span.end() {
-        let entry = cursor.get(frames, page);
-        if entry.is_shared() {
-            let (new, _) = substituted(frames, payer, entry, contents);
-            cursor.set(frames, page, entry, new);
+    let (mut old, mut new) = ([Entry::ABSENT; GROUP_PAGES], [Entry::ABSENT; GROUP_PAGES]);
+    let mut page = span.first;
+    while page < span.end() {
+        let pages = to_end_of_group(page).min(span.end() - page) as usize;
+        let (old, new) = (&mut old[..pages], &mut new[..pages]);
+        cursor.load(frames, page, old);
+        for (new, old) in new.iter_mut().zip(&*old) {
+            *new = change(frames, *old);
         }
+        cursor.store(frames, page, old, new);
+        page += pages as u64;
     }
     cursor.finish(frames);
-    Ok(())
 }
 
 /// All of one frame to another.
@@ -387,58 +413,56 @@ pub fn fill_absent(
     out: WhatIsOut,
 ) {
     let payer = frames.get(this, container::CONTRACT);
-    let mut cursor = Cursor::new(this);
-    for page in span.first..span.end() {
-        let old = cursor.get(frames, page);
-        if old.frame().is_none() && (old.out().is_none() || out == WhatIsOut::GoesAway) {
-            if let Some(number) = old.out() {
-                frames.leave_out(number, payer);
-            }
-            let frame = frames.take(payer, contents);
-            let new = Entry::resident(frame).raw(contents == Contents::Raw);
-            cursor.set(frames, page, old, new);
-        }
-    }
-    cursor.finish(frames);
+    change_entries(frames, this, span, |frames, entry| {
+        let stays = entry.out().is_some() && out == WhatIsOut::Stays;
+        if entry.frame().is_some() || stays { entry } else { filled(frames, payer, entry, contents) }
+    });
 }
 
 /// Takes up to `budget` pages of a span out of a container and returns their charges; lost ones become absent. No
 /// mapping of them is left.
 pub fn drop_pages(frames: &mut impl Frames, this: Name<Container>, span: Span, budget: u64) -> Step {
     let payer = frames.get(this, container::CONTRACT);
-    let (mut dropped, mut seen, mut page) = (0, 0, span.first);
+    let (mut dropped, mut left, mut page) = (0, budget, span.first);
     let mut result = Step::Done;
     let mut cursor = Cursor::new(this);
+    let mut room = [Entry::ABSENT; GROUP_PAGES];
     while let Some(leaf) = pages::first_leaf(frames, this, Span { first: page, pages: span.end() - page }) {
-        for at in leaf.span.first..leaf.span.end() {
-            let entry = cursor.get(frames, at);
-            if entry == Entry::ABSENT {
-                continue;
-            }
-            if seen == budget {
-                result = Step::More;
-                break;
-            }
-            if let Some(frame) = entry.frame() {
-                frames.leave(frame);
-                dropped += 1;
-            }
-            if let Some(number) = entry.out() {
-                frames.leave_out(number, payer);
-            }
-            cursor.set(frames, at, entry, Entry::ABSENT);
-            seen += 1;
-            page = at + 1;
+        let first = leaf.span.first;
+        let entries = &mut room[..leaf.span.pages.min(to_end_of_group(first)) as usize];
+        cursor.load(frames, first, entries);
+        let passed = first_of(entries, left);
+        let mut going = FrameList::new();
+        entries[..passed].iter().for_each(|entry| going.add(entry.frame()));
+        frames.leave_each(going.as_slice());
+        for number in entries[..passed].iter().filter_map(|entry| entry.out()) {
+            frames.leave_out(number, payer);
         }
-        if result == Step::More || leaf.span.end() >= span.end() {
+        cursor.store(frames, first, &entries[..passed], &[Entry::ABSENT; GROUP_PAGES][..passed]);
+        dropped += going.as_slice().len() as u64;
+        left -= entries[..passed].iter().filter(|&&entry| entry != Entry::ABSENT).count() as u64;
+        page = first + passed as u64;
+        if passed < entries.len() {
+            result = Step::More;
             break;
         }
-        page = leaf.span.end();
+        if page >= span.end() {
+            break;
+        }
     }
     cursor.finish(frames);
     frames.return_pages(payer, dropped);
     pages::prune(frames, this, Span { first: span.first, pages: page.max(span.first + 1) - span.first });
     result
+}
+
+/// How many entries there are before the one that would be the next after `most` that are not absent.
+fn first_of(entries: &[Entry], most: u64) -> usize {
+    if entries.len() as u64 <= most {
+        return entries.len();
+    }
+    let mut used = entries.iter().enumerate().filter(|&(_, &entry)| entry != Entry::ABSENT);
+    used.nth(most as usize).map_or(entries.len(), |(index, _)| index)
 }
 
 /// Clears a byte range of pages; absent ones are zero already. Pages wholly in it are given up where `give_up` is

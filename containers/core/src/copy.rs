@@ -13,16 +13,19 @@
 //! can have is copied instead of shared. Ranges of one
 //! container that have a page in common are refused.
 
+mod share;
+
 use crate::access::{Access, Intent, changed};
-use crate::container::{require_bounded, unshare, whole_frame};
+use crate::container::{require_bounded, unshare};
 use crate::frames::{Contents, Count, Frames, Span, Whose};
 use crate::layout::container;
 use crate::mutations::{self, Mutation};
-use crate::pages::{self, Cursor, Entry};
+use crate::pages::{self, Entry};
 use crate::record::{Container, Name, Records};
 use containers_api::{ContainerRights, MemoryError};
 use kernel_abi::FRAME_BYTES;
 use kernel_abi::pmap::FrameSpan;
+use share::Survey;
 
 /// What a copy or move did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -95,8 +98,8 @@ pub fn copy(
     let plan = Plan::new(from, to, bytes);
     plan.require_contents(frames, from_span)?;
     plan.bring_edges_in(frames)?;
-    plan.charge(frames, to_span)?;
-    Ok(plan.carry_out(frames, to_span))
+    let survey = plan.charge(frames, to_span)?;
+    Ok(plan.carry_out(frames, to_span, &survey))
 }
 
 /// Bytes, then whole pages, then bytes again.
@@ -169,113 +172,64 @@ impl Plan {
         check_out(records, self.from.container, from_span)
     }
 
-    /// Charges the destination's pages that become present, and makes places for them.
-    fn charge(self, frames: &mut impl Frames, to_span: Span) -> Result<(), MemoryError> {
+    /// Charges the destination's pages that become present, and makes places for them. What is to be done.
+    fn charge(self, frames: &mut impl Frames, to_span: Span) -> Result<Survey, MemoryError> {
         let (from, to) = self.whole();
-        let (mut source, mut destination) =
-            (Cursor::new(self.from.container), Cursor::new(self.to.container));
-        let mut needed = 0;
-        for page in to_span.first..to_span.end() {
-            let is_there = destination.get(frames, page).frame().is_some();
-            let comes =
-                !to.contains(page) || source.get(frames, from.first + (page - to.first)).frame().is_some();
-            needed += u64::from(comes && !is_there);
-        }
+        let mut survey = share::survey(frames, (self.from.container, from), (self.to.container, to));
+        let edges = (to_span.first..to.first).chain(to.end()..to_span.end());
+        let is_absent = |&page: &u64| pages::entry(frames, self.to.container, page).frame().is_none();
+        survey.needed += edges.filter(is_absent).count() as u64;
         let payer = frames.get(self.to.container, container::CONTRACT);
         if self.pages != 0 && pages::count_out(frames, self.from.container, from) > frames.swap_room(payer) {
-            return Err(MemoryError::ContractExhausted);
+            return Err(MemoryError::Limit);
         }
-        frames.charge_pages(payer, needed)?;
-        if let Err(error) = pages::prepare(frames, self.to.container, to_span) {
-            frames.return_pages(payer, needed);
+        frames.charge_pages(payer, survey.needed)?;
+        if let Some(changing) = self.changing(&survey, to_span)
+            && let Err(error) = pages::prepare(frames, self.to.container, changing)
+        {
+            frames.return_pages(payer, survey.needed);
             return Err(error);
         }
-        Ok(())
+        Ok(survey)
     }
 
-    fn carry_out(self, frames: &mut impl Frames, to_span: Span) -> Outcome {
+    /// Pages of the destination that change. `None`: they hold everything already.
+    fn changing(self, survey: &Survey, to_span: Span) -> Option<Span> {
+        if self.head + self.tail != 0 { Some(to_span) } else { survey.changing }
+    }
+
+    fn carry_out(self, frames: &mut impl Frames, to_span: Span, survey: &Survey) -> Outcome {
         let mut outcome = Outcome::default();
-        frames.unmap(self.to.container, to_span, Whose::Everybody);
+        let changing = self.changing(survey, to_span);
+        if let Some(changing) = changing {
+            frames.unmap(self.to.container, changing, Whose::Everybody);
+        }
         move_bytes(frames, self.from, self.to, self.head);
         outcome.moved_bytes += self.head + self.tail;
-        self.share_pages(frames, &mut outcome);
+        self.share_pages(frames, survey, &mut outcome);
         let whole = self.head + self.pages * FRAME_BYTES;
         move_bytes(frames, self.from.plus(whole), self.to.plus(whole), self.tail);
-        pages::prune(frames, self.to.container, to_span);
+        if let Some(changing) = changing {
+            pages::prune(frames, self.to.container, changing);
+        }
         changed(frames, self.to.container);
         frames.count(Count::MovedBytes, outcome.moved_bytes);
         frames.count(Count::SharedPages, outcome.shared_pages);
         outcome
     }
 
-    fn share_pages(self, frames: &mut impl Frames, outcome: &mut Outcome) {
+    fn share_pages(self, frames: &mut impl Frames, survey: &Survey, outcome: &mut Outcome) {
         let (from, to) = self.whole();
-        if self.pages == 0 {
-            return;
-        }
+        outcome.shared_pages = self.pages;
+        let Some(changing) = survey.changing else { return };
+        let source = Span { first: from.first + (changing.first - to.first), pages: changing.pages };
         // Who shares already is not written to.
-        if !self.is_shared(frames, from) {
-            frames.write_protect(self.from.container, from);
+        if !survey.is_shared {
+            frames.write_protect(self.from.container, source);
         }
-        let payer = frames.get(self.to.container, container::CONTRACT);
-        let (mut source, mut destination) =
-            (Cursor::new(self.from.container), Cursor::new(self.to.container));
-        let mut dropped = 0;
-        for index in 0..self.pages {
-            let (from_page, to_page) = (from.first + index, to.first + index);
-            let entry = source.get(frames, from_page);
-            let old = destination.get(frames, to_page);
-            if entry.frame().is_some() && old.frame() == entry.frame() {
-                outcome.shared_pages += 1;
-                continue;
-            }
-            if let Some(frame) = old.frame() {
-                frames.leave(frame);
-            }
-            // Not before the source's own: it may be the same number.
-            if let Some(number) = entry.out() {
-                frames.join_out(number, payer);
-            }
-            if let Some(number) = old.out() {
-                frames.leave_out(number, payer);
-            }
-            let Some(frame) = entry.frame() else {
-                dropped += u64::from(old.frame().is_some());
-                let new = if entry.out().is_some() { entry } else { Entry::ABSENT };
-                destination.set(frames, to_page, old, new);
-                outcome.shared_pages += 1;
-                continue;
-            };
-            let new = if frames.join(frame, payer).is_ok() {
-                if !entry.is_shared() {
-                    source.set(frames, from_page, entry, entry.shared(true));
-                }
-                outcome.shared_pages += 1;
-                Entry::resident(frame).shared(true)
-            } else {
-                let copy = frames.take(payer, Contents::Overwritten);
-                frames.copy(whole_frame(frame, copy));
-                outcome.moved_bytes += FRAME_BYTES;
-                Entry::resident(copy)
-            };
-            destination.set(frames, to_page, old, new);
-        }
-        source.finish(frames);
-        destination.finish(frames);
-        frames.return_pages(payer, dropped);
-    }
-
-    /// Whether every page of a span that is present takes part in a copy already.
-    fn is_shared(self, frames: &mut impl Frames, span: Span) -> bool {
-        let present = frames.get(self.from.container, container::PRESENT);
-        if frames.get(self.from.container, container::SHARED) == present {
-            return true;
-        }
-        let mut cursor = Cursor::new(self.from.container);
-        (span.first..span.end()).all(|page| {
-            let entry = cursor.get(frames, page);
-            entry.frame().is_none() || entry.is_shared()
-        })
+        let copied = share::share(frames, (self.from.container, source), (self.to.container, changing));
+        outcome.shared_pages -= copied;
+        outcome.moved_bytes += copied * FRAME_BYTES;
     }
 }
 
@@ -350,7 +304,7 @@ pub fn move_pages(
     let going = pages::count_present(frames, destination.container, to);
     let more = if giver == taker { 0 } else { coming.saturating_sub(going) };
     if giver != taker && pages::count_out(frames, source.container, from) > frames.swap_room(taker) {
-        return Err(MemoryError::ContractExhausted);
+        return Err(MemoryError::Limit);
     }
     frames.charge_pages(taker, more)?;
     if let Err(error) = pages::prepare(frames, destination.container, to) {

@@ -111,6 +111,14 @@ pub trait Frames: Records {
     fn join(&mut self, frame: u32, payer: Name<Contract>) -> Result<(), MemoryError>;
     /// A page lets go of a frame; no mapping of that page is left. The last one frees it.
     fn leave(&mut self, frame: u32);
+    /// One more page holds each of these frames, in order, as far as that goes: how many.
+    fn join_each(&mut self, frames: &[u32], payer: Name<Contract>) -> usize {
+        frames.iter().take_while(|&&frame| self.join(frame, payer).is_ok()).count()
+    }
+    /// A page lets go of each of these frames.
+    fn leave_each(&mut self, frames: &[u32]) {
+        frames.iter().for_each(|&frame| self.leave(frame));
+    }
     /// The one page that holds a frame passes to another payer, contents and all.
     fn hand_over(&mut self, frame: u32, payer: Name<Contract>);
 

@@ -14,12 +14,11 @@
 //! the lock ends or gets milder is zeroed, whatever the holder claims.
 
 use crate::access::{Access, Intent, changed, span_of};
-use crate::container::{make_private, require_bounded, zero_bytes};
+use crate::container::{change_entries, make_private, require_bounded, zero_bytes};
 use crate::frames::{Contents, Frames, Span, Whose};
 use crate::layout::{CONTAINER_LOCKS, DEADLINES, container, lock};
 use crate::limits::LOCKS_PER_CONTAINER;
 use crate::mutations::{self, Mutation};
-use crate::pages::Cursor;
 use crate::record::{Lock, Name, Records};
 use crate::{grant, passing};
 use containers_api::{ContainerRights, LockMode, MemoryError};
@@ -296,13 +295,10 @@ fn cleanse(frames: &mut impl Frames, this: Name<Lock>) {
         return;
     }
     let (container, span) = (frames.get(this, lock::CONTAINER), span_of(frames, this));
-    let mut cursor = Cursor::new(container);
-    for page in span.first..span.end() {
-        let entry = cursor.get(frames, page);
+    change_entries(frames, container, span, |frames, entry| {
         if let (true, Some(frame)) = (entry.is_raw(), entry.frame()) {
             frames.zero(frame, 0, FRAME_BYTES);
-            cursor.set(frames, page, entry, entry.raw(false));
         }
-    }
-    cursor.finish(frames);
+        entry.raw(false)
+    });
 }

@@ -67,11 +67,19 @@ pub enum Mutation {
     WidenGrant,
     /// What is below a contract that ends goes on until its turn comes.
     KeepBelow,
+    /// Pages that go out stay mapped.
+    KeepOutMapped,
+    /// A frame that is written is still taken for what the pager has.
+    KeepStaleNumber,
+    /// Who lets go of a page that is out is counted still.
+    KeepHolder,
+    /// One page more than the swap limit goes out.
+    SwapBeyondLimit,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 30] = [
+    pub const ALL: [Mutation; 34] = [
         Mutation::SkipZeroing,
         Mutation::ForgetUnmap,
         Mutation::ForgetWriteProtect,
@@ -102,6 +110,10 @@ impl Mutation {
         Mutation::CopyAnyway,
         Mutation::WidenGrant,
         Mutation::KeepBelow,
+        Mutation::KeepOutMapped,
+        Mutation::KeepStaleNumber,
+        Mutation::KeepHolder,
+        Mutation::SwapBeyondLimit,
     ];
 }
 

@@ -15,7 +15,7 @@
 
 mod cursor;
 
-pub use cursor::Cursor;
+pub use cursor::{Cursor, GROUP_PAGES, to_end_of_group};
 
 use crate::frames::Span;
 use crate::layout::container;
@@ -40,9 +40,11 @@ impl Entry {
     const RESIDENT: u64 = 1;
     const OUT: u64 = 3;
     const STATE: u64 = 7;
-    const SHARED: u64 = 1 << 3;
+    const SHARED_SHIFT: u32 = 3;
+    const SHARED: u64 = 1 << Entry::SHARED_SHIFT;
     const RAW: u64 = 1 << 4;
     const FRAME_SHIFT: u32 = 8;
+    const FRAME: u64 = 0xffff_ffff << Entry::FRAME_SHIFT;
     const AGE_SHIFT: u32 = 40;
     const AGE: u64 = 0xff << Entry::AGE_SHIFT;
 
@@ -80,6 +82,12 @@ impl Entry {
         self.0 & Entry::RAW != 0
     }
 
+    /// Whether two pages hold the same frame, or both are absent.
+    pub const fn agrees(self, other: Entry) -> bool {
+        // Where both have a frame or are absent, state and frame say it.
+        (self.0 ^ other.0) & (Entry::STATE | Entry::FRAME) == 0 && self.0 & Entry::STATE <= Entry::RESIDENT
+    }
+
     /// How a policy that looks at pages now and then has found this one, the last look in the highest bit; 0 says nothing.
     pub const fn age(self) -> u8 {
         (self.0 >> Entry::AGE_SHIFT) as u8
@@ -98,6 +106,30 @@ impl Entry {
     /// The same, marked as raw or not.
     pub const fn raw(self, raw: bool) -> Entry {
         Entry(if raw { self.0 | Entry::RAW } else { self.0 & !Entry::RAW })
+    }
+}
+
+/// Frames of the pages of one group, gathered to be let go of or held together.
+pub(crate) struct FrameList {
+    list: [u32; GROUP_PAGES],
+    used: usize,
+}
+
+impl FrameList {
+    pub(crate) fn new() -> FrameList {
+        FrameList { list: [0; GROUP_PAGES], used: 0 }
+    }
+
+    /// Adds one, if there is one.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, frame: Option<u32>) {
+        // Written in any case: so there is no branch.
+        self.list[self.used] = frame.unwrap_or(0);
+        self.used += usize::from(frame.is_some());
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u32] {
+        &self.list[..self.used]
     }
 }
 

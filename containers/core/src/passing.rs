@@ -15,7 +15,7 @@
 //! ```
 
 use crate::access::{Access, changed, span_of};
-use crate::container::{make_private, whole_frame};
+use crate::container::{change_entries, make_private, whole_frame};
 use crate::frames::{Contents, Count, Frames, Span};
 use crate::layout::{OVERDUE, container, hold, lock};
 use crate::lock::{find, require_within, start_term, stop_term};
@@ -177,18 +177,18 @@ pub fn release(frames: &mut impl Frames, number: u64, written: u64) -> Result<u6
 /// What the device has written is raw no more. The rest of the last page is cleared.
 fn accept(frames: &mut impl Frames, this: Name<Lock>, written: u64) {
     let (container, span) = (frames.get(this, lock::CONTAINER), span_of(frames, this));
-    let mut cursor = Cursor::new(container);
-    for index in 0..written.div_ceil(FRAME_BYTES) {
-        let entry = cursor.get(frames, span.first + index);
-        if let (true, Some(frame)) = (entry.is_raw(), entry.frame()) {
-            let valid = (written - index * FRAME_BYTES).min(FRAME_BYTES);
-            if valid < FRAME_BYTES && !mutations::has(Mutation::KeepTail) {
-                frames.zero(frame, valid, FRAME_BYTES - valid);
-            }
-            cursor.set(frames, span.first + index, entry, entry.raw(false));
+    let mut left = written;
+    let filled = Span { pages: written.div_ceil(FRAME_BYTES), ..span };
+    change_entries(frames, container, filled, |frames, entry| {
+        let valid = left.min(FRAME_BYTES);
+        left -= valid;
+        if let (true, Some(frame)) = (entry.is_raw() && valid < FRAME_BYTES, entry.frame())
+            && !mutations::has(Mutation::KeepTail)
+        {
+            frames.zero(frame, valid, FRAME_BYTES - valid);
         }
-    }
-    cursor.finish(frames);
+        entry.raw(false)
+    });
 }
 
 /// The overdue hold of a device, one of those that `is_wanted` accepts.

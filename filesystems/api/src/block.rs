@@ -68,6 +68,12 @@ impl Extents {
         Ok(())
     }
 
+    /// Becomes the same as others, without touching places that neither uses.
+    pub fn assign(&mut self, others: &Extents) {
+        self.extents[..others.count].copy_from_slice(others.as_slice());
+        self.count = others.count;
+    }
+
     /// The last extent, to be extended by one that continues it.
     pub fn last_mut(&mut self) -> Option<&mut Extent> {
         self.extents[..self.count].last_mut()
@@ -118,6 +124,8 @@ message! {
         queue_depth: u32,
         /// Requests that are in flight.
         in_flight: u32,
+        /// Pages that they may have in all: for so many the driver can answer.
+        pages_in_flight: u64,
         /// Requests completed since the driver started.
         requests: u64,
         /// Bytes read since the driver started.

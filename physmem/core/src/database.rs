@@ -95,6 +95,12 @@ const DEAD: Bits = (60, 4);
 /// In place of the records used: the frame holds words for others to read.
 const PAGE_OF_WORDS: u64 = 0xff;
 
+/// Bits of the state in the first word.
+const STATE_MASK: u32 = 0xf;
+
+// What is held by pages is on the way of every fault and copy: both fields lie in two words.
+const _: () = assert!(PRINCIPAL.0 == 0 && PRINCIPAL.1 == HOLDERS.0 && HOLDERS.0 + HOLDERS.1 == 64);
+
 /// Payload bits: what state and generation leave.
 const PAYLOAD_BITS: u32 = 69;
 
@@ -121,15 +127,26 @@ impl FrameEntry {
         self.0[0] = self.0[0] & ((1 << 27) - 1) | ((payload >> 64) as u32) << 27;
     }
 
+    /// The lower 64 bits of the payload.
+    #[inline(always)]
+    fn low(&self) -> u64 {
+        u64::from(self.0[1]) | u64::from(self.0[2]) << 32
+    }
+
+    #[inline(always)]
+    fn set_low(&mut self, low: u64) {
+        (self.0[1], self.0[2]) = (low as u32, (low >> 32) as u32);
+    }
+
     fn state(&self) -> State {
         STATES[self.0[0] as usize & 7]
     }
 
     /// Changes the state; the payload starts from zero.
+    #[inline(always)]
     fn enter(&mut self, state: State) {
-        self.put(0);
-        self.0[3] = 0;
-        self.0[0] = self.0[0] & !0xf | state as u32;
+        let generation = self.0[0] & GENERATION_MAX << 4;
+        self.0 = [generation | state as u32, 0, 0, 0];
     }
 
     fn generation(&self) -> u32 {
@@ -192,7 +209,7 @@ impl<'a> FrameDatabase<'a> {
     /// Moves a frame from one state to another.
     pub fn change(&mut self, frame: u32, from: State, to: State) {
         let entry = self.entry(frame);
-        assert!(entry.state() == from, "frame {frame} is {:?}, not {from:?}", entry.state());
+        assert!(entry.0[0] & STATE_MASK == from as u32, "frame {frame} is {:?}, not {from:?}", entry.state());
         entry.enter(to);
         self.counts[from as usize] -= 1;
         self.counts[to as usize] += 1;
@@ -272,10 +289,30 @@ impl FrameDatabase<'_> {
 /// Frames that container pages hold.
 impl FrameDatabase<'_> {
     /// A frame in state held gets its first holder.
+    #[inline]
     pub fn hold(&mut self, frame: u32, principal: u64) {
-        self.expect(frame, State::Held);
         assert!(principal >> PRINCIPAL.1 == 0, "a value does not fit the frame database");
-        self.entry(frame).put(u128::from(principal) << PRINCIPAL.0 | 1 << HOLDERS.0);
+        self.held(frame).set_low(1 << HOLDERS.0 | principal);
+    }
+
+    /// One holder fewer; the last one frees the frame, with what is in it.
+    #[inline]
+    pub fn leave(&mut self, frame: u32) {
+        let entry = self.held(frame);
+        let payload = entry.low();
+        if payload >> HOLDERS.0 == 1 {
+            let principal = payload & ((1 << PRINCIPAL.1) - 1);
+            return self.free(frame, State::Held, false, principal);
+        }
+        entry.set_low(payload - (1 << HOLDERS.0));
+    }
+
+    /// The entry of a frame in state held: holders and principal fill the lower words of its payload.
+    #[inline(always)]
+    fn held(&mut self, frame: u32) -> &mut FrameEntry {
+        let entry = &mut self.entries[frame as usize];
+        assert!(entry.0[0] & STATE_MASK == State::Held as u32, "frame {frame} is not held");
+        entry
     }
 
     /// Number of holders.
@@ -284,27 +321,18 @@ impl FrameDatabase<'_> {
         self.at(frame).get(HOLDERS) as u32
     }
 
-    /// Changes the number of holders.
-    pub fn set_holders(&mut self, frame: u32, holders: u32) {
-        self.expect(frame, State::Held);
-        self.entry(frame).set(HOLDERS, u64::from(holders));
-    }
-
     /// One more holder, of this principal, unless there are `most` already.
     #[inline]
     pub fn join(&mut self, frame: u32, principal: u64, most: u32) -> bool {
-        self.expect(frame, State::Held);
-        let entry = self.entry(frame);
-        let [_, low, high, _] = entry.0;
-        let payload = u64::from(low) | u64::from(high) << 32;
-        if entry.get(HOLDERS) >= u64::from(most) {
+        let entry = self.held(frame);
+        let payload = entry.low();
+        if payload >> HOLDERS.0 >= u64::from(most) {
             return false;
         }
         let is_same = payload & ((1 << PRINCIPAL.1) - 1) == principal;
         let kept = if is_same { payload } else { payload >> HOLDERS.0 << HOLDERS.0 };
         // Below the limit, so nothing is carried out of the field.
-        let payload = kept + (1 << HOLDERS.0);
-        (entry.0[1], entry.0[2]) = (payload as u32, (payload >> 32) as u32);
+        entry.set_low(kept + (1 << HOLDERS.0));
         true
     }
 

@@ -90,6 +90,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             }
         }
         self.end_watch(this);
+        self.wake_window();
         self.reclaim_shared(this);
         Step::Done
     }

@@ -11,25 +11,26 @@
 //!                 └ present ── enter ────────────────────────> resume
 //! ```
 //!
-//! With a page that is present come its neighbours within a cluster, where they are present too. With one that gets a frame come
+//! With a page that is present come its neighbours within a cluster, where they are present too; where faults go on just behind what was
+//! entered last, twice as many pages as then. With one that gets a frame come
 //! some behind it, where the container is filled page by page (see `containers_core::container::touch`). A page is entered writable
 //! only for a write, so that the container's version tells every change.
 
 use crate::badge::{Badge, BadgeKind};
 use crate::layout::space;
-use crate::limits::FAULT_CLUSTER_PAGES;
+use crate::limits::{FAULT_AHEAD_PAGES, FAULT_CLUSTER_PAGES};
 use crate::machine::Physmem;
 use crate::mapping::{Mapped, kernel_protection};
 use crate::paging::Room;
-use crate::pmap::{Pmap, RecordMemory};
+use crate::pmap::{EnterError, Pmap, RecordMemory};
 use containers_api::space::MapProtection;
 use containers_api::{ContainerRights, FaultReason, LockMode, MemoryError};
 use containers_core::access::{Intent, changed, locks_on, mode_in_force, obstacle};
 use containers_core::container::{self as containers, Touched};
 use containers_core::frames::Span;
 use containers_core::layout::{container, grant, lock};
-use containers_core::pages;
-use containers_core::record::{Container, Mapping, Name, Records, Space};
+use containers_core::pages::{Cursor, Entry, GROUP_PAGES, to_end_of_group};
+use containers_core::record::{Container, Name, Records, Space};
 use kernel_abi::fault::Access as FaultAccess;
 use kernel_abi::pmap::{Mapping as KernelMapping, Protection};
 use kernel_abi::{FRAME_BYTES, Handle};
@@ -38,9 +39,9 @@ use kernel_abi::{FRAME_BYTES, Handle};
 const CLUSTER_BYTES: u64 = FAULT_CLUSTER_PAGES * FRAME_BYTES;
 
 /// Mappings to enter for one fault.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub struct Cluster {
-    items: [KernelMapping; FAULT_CLUSTER_PAGES as usize],
+    items: [KernelMapping; FAULT_AHEAD_PAGES as usize],
     used: usize,
     /// Something in it is writable.
     pub writable: bool,
@@ -51,7 +52,7 @@ pub struct Cluster {
 impl Cluster {
     pub(crate) const fn new(end: u64) -> Cluster {
         Cluster {
-            items: [KernelMapping { address: 0, frame: 0, frames: 0 }; FAULT_CLUSTER_PAGES as usize],
+            items: [KernelMapping { address: 0, frame: 0, frames: 0 }; FAULT_AHEAD_PAGES as usize],
             used: 0,
             writable: false,
             end,
@@ -187,12 +188,14 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// answered instead.
     pub fn fault_needs_tables(&mut self, badge: u64, tables: u64) -> Option<FaultAnswer> {
         let Some(space) = self.resolve::<Space>(Badge(badge).name()) else {
+            self.clear_what_is_not_entered();
             return Some(FaultAnswer::Raise(FaultReason::NotMapped));
         };
         self.forget_refusals();
         let answer = match self.stock(space, tables) {
             Ok(()) => None,
             Err(_) => {
+                self.clear_what_is_not_entered();
                 let answer = self.wait_instead(FaultAnswer::Raise(FaultReason::ContractExhausted));
                 Some(self.make_room_instead(badge, answer))
             }
@@ -216,7 +219,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             Err(MemoryError::PagerFailed) => return FaultAnswer::Raise(FaultReason::PagerFailed),
             Err(MemoryError::Again) => {
                 let waits_on = self.paging.wanted.take();
-                return waits_on.map_or(FaultAnswer::Retry, |container| self.wait_on(space, container));
+                return waits_on.map_or(FaultAnswer::Retry, |(_, container)| self.wait_on(space, container));
             }
             Err(_) => return FaultAnswer::Raise(FaultReason::ContractExhausted),
             Ok(touched) => touched,
@@ -229,15 +232,12 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 self.resolved.writable = write;
             }
             Touched::Filled { pages, .. } => {
-                self.resolved = self.cluster(found.this, address, address + pages * FRAME_BYTES, write);
+                self.gather(found, address, address + pages * FRAME_BYTES, write);
             }
             Touched::WasThere if has_locks => {
-                self.resolved = self.cluster(found.this, address, address + FRAME_BYTES, write);
+                self.gather(found, address, address + FRAME_BYTES, write);
             }
-            Touched::WasThere => {
-                let start = (address & !(CLUSTER_BYTES - 1)).max(found.address);
-                self.resolved = self.cluster(found.this, start, found.addresses().end, write);
-            }
+            Touched::WasThere => self.gather_around(space, found, address, write),
         }
         if self.resolved.writable {
             changed(self, container);
@@ -260,9 +260,25 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         }
     }
 
+    /// The cluster is not entered after all: what the kernel would have cleared with it is cleared now, as its page is there.
+    fn clear_what_is_not_entered(&mut self) {
+        for index in 0..self.resolved.used {
+            let item = self.resolved.items[index];
+            if item.address & Protection::CLEAR.bits() != 0 {
+                self.queue_zero(item.frame, 0, FRAME_BYTES);
+            }
+        }
+        self.flush();
+    }
+
     /// The mappings that resolve the last fault, where its answer is to enter them.
     pub fn resolved(&self) -> &Cluster {
         &self.resolved
+    }
+
+    /// Enters them, but the first `done` ones, in the task that they are for.
+    pub fn enter_resolved(&mut self, task: Handle, done: usize) -> Result<(), EnterError> {
+        self.pmap.enter(task, &self.resolved.items()[done..])
     }
 
     /// Checks that an access to an address of a mapping is allowed, and says what it goes to.
@@ -288,6 +304,9 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             return Err(Refused::Raise(FaultReason::Sealed));
         }
         let has_locks = view.get(container::LOCK_COUNT) != 0;
+        if write && self.is_kept_in_window(container, page) {
+            return Err(Refused::Raise(FaultReason::Protection));
+        }
         if has_locks || self.needs_lock(found) {
             self.check_locks(found, container, address, write)?;
         }
@@ -322,30 +341,51 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         found.via.is_some_and(|via| self.get(via, grant::RIGHTS).contains(ContainerRights::LOCK))
     }
 
-    /// The pages of a mapping that are present and not locked, from an address on, in a cluster of bounded size that
-    /// ends before `end`.
-    pub(crate) fn cluster(&self, this: Name<Mapping>, start: u64, end: u64, write: bool) -> Cluster {
-        let found = self.mapped(this);
-        let stop = end.min(start + CLUSTER_BYTES);
-        let mut cluster = Cluster::new(stop);
-        let Some(container) = found.container else { return cluster };
+    /// Gathers what is to be entered around a page that is present: its cluster, or what lies ahead of who goes through pages in order.
+    fn gather_around(&mut self, space: Name<Space>, found: &Mapped, address: u64, write: bool) {
+        let (start, pages) = if self.get(space, space::AHEAD_FROM) == address {
+            (address, (2 * self.get(space, space::AHEAD)).clamp(FAULT_CLUSTER_PAGES, FAULT_AHEAD_PAGES))
+        } else {
+            ((address & !(CLUSTER_BYTES - 1)).max(found.address), FAULT_CLUSTER_PAGES)
+        };
+        let end = found.addresses().end.min(start + pages * FRAME_BYTES);
+        self.gather(found, start, end, write);
+        self.set(space, space::AHEAD_FROM, end);
+        self.set(space, space::AHEAD, pages);
+    }
+
+    /// Gathers the pages of a mapping that are present and not locked, from an address on and before `end`, at most
+    /// [`FAULT_AHEAD_PAGES`], into [`Physmem::resolved`].
+    pub(crate) fn gather(&mut self, found: &Mapped, start: u64, end: u64, write: bool) {
+        let end = end.min(start + FAULT_AHEAD_PAGES * FRAME_BYTES);
+        self.resolved.restart(end);
+        let Some(container) = found.container else { return };
         let view = self.view(container);
         let limit = view.get(container::PAGES);
-        let blocked = view.get(container::LOCK_COUNT) != 0 || self.needs_lock(&found);
+        let blocked = view.get(container::LOCK_COUNT) != 0 || self.needs_lock(found);
         let bits = |writable| kernel_protection(found.protection, writable).bits();
         let (read_only, read_write) = (bits(false), bits(true));
-        let first = found.page_at(start);
-        let stop_page = limit.min(first + (stop - start) / FRAME_BYTES);
-        pages::each_present(self, container, first, stop_page, |page, entry, frame| {
-            let address = start + (page - first) * FRAME_BYTES;
-            let writable = write && !entry.is_shared();
-            if blocked && self.check_locks(&found, container, address, writable).is_err() {
-                return;
+        let mut page = found.page_at(start);
+        let stop = limit.min(page + (end - start) / FRAME_BYTES);
+        let (mut cursor, mut room) = (Cursor::new(container), [Entry::ABSENT; GROUP_PAGES]);
+        let mut address = start;
+        while page < stop {
+            let pages = to_end_of_group(page).min(stop - page);
+            let entries = &mut room[..pages as usize];
+            cursor.load(self, page, entries);
+            for entry in entries {
+                let here = address;
+                address += FRAME_BYTES;
+                let Some(frame) = entry.frame() else { continue };
+                let writable = write && !entry.is_shared();
+                if blocked && self.check_locks(found, container, here, writable).is_err() {
+                    continue;
+                }
+                self.resolved.writable |= writable;
+                self.resolved.add(here | if writable { read_write } else { read_only }, frame);
             }
-            cluster.writable |= writable;
-            cluster.add(address | if writable { read_write } else { read_only }, frame);
-        });
-        cluster
+            page += pages;
+        }
     }
 }
 

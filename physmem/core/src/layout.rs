@@ -203,6 +203,11 @@ pub mod space {
         END_REPLY: u32,
         /// The mapping that the last fault was in, if it is still there: the next one is likely to be in the same.
         RECENT: Option<Name<Mapping>>,
+        /// Address behind the pages that were entered with the last fault on a page that was present: the next fault of who goes through them
+        /// in order.
+        AHEAD_FROM: u64,
+        /// How many pages they were.
+        AHEAD: u64,
     });
 }
 

@@ -42,8 +42,9 @@ pub const STANDING_RECOVERY_NS: u64 = 10_000_000_000;
 /// How long frames are kept for a contract that has waited for them, or has just given them back.
 pub const CLAIM_TERM_NS: u64 = 100_000_000;
 
-/// Frames that are given back are kept for their contract while less than this part of what may be charged is left.
-pub const CLAIM_ROOM_PART: u64 = 8;
+/// Frames that are given back are kept for their contract while less than this part of what may be charged is left: as much
+/// as others can take, before who gave them back needs them again, without its having to wait.
+pub const CLAIM_ROOM_PART: u64 = 2;
 
 /// Weight of a contract that says nothing else.
 pub const WEIGHT: u64 = 100;
@@ -96,6 +97,9 @@ pub const WAITERS_PER_CONTRACT: u64 = 32;
 
 /// Pages around a fault that are entered with it where they are present already; a power of two.
 pub const FAULT_CLUSTER_PAGES: u64 = 16;
+
+/// Pages that are entered at a time at most: with a fault of who goes through present pages in order, twice as many with each.
+pub const FAULT_AHEAD_PAGES: u64 = 128;
 
 /// Page-table frames put into an address space at a time, at most.
 pub const STOCK_BATCH: usize = 32;

@@ -36,7 +36,6 @@ impl Batch {
 /// A mapping's record, read at once. Not to be kept beyond a change of the mapping.
 #[derive(Clone, Copy)]
 pub(crate) struct Mapped {
-    pub this: Name<Mapping>,
     pub container: Option<Name<Container>>,
     pub via: Option<Name<Grant>>,
     pub address: u64,
@@ -100,7 +99,6 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     pub(crate) fn mapped(&self, this: Name<Mapping>) -> Mapped {
         let view = self.view(this);
         Mapped {
-            this,
             container: view.get(mapping::CONTAINER),
             via: view.get(mapping::VIA),
             address: view.get(mapping::ADDRESS),

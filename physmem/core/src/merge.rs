@@ -46,6 +46,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         self.unmap_contract_page(child);
         self.end_watch(child);
         self.forget_end(child);
+        self.wake_window();
         self.pass_objects_on(parent, child);
         self.pass_rings_on(parent, child);
         self.pass_counts_on(parent, child);
@@ -77,6 +78,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// Lists of what names its contract.
     fn pass_objects_on(&mut self, parent: Name<Contract>, child: Name<Contract>) {
         while let Some(this) = CONTAINERS.first(self, child) {
+            // Requests that wait for a page have records of the child's.
+            self.resume_waiters(this);
             let in_order = eviction::is_ordered(self, this);
             eviction::leave(self, this);
             CONTAINERS.remove(self, child, this);

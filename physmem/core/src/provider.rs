@@ -54,17 +54,18 @@ impl<P: Pmap, M: RecordMemory> Frames for Physmem<'_, P, M> {
         if self.database.join(frame, principal, FRAME_HOLDERS_MAX) { Ok(()) } else { Err(MemoryError::Limit) }
     }
 
+    #[inline]
     fn leave(&mut self, frame: u32) {
-        match self.database.holders(frame) {
-            1 => {
-                if self.database.number(frame) != 0 {
-                    self.forget_number(frame);
-                }
-                let principal = self.database.principal(frame);
-                self.database.free(frame, State::Held, false, principal);
-            }
-            holders => self.database.set_holders(frame, holders - 1),
+        if self.database.number(frame) != 0 && self.database.holders(frame) == 1 {
+            self.forget_number(frame);
         }
+        self.database.leave(frame);
+    }
+
+    fn join_each(&mut self, frames: &[u32], payer: Name<Contract>) -> usize {
+        let principal = self.get(payer, contract::PRINCIPAL);
+        let joins = |frame: &&u32| self.database.join(**frame, principal, FRAME_HOLDERS_MAX);
+        frames.iter().take_while(joins).count()
     }
 
     fn hand_over(&mut self, frame: u32, payer: Name<Contract>) {
@@ -90,7 +91,7 @@ impl<P: Pmap, M: RecordMemory> Frames for Physmem<'_, P, M> {
     fn leave_out(&mut self, number: u32, payer: Name<Contract>) {
         self.lower(payer, contract::SWAPPED, 1);
         self.paging.counters.swapped -= 1;
-        if self.paging.place.is_some() {
+        if self.paging.place.is_some() && !mutations::has(Mutation::KeepHolder) {
             self.count_holders(number, false);
             self.settle_number(number);
         }
@@ -106,7 +107,7 @@ impl<P: Pmap, M: RecordMemory> Frames for Physmem<'_, P, M> {
     }
 
     fn detach(&mut self, frame: u32) {
-        if self.database.number(frame) != 0 {
+        if self.database.number(frame) != 0 && !mutations::has(Mutation::KeepStaleNumber) {
             self.forget_number(frame);
         }
     }

@@ -168,23 +168,23 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     pub(crate) fn populate(&mut self, this: Name<Mapping>) -> bool {
         let space = self.get(this, mapping::SPACE);
         let task = Handle(self.get(space, space::TASK));
-        let end = self.mapping_end(this);
-        let protection = protection_bits(self.get(this, mapping::PROTECTION));
+        let found = self.mapped(this);
+        let end = found.addresses().end;
         let (mut writable, mut entered) = (false, 0);
         let mut next = self.next_present_address(this, self.get(this, mapping::ADDRESS));
         while let Some(address) = next.filter(|_| entered < POPULATE_PAGES_MAX) {
-            let cluster = self.cluster(this, address, end, protection.contains(MapProtection::WRITE));
+            self.gather(&found, address, end, found.protection.contains(MapProtection::WRITE));
             self.flush();
-            while !cluster.items().is_empty() {
-                match self.pmap.enter(task, cluster.items()) {
+            while !self.resolved.items().is_empty() {
+                match self.enter_resolved(task, 0) {
                     Ok(()) => break,
                     Err(EnterError::NeedTables(tables)) if self.stock(space, tables).is_ok() => {}
                     Err(_) => return writable,
                 }
             }
-            writable |= cluster.writable;
-            entered += (cluster.end - address) / FRAME_BYTES;
-            next = self.next_present_address(this, cluster.end);
+            writable |= self.resolved.writable;
+            entered += (self.resolved.end - address) / FRAME_BYTES;
+            next = self.next_present_address(this, self.resolved.end);
         }
         writable
     }

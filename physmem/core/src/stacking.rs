@@ -69,13 +69,13 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         span: Span,
         write: bool,
     ) -> Result<(), Refusal<MemoryError>> {
-        let address = self.get(made, mapping::ADDRESS);
-        let cluster = self.cluster(made, address, self.mapping_end(made), write);
-        if cluster.items().iter().map(|item| u64::from(item.frames)).sum::<u64>() != span.pages {
+        let found = self.mapped(made);
+        self.gather(&found, found.address, found.addresses().end, write);
+        if self.resolved.items().iter().map(|item| u64::from(item.frames)).sum::<u64>() != span.pages {
             return Err(MemoryError::Locked.into());
         }
         let task = Handle(self.get(self.get(made, mapping::SPACE), space::TASK));
-        self.pmap.enter(task, cluster.items()).map_err(|error| match error {
+        self.enter_resolved(task, 0).map_err(|error| match error {
             EnterError::NeedTables(tables) => Refusal::with_detail(MemoryError::NeedTables, tables),
             EnterError::Lost => MemoryError::Lost.into(),
             EnterError::Refused(KernelError::WrongState | KernelError::Stale) => MemoryError::Stale.into(),

@@ -1,5 +1,6 @@
 //! What all actors share: physmem's world, the step's random numbers, the messages on their way, the record of the run.
 
+use crate::contents::Frame;
 use crate::image::Image;
 use crate::random::{Random, mix};
 use crate::scenario::Mix;
@@ -7,7 +8,7 @@ use crate::world::World;
 use filesystems_api::block::{BlockDone, BlockError, Extents};
 use filesystems_api::file::{FileError, ReadDone};
 use kernel_protocol::Refusal;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 /// A read that a client asks the file server for.
@@ -103,6 +104,15 @@ counters! {
     LiesFilled = "touches of lent pages by the liar",
     LiesRefused = "attempts of the liar beyond its locks and grants",
     Expired = "contracts whose term was over",
+    PagesOut = "pages that went out to the pager",
+    PagesIn = "pages that it brought back",
+    PagesRefused = "pages that it did not take",
+    PagesBad = "pages that it did not bring back",
+    PagerWaits = "touches that waited for the pager",
+    PagerFailures = "touches that it failed",
+    PagerCrashes = "crashes of the pager",
+    CleanDrops = "pages that went out without being written",
+    Scribbles = "window pages that it wrote to unasked",
     Crashes = "crashes of clients",
     ServerCrashes = "crashes of the file server",
     DriverCrashes = "crashes of the driver",
@@ -173,6 +183,8 @@ pub struct Env<'a> {
     pub to_driver: VecDeque<BlockCall>,
     /// Answers to clients, by client.
     pub to_clients: Vec<Vec<ReadAnswer>>,
+    /// Pages that the default pager keeps, by name.
+    pub kept: BTreeMap<u64, Box<Frame>>,
     /// Answers to the file server.
     pub to_workers: Vec<BlockAnswer>,
     last_call: u64,
@@ -191,6 +203,7 @@ impl<'a> Env<'a> {
             to_liar: VecDeque::new(),
             to_driver: VecDeque::new(),
             to_clients: vec![Vec::new(); clients],
+            kept: BTreeMap::new(),
             to_workers: Vec::new(),
             last_call: 0,
         }

@@ -1,6 +1,7 @@
 //! The scenarios: who takes part, and what happens how often.
 
 use crate::actors::liar::ALLOWANCE;
+use crate::actors::pager;
 use crate::device::Troubles;
 use crate::random::Random;
 
@@ -45,6 +46,10 @@ pub struct Mix {
     pub cache: u64,
     /// Parts of 16 of the machine that are guaranteed to nobody.
     pub unguaranteed: u64,
+    /// Whether clients have a swap limit and there is a default pager.
+    pub pages_out: bool,
+    /// One step in so many is the death of the default pager; 0: never.
+    pub pager_deaths: u64,
 }
 
 const NO_TROUBLES: Troubles = Troubles { io_errors: 0, hangs: 0, lost_interrupts: 0 };
@@ -69,6 +74,19 @@ const QUIET: Mix = Mix {
     lies: 0,
     cache: 2,
     unguaranteed: 1,
+    pages_out: false,
+    pager_deaths: 0,
+};
+
+const SWAP: Mix = Mix {
+    name: "swap",
+    witnesses: 5,
+    pages: 60,
+    step_ns: 100_000,
+    unguaranteed: 0,
+    pages_out: true,
+    pager_deaths: 400,
+    ..QUIET
 };
 
 /// All scenarios.
@@ -156,6 +174,18 @@ pub const SCENARIOS: &[Mix] = &[
         troubles: Troubles { io_errors: 6, hangs: 25, lost_interrupts: 5 },
         ..QUIET
     },
+    SWAP,
+    Mix {
+        name: "pagers",
+        hostiles: 1,
+        client_deaths: 150,
+        pager_deaths: 60,
+        sleeps: 60,
+        politics: 100,
+        swaps: 100,
+        terms: 8,
+        ..SWAP
+    },
     Mix {
         name: "everything",
         hostiles: 2,
@@ -189,7 +219,8 @@ pub fn of_seed(seed: u64, only: Option<&'static Mix>) -> (Mix, usize) {
     let size = random.pick(&[64_u64, 96, 128, 192, 256, 384, 512, 768, 1024]);
     let frames = size - if size == 64 { 0 } else { random.below(size / 4) };
     let mix = only.copied().unwrap_or(mix);
-    (mix, frames.min(mix.frames) as usize)
+    let least = if mix.pages_out { PAGING_FRAMES } else { 0 };
+    (mix, frames.min(mix.frames).max(least) as usize)
 }
 
 /// Frames for each party of a machine.
@@ -213,6 +244,8 @@ pub struct Shares {
     pub client: (u64, u64, u64),
 }
 
+/// Frames of the smallest machine with a default pager.
+const PAGING_FRAMES: u64 = pager::ALLOWANCE + 90;
 /// Frames that the root contract keeps.
 const ROOT_FRAMES: u64 = 8;
 /// Frames that the smallest client can do with.
@@ -236,7 +269,8 @@ impl Shares {
             server = (certain + 8, places, certain);
         }
         let liar = if mix.lies == 0 { 0 } else { ALLOWANCE.0.min(guaranteed / 4) };
-        let rest = guaranteed - ROOT_FRAMES - driver.0 - server.0 - liar;
+        let paging = if mix.pages_out { pager::ALLOWANCE } else { 0 };
+        let rest = guaranteed - ROOT_FRAMES - driver.0 - server.0 - liar - paging;
         let parties = (rest / CLIENT_FRAMES).clamp(1, mix.witnesses + mix.hostiles);
         let hostiles = (parties * mix.hostiles / (mix.witnesses + mix.hostiles))
             .max(u64::from(mix.hostiles != 0 && parties > 1));

@@ -3,6 +3,7 @@
 use crate::actors::driver::Driver;
 use crate::actors::hostile::Hostile;
 use crate::actors::liar::Liar;
+use crate::actors::pager::{self, Pager, Place};
 use crate::actors::server::Server;
 use crate::actors::witness::Witness;
 use crate::device::{Device, SharedDevice};
@@ -39,6 +40,8 @@ pub struct Sim<'a> {
     server: Option<Server>,
     liar: Option<Liar>,
     driver: Option<Driver>,
+    place: Option<Place>,
+    pager: Option<Pager>,
     device: SharedDevice,
     steps: u64,
 }
@@ -52,8 +55,14 @@ impl<'a> Sim<'a> {
         let clients = shares.witnesses + shares.hostiles;
         let device = Device::switched_on();
         device.0.borrow_mut().troubles = mix.troubles;
+        let mut env = Env::new(world, image, mix, clients, told);
+        let place = if mix.pages_out { Place::new(&mut env, root) } else { None };
+        law!("nothing-is-lost", place.is_some() == mix.pages_out, "there is no room for the window");
+        env.world.swap_limit = if mix.pages_out { pager::SWAP_LIMIT } else { 0 };
         Sim {
-            env: Env::new(world, image, mix, clients, told),
+            env,
+            place,
+            pager: None,
             shares,
             root,
             witnesses: (0..shares.witnesses).map(|_| None).collect(),
@@ -108,6 +117,9 @@ impl<'a> Sim<'a> {
         let liars = if mix.lies == 0 { 0 } else { 14 };
         let servers = liars + if mix.reads == 0 { 0 } else { 36 };
         let clients = 10 * (self.witnesses.len() + self.hostiles.len()) as u64;
+        if mix.pages_out && self.env.random.once_in(3) {
+            return self.pager_acts();
+        }
         match self.env.random.below(clients + servers + 6) {
             choice if choice < clients => self.client_acts((choice / 10) as usize),
             choice if choice < clients + servers => match choice - clients {
@@ -150,6 +162,26 @@ impl<'a> Sim<'a> {
                 env.record.note(1, || String::from("the file server starts"));
                 self.server = Server::new(env, self.root, self.shares.server, self.shares.places);
             }
+        }
+    }
+
+    /// The pager acts, or dies, or another one comes.
+    fn pager_acts(&mut self) {
+        let often = self.env.mix.pager_deaths;
+        let env = &mut self.env;
+        let Some(place) = &mut self.place else { return };
+        match self.pager.take() {
+            Some(pager) if often != 0 && env.random.once_in(often) => {
+                env.record.note(7, || String::from("the pager dies"));
+                env.record.count(Counter::PagerCrashes);
+                env.world.touched.much = true;
+                pager.destroy(env);
+            }
+            Some(mut pager) => {
+                pager.step(env, place);
+                self.pager = Some(pager);
+            }
+            None => self.pager = Pager::new(env, self.root, place),
         }
     }
 
@@ -320,6 +352,17 @@ impl<'a> Sim<'a> {
         }
         if let Some(driver) = self.driver.take() {
             driver.destroy(env);
+        }
+        if let Some(pager) = self.pager.take() {
+            pager.destroy(env);
+        }
+        env.record.add(Counter::CleanDrops, env.world.machine.swap_status().dropped_clean);
+        env.world.finish_work();
+        check_all(env);
+        if let Some(place) = self.place.take() {
+            let swapped = env.world.machine.swap_status().swapped;
+            law!("nothing-is-lost", swapped == 0, "{swapped} pages are out in the end");
+            place.destroy(env);
         }
         env.world.finish_work();
         check_all(env);

@@ -43,6 +43,10 @@ fn expected(mutation: Mutation) -> (&'static str, &'static str) {
         Mutation::CopyAnyway => ("grants-bound", "liar"),
         Mutation::WidenGrant => ("grants-bound", "liar"),
         Mutation::KeepBelow => ("below-what-ends", "trees"),
+        Mutation::KeepOutMapped => ("unmapped-before-reuse", "swap"),
+        Mutation::KeepStaleNumber => ("clean-is-clean", "swap"),
+        Mutation::KeepHolder => ("numbers", "swap"),
+        Mutation::SwapBeyondLimit => ("swap-limits", "swap"),
     }
 }
 

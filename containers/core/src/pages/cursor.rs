@@ -8,6 +8,17 @@ use crate::record::{Container, Field, Name, Records};
 /// Log2 of the pages that a leaf has places for.
 const LEAF_SHIFT: u32 = super::NODE_SHIFT;
 
+/// Pages that [`Cursor::load`] and [`Cursor::store`] take at a time at most: a part of a leaf, so that room for a single page is not too
+/// much to be cleared.
+pub const GROUP_PAGES: usize = 32;
+
+const _: () = assert!((1_usize << LEAF_SHIFT).is_multiple_of(GROUP_PAGES), "a group lies in one leaf");
+
+/// Pages from this one on that lie in the same group.
+pub const fn to_end_of_group(page: u64) -> u64 {
+    GROUP_PAGES as u64 - page % GROUP_PAGES as u64
+}
+
 /// A leaf that is being gone through.
 #[derive(Clone, Copy)]
 struct Here {
@@ -33,6 +44,41 @@ impl Tally {
         self.lost += change(|entry| entry == Entry::LOST);
         self.out += change(|entry| entry.out().is_some());
         self.shared += change(Entry::is_shared);
+    }
+
+    fn note_all(&mut self, old: &[Entry], new: &[Entry]) {
+        if let (Some(old), Some(new)) = (Plain::of(old), Plain::of(new)) {
+            self.used += new.present - old.present;
+            self.present += new.present - old.present;
+            self.shared += new.shared - old.shared;
+            return;
+        }
+        for (&old, &new) in old.iter().zip(new) {
+            self.note(old, new);
+        }
+    }
+}
+
+/// Counts of entries of which each is absent or has a frame.
+struct Plain {
+    present: i64,
+    shared: i64,
+}
+
+impl Plain {
+    /// `None`: an entry is something else.
+    fn of(entries: &[Entry]) -> Option<Plain> {
+        // Both counts in one word: there are far fewer entries than half of it can count.
+        const HALF: u32 = 32;
+        let (mut seen, mut counts) = (0, 0_u64);
+        for entry in entries {
+            seen |= entry.0;
+            let shared = (entry.0 & Entry::SHARED) << (HALF - Entry::SHARED_SHIFT);
+            counts = counts.wrapping_add(entry.0 & Entry::RESIDENT | shared);
+        }
+        let (present, shared) = (counts & ((1 << HALF) - 1), counts >> HALF);
+        (seen & Entry::STATE & !Entry::RESIDENT == 0)
+            .then_some(Plain { present: present as i64, shared: shared as i64 })
     }
 }
 
@@ -73,6 +119,34 @@ impl Cursor {
         };
         write(records, self.array, branch.place(page, 0), new.0);
         self.tally.note(old, new);
+        self.is_changed = true;
+    }
+
+    /// Copies out the entries of successive pages that lie in one leaf; absent ones in a hole.
+    pub fn load(&mut self, records: &mut impl Records, page: u64, entries: &mut [Entry]) {
+        let place = self.at(records, page).map(|here| here.branch.place(page, 0));
+        let Some(Place::Word(frame, index)) = place else { return entries.fill(Entry::ABSENT) };
+        let words = &records.words(frame)[index..index + entries.len()];
+        for (entry, word) in entries.iter_mut().zip(words) {
+            *entry = Entry(*word);
+        }
+    }
+
+    /// Changes the entries of successive pages that lie in one leaf, which were `old`.
+    ///
+    /// # Panics
+    /// If the pages have no places and not all new entries are absent.
+    pub fn store(&mut self, records: &mut impl Records, page: u64, old: &[Entry], new: &[Entry]) {
+        let place = self.at(records, page).map(|here| here.branch.place(page, 0));
+        let Some(Place::Word(frame, index)) = place else {
+            assert!(new.iter().all(|&new| new == Entry::ABSENT), "pages from {page} on have no place");
+            return;
+        };
+        let words = &mut records.words_mut(frame)[index..index + new.len()];
+        for (word, entry) in words.iter_mut().zip(new) {
+            *word = entry.0;
+        }
+        self.tally.note_all(old, new);
         self.is_changed = true;
     }
 

@@ -52,10 +52,16 @@ pub struct Disk<R, M> {
     /// The device may still write to memory that it was given.
     holds_frames: bool,
     /// [`REQUESTS`] places.
-    requests: Box<[Option<Request>]>,
+    requests: Box<[Request]>,
+    /// Places that are taken.
+    taken: Slots,
+    /// Of these, those that may have something to give to the device.
+    giving: Slots,
     operations: [Option<Operation>; OPERATIONS],
     /// The request that is given operations next, so that all get their turn.
     turn: usize,
+    /// Where chains are put together.
+    chain: Box<[Descriptor; SEGMENTS + 2]>,
     completed: u64,
     bytes_read: u64,
     bytes_written: u64,
@@ -74,9 +80,12 @@ impl<R: Registers, M: QueueMemory> Disk<R, M> {
             negotiated,
             state: DiskState::Running,
             holds_frames: false,
-            requests: (0..REQUESTS).map(|_| None).collect(),
+            requests: (0..REQUESTS).map(|_| Request::vacant()).collect(),
+            taken: Slots::default(),
+            giving: Slots::default(),
             operations: [None; OPERATIONS],
             turn: 0,
+            chain: Box::new([Descriptor { address: 0, bytes: 0, flags: 0 }; SEGMENTS + 2]),
             completed: 0,
             bytes_read: 0,
             bytes_written: 0,
@@ -88,8 +97,8 @@ impl<R: Registers, M: QueueMemory> Disk<R, M> {
         self.state
     }
 
-    /// What it tells of itself.
-    pub fn status(&self) -> Result<BlockStatus, Refusal<BlockError>> {
+    /// What it tells of itself, behind a driver that can answer for so many pages.
+    pub fn status(&self, pages_in_flight: u64) -> Result<BlockStatus, Refusal<BlockError>> {
         if self.state == DiskState::Dead {
             return Err(BlockError::TimedOut.into());
         }
@@ -97,7 +106,8 @@ impl<R: Registers, M: QueueMemory> Disk<R, M> {
             sectors: self.negotiated.sectors,
             read_only: self.negotiated.read_only,
             queue_depth: REQUESTS as u32,
-            in_flight: self.requests.iter().flatten().count() as u32,
+            in_flight: self.taken.0.count_ones(),
+            pages_in_flight,
             requests: self.completed,
             bytes_read: self.bytes_read,
             bytes_written: self.bytes_written,
@@ -106,7 +116,7 @@ impl<R: Registers, M: QueueMemory> Disk<R, M> {
 
     /// Whether another request fits.
     pub fn has_room(&self) -> bool {
-        self.requests.iter().any(Option::is_none)
+        self.taken.first_free().is_some()
     }
 
     /// Takes a request over and gives the device what it has room for. On success the slot is the request's until a
@@ -115,7 +125,7 @@ impl<R: Registers, M: QueueMemory> Disk<R, M> {
         &mut self,
         direction: Direction,
         extents: &Extents,
-        runs: PhysicalRuns,
+        runs: &PhysicalRuns,
         now: u64,
     ) -> Result<Slot, BlockError> {
         if self.state == DiskState::Dead {
@@ -125,16 +135,17 @@ impl<R: Registers, M: QueueMemory> Disk<R, M> {
             return Err(BlockError::ReadOnly);
         }
         check(extents, self.negotiated.sectors, runs.bytes())?;
-        let slot = self.requests.iter().position(Option::is_none).ok_or(BlockError::Busy)?;
-        let deadline = now.saturating_add(REQUEST_TIMEOUT_NS);
-        self.requests[slot] = Some(Request::new(direction, *extents, runs, deadline));
+        let slot = self.taken.first_free().ok_or(BlockError::Busy)?;
+        self.requests[slot].begin(direction, extents, runs, now.saturating_add(REQUEST_TIMEOUT_NS));
+        self.taken.add(slot);
+        self.giving.add(slot);
         self.pump();
         Ok(slot)
     }
 
     /// The earliest moment at which a request is late.
     pub fn deadline(&self) -> Option<u64> {
-        self.requests.iter().flatten().map(|request| request.deadline).min()
+        self.taken.each().map(|slot| self.requests[slot].deadline).min()
     }
 
     /// Takes the device's interrupt back.
@@ -158,12 +169,14 @@ impl<R: Registers, M: QueueMemory> Disk<R, M> {
     }
 
     fn any_over(&self) -> bool {
-        self.requests.iter().flatten().any(Request::is_over)
+        self.taken.each().any(|slot| self.requests[slot].is_over())
     }
 
     fn take_over(&mut self) -> Option<Completion> {
-        let slot = self.requests.iter().position(|request| request.as_ref().is_some_and(Request::is_over))?;
-        let request = self.requests[slot].take()?;
+        let slot = self.taken.each().find(|&slot| self.requests[slot].is_over())?;
+        self.taken.remove(slot);
+        self.giving.remove(slot);
+        let request = &self.requests[slot];
         self.completed += 1;
         match request.direction {
             Direction::Read => self.bytes_read += request.done,
@@ -183,7 +196,7 @@ impl<R: Registers, M: QueueMemory> Disk<R, M> {
             let Some(index) = found else { return Err(crate::queue::Misbehaved) };
             let Some(operation) = self.operations[index].take() else { continue };
             self.queue.release(used.head);
-            let Some(request) = self.requests[operation.request].as_mut() else { continue };
+            let request = &mut self.requests[operation.request];
             request.in_flight -= 1;
             let data = request.direction.written(operation.bytes);
             match outcome(self.queue.status(index), used.written, data) {
@@ -211,28 +224,26 @@ impl<R: Registers, M: QueueMemory> Disk<R, M> {
             }
         }
         self.operations = [None; OPERATIONS];
-        for request in self.requests.iter_mut().flatten() {
-            request.in_flight = 0;
-            request.fail(error.into());
+        for slot in self.taken.each() {
+            self.requests[slot].in_flight = 0;
+            self.requests[slot].fail(error.into());
         }
     }
 
     /// Gives the device operations as long as it has room and there is something to give.
     fn pump(&mut self) {
-        let (mut given, mut idle) = (false, 0);
-        while idle < REQUESTS {
-            let slot = self.turn;
-            self.turn = (self.turn + 1) % REQUESTS;
-            match self.requests[slot].as_ref().and_then(|request| request.rest()) {
-                Some(rest) => match self.give(slot, rest) {
-                    Some(()) => (given, idle) = (true, 0),
-                    None => {
-                        self.turn = slot;
-                        break;
-                    }
-                },
-                None => idle += 1,
+        let mut given = false;
+        while let Some(slot) = self.giving.next_from(self.turn) {
+            let Some(rest) = self.requests[slot].rest() else {
+                self.giving.remove(slot);
+                continue;
+            };
+            self.turn = slot;
+            if self.give(slot, rest).is_none() {
+                break;
             }
+            self.turn = (slot + 1) % REQUESTS;
+            given = true;
         }
         if given {
             self.transport.notify();
@@ -248,8 +259,8 @@ impl<R: Registers, M: QueueMemory> Disk<R, M> {
         if self.queue.free() == 0 || most == 0 {
             return None;
         }
-        let mut chain = [Descriptor { address: 0, bytes: 0, flags: 0 }; SEGMENTS + 2];
-        let request = self.requests[slot].as_mut()?;
+        let chain = &mut *self.chain;
+        let request = &mut self.requests[slot];
         let direction = request.direction;
         let (count, bytes) = segments(request, rest, &mut chain[1..=most], self.negotiated.segment_bytes);
         if bytes == 0 {
@@ -271,6 +282,42 @@ impl<R: Registers, M: QueueMemory> Disk<R, M> {
     }
 }
 
+/// Places of requests, a bit each.
+#[derive(Clone, Copy, Default)]
+struct Slots(u32);
+
+const _: () = assert!(REQUESTS <= 32, "each place has a bit");
+
+impl Slots {
+    fn add(&mut self, slot: Slot) {
+        self.0 |= 1 << slot;
+    }
+
+    fn remove(&mut self, slot: Slot) {
+        self.0 &= !(1 << slot);
+    }
+
+    fn first_free(self) -> Option<Slot> {
+        Some((!self.0).trailing_zeros() as usize).filter(|&slot| slot < REQUESTS)
+    }
+
+    /// The first place from one on, going round.
+    fn next_from(self, slot: Slot) -> Option<Slot> {
+        let behind = self.0 & u32::MAX << slot;
+        let found = if behind != 0 { behind } else { self.0 };
+        (found != 0).then(|| found.trailing_zeros() as usize)
+    }
+
+    fn each(self) -> impl Iterator<Item = Slot> {
+        let mut left = self.0;
+        core::iter::from_fn(move || {
+            let slot = (left != 0).then(|| left.trailing_zeros() as usize)?;
+            left &= left - 1;
+            Some(slot)
+        })
+    }
+}
+
 impl Request {
     /// The first failure counts.
     fn fail(&mut self, failure: Refusal<BlockError>) {
@@ -281,16 +328,15 @@ impl Request {
 /// Writes the segments of the front of an extent; how many, and how many bytes, which is whole sectors.
 fn segments(request: &Request, rest: Extent, room: &mut [Descriptor], most_bytes: u32) -> (usize, u32) {
     let (mut count, mut bytes) = (0, 0);
-    let flags = request.direction.descriptor_flags();
     let most_bytes = most_bytes / SECTOR_BYTES as u32 * SECTOR_BYTES as u32;
+    let flags = request.direction.descriptor_flags();
+    let mut segments = request.runs.from(u64::from(rest.offset));
     for descriptor in room {
         if bytes == rest.bytes {
             break;
         }
         let wanted = (rest.bytes - bytes).min(most_bytes);
-        let Some(segment) = request.runs.segment(u64::from(rest.offset) + u64::from(bytes), wanted) else {
-            break;
-        };
+        let Some(segment) = segments.next(wanted) else { break };
         *descriptor = Descriptor { address: segment.address, bytes: segment.bytes, flags };
         bytes += segment.bytes;
         count += 1;

@@ -11,7 +11,7 @@ pub const REQUESTS: usize = 16;
 /// Place of a request in the table; the server keeps the reply and the lock of it at the same place.
 pub type Slot = usize;
 
-/// A request in progress.
+/// A request in progress, or the place of one. It is large and never moved.
 pub struct Request {
     extents: Extents,
     /// Which way the data goes.
@@ -50,19 +50,28 @@ pub fn check(extents: &Extents, sectors: u64, range_bytes: u64) -> Result<(), Bl
 }
 
 impl Request {
-    /// A request that was checked.
-    pub fn new(direction: Direction, extents: Extents, runs: PhysicalRuns, deadline: u64) -> Request {
+    /// The place of a request.
+    pub fn vacant() -> Request {
         Request {
-            extents,
-            direction,
-            runs,
+            extents: Extents::EMPTY,
+            direction: Direction::Read,
+            runs: PhysicalRuns::new(),
             extent: 0,
             given: 0,
             in_flight: 0,
             done: 0,
             failure: None,
-            deadline,
+            deadline: 0,
         }
+    }
+
+    /// Begins a request that was checked.
+    pub fn begin(&mut self, direction: Direction, extents: &Extents, runs: &PhysicalRuns, deadline: u64) {
+        self.direction = direction;
+        self.extents.assign(extents);
+        self.runs.assign(runs);
+        (self.extent, self.given, self.in_flight, self.done) = (0, 0, 0, 0);
+        (self.failure, self.deadline) = (None, deadline);
     }
 
     /// What is to be given to the device next.

@@ -68,20 +68,58 @@ impl PhysicalRuns {
         self.pages.saturating_mul(FRAME_BYTES)
     }
 
+    /// Knows nothing any more.
+    pub fn clear(&mut self) {
+        (self.count, self.covered, self.pages) = (0, 0, 0);
+    }
+
+    /// Becomes the same as others, without touching places that neither uses.
+    pub fn assign(&mut self, others: &PhysicalRuns) {
+        self.runs[..others.count].copy_from_slice(&others.runs[..others.count]);
+        (self.count, self.covered, self.pages) = (others.count, others.covered, others.pages);
+    }
+
+    /// The segments from a byte of the range on, for going through them in order.
+    pub fn from(&self, offset: u64) -> Segments<'_> {
+        let mut left = offset;
+        let mut index = 0;
+        while let Some(run) = self.runs[..self.count].get(index)
+            && left >= length(run)
+        {
+            left -= length(run);
+            index += 1;
+        }
+        Segments { runs: &self.runs[index..self.count], within: left }
+    }
+
     /// The successive physical bytes at `offset` of the range, at most `bytes`.
     pub fn segment(&self, offset: u64, bytes: u32) -> Option<Segment> {
-        let mut start = 0;
-        for run in &self.runs[..self.count] {
-            let length = u64::from(run.frames) << FRAME_SHIFT;
-            if offset < start + length {
-                let within = offset - start;
-                let address = (u64::from(run.frame) << FRAME_SHIFT) + within;
-                let bytes = u64::from(bytes).min(length - within) as u32;
-                return Some(Segment { address, bytes });
-            }
-            start += length;
+        self.from(offset).next(bytes)
+    }
+}
+
+fn length(run: &Run) -> u64 {
+    u64::from(run.frames) << FRAME_SHIFT
+}
+
+/// The segments of a range from one place on.
+pub struct Segments<'a> {
+    runs: &'a [Run],
+    /// Bytes of the first run that lie before that place.
+    within: u64,
+}
+
+impl Segments<'_> {
+    /// The next successive physical bytes, at most `bytes`.
+    pub fn next(&mut self, bytes: u32) -> Option<Segment> {
+        let (run, rest) = self.runs.split_first()?;
+        let address = (u64::from(run.frame) << FRAME_SHIFT) + self.within;
+        let bytes = u64::from(bytes).min(length(run) - self.within) as u32;
+        self.within += u64::from(bytes);
+        if self.within == length(run) {
+            (self.runs, self.within) = (rest, 0);
         }
-        None
+        Some(Segment { address, bytes })
     }
 }
 

@@ -94,7 +94,7 @@ pub fn bring_up(
     let shared = DeviceShared::new(dma, pages).map_err(BringUpError::Memory)?;
     let disk = Disk::start(transport, shared).map_err(BringUpError::Transport)?;
     syscall::interrupt_bind(interrupt, signaller).map_err(BringUpError::Interrupt)?;
-    match disk.status() {
+    match disk.status(0) {
         Ok(status) => {
             let (device, line) = (found.function.device, found.interrupt_line);
             log::info!("{used_for}: device {device} on line {line}: {} sectors", status.sectors);

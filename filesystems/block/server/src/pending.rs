@@ -56,8 +56,9 @@ pub fn physical_runs(
     lock: &PassedLock,
     dma: Handle,
     direction: Direction,
-) -> Result<PhysicalRuns, Refusal<BlockError>> {
-    let result = ask_for_runs(lock.0.handle(), dma, direction);
+    runs: &mut PhysicalRuns,
+) -> Result<(), Refusal<BlockError>> {
+    let result = ask_for_runs(lock.0.handle(), dma, direction, runs);
     if result.is_err() {
         let _ = call(lock.0.handle(), &LockRelease { written_bytes: 0 }, &[], Deadline::NEVER);
     }
@@ -69,14 +70,15 @@ pub fn ask_for_runs(
     lock: Handle,
     dma: Handle,
     direction: Direction,
-) -> Result<PhysicalRuns, Refusal<BlockError>> {
+    runs: &mut PhysicalRuns,
+) -> Result<(), Refusal<BlockError>> {
     let is_read = direction == Direction::Write;
-    let mut runs = PhysicalRuns::new();
+    runs.clear();
     loop {
         let request = LockRuns { first_page: runs.covered(), is_read };
         let answer = call(lock, &request, &[dma, CONTRACT], Deadline::NEVER).map_err(bad_lock)?;
         if runs.extend(&answer).map_err(|_| BlockError::BadLock)? {
-            return Ok(runs);
+            return Ok(());
         }
     }
 }

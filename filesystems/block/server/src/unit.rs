@@ -3,7 +3,7 @@
 use crate::bring_up::Hardware;
 use crate::pending::{self, Pending, PendingTable, physical_runs};
 use filesystems_api::block::{BlockError, BlockStatus, Extents};
-use filesystems_block_core::{Completion, Direction, DiskState, DiskUse};
+use filesystems_block_core::{Completion, Direction, DiskState, DiskUse, PhysicalRuns};
 use kernel_abi::FRAME_BYTES;
 use kernel_abi::trace::EventKind;
 use kernel_protocol::Refusal;
@@ -19,6 +19,8 @@ pub struct Unit {
     /// Authority for physical addresses.
     dma: Handle,
     pending: PendingTable,
+    /// The frames of the request that is being taken over.
+    runs: PhysicalRuns,
     /// Frames that it has, and may have: so one disk's requests never take what the other one's need.
     frames: u64,
     frames_max: u64,
@@ -27,7 +29,15 @@ pub struct Unit {
 impl Unit {
     /// What was brought up, or nothing.
     pub fn new(used_for: DiskUse, hardware: Option<Hardware>, dma: Handle) -> Unit {
-        Unit { used_for, hardware, dma, pending: PendingTable::new(), frames: 0, frames_max: 0 }
+        Unit {
+            used_for,
+            hardware,
+            dma,
+            pending: PendingTable::new(),
+            runs: PhysicalRuns::new(),
+            frames: 0,
+            frames_max: 0,
+        }
     }
 
     /// Whether there is a disk.
@@ -42,7 +52,7 @@ impl Unit {
 
     /// How the disk is.
     pub fn status(&self) -> Result<BlockStatus, Refusal<BlockError>> {
-        self.hardware.as_ref().ok_or(BlockError::NoDisk)?.disk.status()
+        self.hardware.as_ref().ok_or(BlockError::NoDisk)?.disk.status(self.frames_max)
     }
 
     /// Takes the interrupt back from the device, then lets the line through again.
@@ -78,12 +88,12 @@ impl Unit {
             let _ = lock.release(0);
             return Err(BlockError::Busy.into());
         }
-        let runs = physical_runs(&lock, self.dma, direction)?;
-        let (bytes, frames) = (runs.bytes(), runs.bytes() / FRAME_BYTES);
+        physical_runs(&lock, self.dma, direction, &mut self.runs)?;
+        let (bytes, frames) = (self.runs.bytes(), self.runs.bytes() / FRAME_BYTES);
         let submitted = if self.frames + frames > self.frames_max {
             Err(BlockError::Busy)
         } else {
-            hardware.disk.submit(direction, extents, runs, clock::now())
+            hardware.disk.submit(direction, extents, &self.runs, clock::now())
         };
         let slot = match submitted {
             Ok(slot) => slot,

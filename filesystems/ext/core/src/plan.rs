@@ -19,9 +19,20 @@ use crate::map::Backing;
 use crate::{Inode, PAGE_BYTES, Source, Volume, VolumeError};
 use filesystems_api::block::{Extent, Extents, SECTOR_BYTES};
 
-/// Pages that a step locks and has the disk fill at most. All threads of the server together must stay within the pages
-/// that the driver may answer for at a time.
-pub const STEP_PAGES: u64 = 64;
+/// Pages of a client's that a step locks and has the disk fill at most. All threads of the server together must stay within the
+/// pages that the driver may answer for at a time: see [`step_pages`].
+pub const STEP_PAGES: u64 = 256;
+
+/// Pages that a step has, however little the driver may answer for; where that is not enough for all threads, some of them wait.
+pub const STEP_PAGES_MIN: u64 = 64;
+
+/// Pages of the cache that a step locks and has the disk fill at most: so many for each thread are in the server's own pin limit.
+pub const FILL_PAGES: u64 = 64;
+
+/// Pages of a step, for one of so many threads behind a driver that may answer for `pages_in_flight`.
+pub fn step_pages(pages_in_flight: u64, threads: u64) -> u64 {
+    (pages_in_flight / threads.max(1)).clamp(STEP_PAGES_MIN, STEP_PAGES)
+}
 
 /// Pages that a step copies at most.
 pub const COPY_PAGES: u64 = 4096;
@@ -193,7 +204,8 @@ impl Read {
         let wanted = (end - page * PAGE_BYTES).div_ceil(PAGE_BYTES).min(COPY_PAGES);
         let direct = self.direct && whole > 0;
         let zeros = if whole > 0 { wanted.min(whole) } else { wanted };
-        let most = self.disk_pages.clamp(1, STEP_PAGES).min(if direct { zeros } else { wanted });
+        let (bound, most) = if direct { (STEP_PAGES, zeros) } else { (FILL_PAGES, wanted) };
+        let most = self.disk_pages.clamp(1, bound).min(most);
         let uncached = index.uncached(self.key(), page, most);
         Ok(match gather(volume, &self.inode, page, uncached, zeros)? {
             Gathered::Zero { pages } => {
@@ -284,4 +296,18 @@ fn truncate(extents: &Extents, end: u64) -> Extents {
         }
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_as_large_as_the_driver_can_answer_for() {
+        assert_eq!(
+            [0, 128, 256, 400, 1024, u64::MAX].map(|pages| step_pages(pages, 4)),
+            [64, 64, 64, 100, 256, 256]
+        );
+        assert_eq!(step_pages(100, 0), 100);
+    }
 }

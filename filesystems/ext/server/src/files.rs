@@ -79,7 +79,7 @@ impl Worker {
     ) -> Result<Option<ReadDone>> {
         let mut cache = &self.mounted()?.cache;
         let step = self.with(|state| {
-            let read = plan(file(state, node)?, request, false);
+            let read = plan(file(state, node)?, request, false, 1);
             // The copy may wait for frames of the client's guarantee.
             let step = if state.shares.take_unknown() { read.cached(&mut cache) } else { return Ok(None) };
             if step.is_none() {

@@ -39,8 +39,8 @@ use mount::mount;
 
 kernel_runtime::program!(main);
 
-/// Threads, and with them requests in progress. Each has at most one disk request of
-/// [`filesystems_ext_core::plan::STEP_PAGES`] under way, which together the driver can answer for.
+/// Threads, and with them requests in progress. Each has at most one disk request under way, so large that the driver can answer for all of
+/// them together ([`filesystems_ext_core::plan::step_pages`]).
 pub const WORKERS: usize = 4;
 
 /// Bytes of stack that the first worker touches at its start, so that it takes no memory later; those of the others are

@@ -6,6 +6,7 @@ use crate::disk::{Disk, DiskError, MetadataSource};
 use crate::gate::Gate;
 use containers_api::space::MapProtection;
 use filesystems_api::file::FileError;
+use filesystems_ext_core::plan::step_pages;
 use filesystems_ext_core::{Shares, Volume};
 use filesystems_serve::{Result, memory_refusal};
 use kernel_protocol::Refusal;
@@ -42,6 +43,8 @@ pub struct Mounted {
     pub disk: Disk,
     /// What was read before.
     pub cache: Cache,
+    /// Pages that a thread has the disk fill at a time.
+    pub step_pages: u64,
 }
 
 /// Mounts the disk behind a driver. The refusal is what every request is answered with, then.
@@ -74,7 +77,7 @@ fn try_mount(block: Handle) -> Result<Mounted> {
         label.blocks,
         label.block_bytes
     );
-    mounted(disk, volume).map_err(refuse_memory)
+    mounted(disk, volume, step_pages(status.pages_in_flight, WORKERS as u64)).map_err(refuse_memory)
 }
 
 fn refuse_disk(error: DiskError) -> Refusal<FileError> {
@@ -89,10 +92,14 @@ fn refuse_memory(error: MemoryCallError) -> Refusal<FileError> {
     Refusal { error: FileError::NoMemory, ..refusal }
 }
 
-fn mounted(disk: Disk, volume: Volume<MetadataSource>) -> core::result::Result<Mounted, MemoryCallError> {
+fn mounted(
+    disk: Disk,
+    volume: Volume<MetadataSource>,
+    step_pages: u64,
+) -> core::result::Result<Mounted, MemoryCallError> {
     let page = OwnContainer::new(1)?.keep();
     page.allocate(0..1, false)?;
     let mapping = Mapping::new(&page, 0, 1, MapProtection::WRITE)?;
     let state = State { volume, shares: Shares::new(), assembly: Assembly { container: page, mapping } };
-    Ok(Mounted { state: Gate::new(state)?, disk, cache: Cache::new()? })
+    Ok(Mounted { state: Gate::new(state)?, disk, cache: Cache::new()?, step_pages })
 }

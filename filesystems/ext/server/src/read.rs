@@ -10,7 +10,7 @@ use containers_api::{ContainerRights, LockMode, MemoryError};
 use filesystems_api::block::Extents;
 use filesystems_api::file::{FileError, IoReadContainer, ReadDone};
 use filesystems_ext_core::cache::{CachedRun, FileKey, Places, Reservation};
-use filesystems_ext_core::plan::{Read, STEP_PAGES, Step};
+use filesystems_ext_core::plan::{Read, Step};
 use filesystems_ext_core::{Inode, PAGE_BYTES};
 use filesystems_serve::{ClientContainer, Result, memory_refusal};
 use kernel_abi::trace::EventKind;
@@ -25,6 +25,8 @@ struct Reading<'a> {
     read: Read,
     key: FileKey,
     done: ReadDone,
+    /// Pages that the disk is to fill in one step.
+    step_pages: u64,
     /// Bytes up to which the disk is asked for single pages, after an error.
     careful_until: u64,
     /// How often it may still be tried to make do with the places that the cache has memory for.
@@ -33,6 +35,9 @@ struct Reading<'a> {
 
 /// Parts in which pages that were read are copied to the cache at most.
 const COPY_IN_PARTS: usize = 4;
+
+/// Pages that are tried to be locked at least, before a client that may not pin so many is read to through the cache.
+const DIRECT_PAGES_MIN: u64 = 16;
 
 /// Attempts until a read is refused for lack of memory for the cache.
 const MEMORY_ATTEMPTS: u32 = 4;
@@ -46,9 +51,9 @@ struct Filled {
 }
 
 /// What is asked for, as the plan wants it.
-pub fn plan(inode: Inode, request: &IoReadContainer, direct: bool) -> Read {
+pub fn plan(inode: Inode, request: &IoReadContainer, direct: bool, disk_pages: u64) -> Read {
     let &IoReadContainer { offset, bytes, container_offset } = request;
-    Read { inode, offset, bytes, container_offset, direct, disk_pages: STEP_PAGES }
+    Read { inode, offset, bytes, container_offset, direct, disk_pages }
 }
 
 impl Worker {
@@ -74,11 +79,13 @@ impl Worker {
         client: &ClientContainer,
     ) -> Result<ReadDone> {
         let direct = client.rights.contains(ContainerRights::LOCK | ContainerRights::FILL);
+        let mounted = self.mounted()?;
         let mut reading = Reading {
             worker: self,
-            mounted: self.mounted()?,
+            mounted,
             client,
-            read: plan(inode, request, direct),
+            read: plan(inode, request, direct, mounted.step_pages),
+            step_pages: mounted.step_pages,
             key: FileKey { inode: inode.number, generation: inode.generation },
             done: ReadDone { bytes: 0, error: 0, moved_bytes: 0, dma_bytes: 0 },
             careful_until: 0,
@@ -93,7 +100,7 @@ impl Worker {
             if refusal.error == FileError::Io && reading.read.disk_pages > 1 {
                 // Page by page through what failed, to find the last one that can be read.
                 reading.read.disk_pages = 1;
-                reading.careful_until = reading.done.bytes + STEP_PAGES * PAGE_BYTES;
+                reading.careful_until = reading.done.bytes + reading.step_pages * PAGE_BYTES;
             } else if reading.done.bytes == 0 {
                 return Err(refusal);
             } else {
@@ -116,7 +123,7 @@ impl Reading<'_> {
     fn step(&mut self) -> Result<bool> {
         let done = self.done.bytes;
         if done >= self.careful_until {
-            self.read.disk_pages = STEP_PAGES;
+            self.read.disk_pages = self.step_pages;
         }
         let mut cache = self.cache();
         let next = self.with(|state| self.read.next(&mut state.volume, &mut cache, done));
@@ -185,9 +192,11 @@ impl Reading<'_> {
         let range = filled.first_page..filled.first_page + filled.pages;
         let locked = match client.lock(range, LockMode::Dma, LOCK_TERM_NS) {
             Ok(locked) => locked,
-            // Not so many pinned pages: through the cache, then.
+            // Not so many pinned pages: fewer at a time; through the cache, in the end.
             Err(error) if error.refusal() == Some(MemoryError::PinLimit) => {
-                self.read.direct = false;
+                self.step_pages = (self.step_pages / 2).max(1);
+                self.read.disk_pages = self.read.disk_pages.min(self.step_pages);
+                self.read.direct = filled.pages > DIRECT_PAGES_MIN;
                 return Ok(());
             }
             Err(error) => return Err(memory_refusal(error)),

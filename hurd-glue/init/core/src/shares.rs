@@ -30,11 +30,18 @@ pub const SHELL_FRAMES_MIN: u64 = 640;
 /// Frames from which on a machine has room for more in flight to the disk.
 pub const ROOMY_FRAMES: u64 = 4096;
 
+/// Frames from which on it has room for four reads of a mebibyte.
+pub const LARGE_FRAMES: u64 = 1 << 17;
+
 /// Frames in flight to the disks, for which their driver answers: each disk has an equal part. When the driver ends, the ended one's
 /// contract keeps as many until the next driver has stopped the disks; the next one needs its own share for that, so init keeps as
 /// many again.
 pub const fn disk_frames(all: &Share) -> u64 {
-    let of_one = if all.guaranteed < ROOMY_FRAMES { 128 } else { 256 };
+    let of_one = match all.guaranteed {
+        0..ROOMY_FRAMES => 128,
+        ROOMY_FRAMES..LARGE_FRAMES => 256,
+        LARGE_FRAMES.. => 1024,
+    };
     if all.has_swap { 2 * of_one } else { of_one }
 }
 
@@ -167,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_shares_and_what_is_kept_are_the_whole() {
-        for frames in [2100, ROOMY_FRAMES - 1, ROOMY_FRAMES, 12_000, 16_384, 1 << 20] {
+        for frames in [2100, ROOMY_FRAMES - 1, ROOMY_FRAMES, 12_000, 16_384, LARGE_FRAMES, 1 << 20] {
             let (shares, disk) = (shares(frames).unwrap(), disk_frames(&all(frames)));
             let given: u64 = shares.iter().map(|one| one.guaranteed).sum();
             assert_eq!(given + KEPT_FRAMES + disk, frames);
@@ -216,7 +223,7 @@ mod tests {
 
     #[test]
     fn what_an_ended_driver_keeps_is_there_for_the_next_one() {
-        for frames in [2100, ROOMY_FRAMES] {
+        for frames in [2100, ROOMY_FRAMES, LARGE_FRAMES] {
             let driver = share(Server::Block, &all(frames)).unwrap();
             assert_eq!(driver.pin_limit, disk_frames(&all(frames)));
             assert!(driver.guaranteed > driver.pin_limit);

@@ -44,7 +44,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                     (true, Progress::Expired | Progress::Missed) => Err(MemoryError::PagerFailed),
                     (true, Progress::Posted | Progress::Told) => {
                         // Several containers may wait for one number; all of them are woken with the window.
-                        self.paging.wanted = Some(self.place().window);
+                        self.wait_on_window(this);
                         Err(MemoryError::Again)
                     }
                     _ => self.take_from_window(this, page, number, window as usize),
@@ -88,7 +88,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             Ok(index) => index,
             Err(false) => return Err(MemoryError::PagerFailed),
             Err(true) => {
-                self.paging.wanted = Some(self.place().window);
+                self.wait_on_window(this);
                 return Err(MemoryError::Again);
             }
         };
@@ -112,8 +112,12 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         operation.count = count as u8;
         operation.waited_for = (this.word(), page);
         self.post(index);
-        self.paging.wanted = Some(this);
+        self.paging.wanted = Some((self.get(this, container::CONTRACT), this));
         Err(MemoryError::Again)
+    }
+
+    fn wait_on_window(&mut self, this: Name<Container>) {
+        self.paging.wanted = Some((self.get(this, container::CONTRACT), self.place().window));
     }
 
     /// The page that an answered operation was for goes into its container, if it is there still and its contract can pay.

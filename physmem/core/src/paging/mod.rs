@@ -40,6 +40,8 @@ use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
 use containers_api::MemoryError;
 use containers_api::pager::{OPERATIONS, SwapStatus};
+use containers_core::mutations::{self, Mutation};
+use containers_core::pages;
 use containers_core::record::{Container, Contract, Name, Records};
 use kernel_abi::Handle;
 
@@ -117,6 +119,17 @@ pub(crate) struct Exhausted {
     pub frames: u64,
 }
 
+/// Where the contents of a page that is out are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Contents {
+    /// In a frame of the window.
+    Frame(u32),
+    /// With the pager, under this name.
+    Name(u64),
+    /// Nowhere.
+    Lost,
+}
+
 /// Everything about paging.
 #[derive(Debug, Default)]
 pub(crate) struct Paging {
@@ -126,8 +139,8 @@ pub(crate) struct Paging {
     pub counters: Counters,
     /// The charge that was refused last in this request.
     pub exhausted: Option<Exhausted>,
-    /// On whose waiters the request must wait that was answered with `Again`.
-    pub wanted: Option<Name<Container>>,
+    /// On whose waiters the request must wait that was answered with `Again`, and who pays for a record of that.
+    pub wanted: Option<(Name<Contract>, Name<Container>)>,
     /// A seizure waits for an operation to become idle.
     pub seizure_waits: bool,
     /// Until when at the latest, since it began to wait.
@@ -145,7 +158,15 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         if payer == self.root || self.paging.place.is_none() {
             return 0;
         }
-        self.get(payer, contract::SWAP_LIMIT).saturating_sub(self.get(payer, contract::SWAPPED))
+        let beyond = u64::from(mutations::has(Mutation::SwapBeyondLimit));
+        (self.get(payer, contract::SWAP_LIMIT) + beyond).saturating_sub(self.get(payer, contract::SWAPPED))
+    }
+
+    /// Whoever waits for the pager at all is to try again: a contract goes, and its callers with it.
+    pub(crate) fn wake_window(&mut self) {
+        if let Some(place) = &self.paging.place {
+            self.resume_waiters(place.window);
+        }
     }
 
     /// Checks a swap limit for a child. Errors: `NoPager`, `NotAdmitted`.
@@ -158,6 +179,29 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             Err(MemoryError::NotAdmitted)
         } else {
             Ok(())
+        }
+    }
+
+    /// Whether nothing can bring the contents under a number back, for those who check.
+    pub fn is_out_lost(&self, number: u32) -> bool {
+        self.paging.place.is_none() || self.number(number).state == NumberState::Lost
+    }
+
+    /// Where the contents under a number are, for those who check.
+    pub fn contents_under(&self, number: u32) -> Contents {
+        if self.paging.place.is_none() {
+            return Contents::Lost;
+        }
+        match self.number(number).state {
+            NumberState::Kept { name } => Contents::Name(name),
+            NumberState::Lost | NumberState::Free { .. } => Contents::Lost,
+            NumberState::Window { page } => {
+                let entry = pages::entry(self, self.place().window, u64::from(page));
+                match entry.frame() {
+                    Some(frame) if entry.is_shared() => Contents::Frame(frame),
+                    _ => Contents::Name(self.window_page(page as usize).1),
+                }
+            }
         }
     }
 

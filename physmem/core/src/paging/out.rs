@@ -15,11 +15,15 @@ use containers_core::Entry;
 use containers_core::access::locks_on;
 use containers_core::frames::{Frames, Span, Whose};
 use containers_core::layout::container;
+use containers_core::mutations::{self, Mutation};
 use containers_core::pages::{self, Cursor};
 use containers_core::record::{Container, Contract, Name, Records};
 
 /// Pages that make room at a time: a fault for each would write each by itself.
 const ROOM_PAGES: u64 = 16;
+/// Pages that must go beside those that are asked for: a touch needs page, page tables and records together, and what goes out for one
+/// of them must not be what came in for another.
+const ROOM_SPARE: u64 = 3;
 /// Pages looked at to make room; from half of them on, any will do.
 const ROOM_LOOK_PAGES: u64 = 1024;
 
@@ -189,10 +193,12 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         let wanted = frames.clamp(ROOM_PAGES, PAGE_OUT_PAGES as u64);
         let (gone, stop) = self.put_own_out(payer, wanted);
         self.post_filled();
-        match (gone, stop) {
-            (0, Stop::Busy) => Room::Later,
-            (0, _) => Room::None,
-            _ => Room::Made,
+        // A request for many pages takes what there is at once; nothing comes in for it that could go out again.
+        let fits = frames > ROOM_SPARE && self.charged(payer).saturating_add(frames) <= most;
+        match stop {
+            _ if gone != 0 && (fits || gone >= frames.min(ROOM_PAGES) + ROOM_SPARE) => Room::Made,
+            Stop::Busy => Room::Later,
+            _ => Room::None,
         }
     }
 
@@ -260,7 +266,9 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 continue;
             }
             let part = Span { first: span.first + index, pages: run };
-            self.unmap(from, part, Whose::Everybody);
+            if !mutations::has(Mutation::KeepOutMapped) {
+                self.unmap(from, part, Whose::Everybody);
+            }
             let (taken, stop) = self.page_out(from, part);
             self.return_pages(payer, taken);
             gone += taken;

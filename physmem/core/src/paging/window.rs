@@ -1,7 +1,7 @@
 //! The window: the container through which frames go to the pager and come from it, and the frames that remember a number.
 //!
-//! Every window page has a frame at all times, so the window's charge covers whatever frame is in it. What the pager has
-//! is marked as shared: a write of the pager's gets a copy of its own. Only pages that are to be filled are not.
+//! Every window page has a frame at all times, so the window's charge covers whatever frame is in it. What is on its way out, or has
+//! been brought in, is marked as shared, and the pager may only read it. Pages that are to be filled are not.
 
 use super::{Number, NumberState, Place, Progress};
 use crate::machine::Physmem;
@@ -98,6 +98,12 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         }
         self.tell_all_again();
         Ok(())
+    }
+
+    /// Whether this is a window page that the pager was not asked to fill: it may be read only.
+    pub(crate) fn is_kept_in_window(&self, container: Name<Container>, page: u64) -> bool {
+        let is_window = self.paging.place.as_ref().is_some_and(|place| place.window == container);
+        is_window && pages::entry(self, container, page).is_shared()
     }
 
     /// The frame of a window page.

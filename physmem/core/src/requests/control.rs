@@ -205,6 +205,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             standing: self.standing(this),
             calls: self.get(this, contract::CALLS),
             met: self.get(this, contract::CALLS_MET),
+            due: self.due(this),
             seized: self.get(this, contract::SEIZED),
             containers: self.get(this, contract::CONTAINER_COUNT),
             spaces: self.get(this, contract::SPACE_COUNT),

@@ -158,7 +158,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         let refused = Outcome::Answered(Answer::refused(refusal));
         let (payer, on) = if refusal.error == MemoryError::Again {
             let Some(wanted) = self.paging.wanted.take() else { return refused };
-            (self.get(wanted, fields::CONTRACT), wanted)
+            wanted
         } else {
             let Some(short) = self.paging.exhausted.take().filter(|_| for_want_of_frames) else {
                 return refused;
@@ -169,7 +169,14 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 Room::Later => (short.payer, self.place().window),
             }
         };
-        self.request_waits_on(payer, on).map_or(again, Outcome::Later)
+        if let Some(reply) = self.request_waits_on(payer, on) {
+            return Outcome::Later(reply);
+        }
+        // A contract that holds all it may cannot pay for the record either, until pages of it have gone out.
+        if let Some(short) = self.paging.exhausted.take() {
+            self.make_room(short);
+        }
+        again
     }
 
     fn dispatch(&mut self, incoming: Incoming<'_>, scratch: Handle) -> Answered {

@@ -5,6 +5,7 @@ use containers_api::container::{Allocate, ContainerDestroy, Copy, Deallocate, Mo
 use containers_api::contract::ContractDestroy;
 use containers_api::space::{MapProtection, SpaceDestroy};
 use containers_api::{FaultReason, MemoryError};
+use physmem_core::limits::FAULT_AHEAD_PAGES;
 
 const BASE: u64 = 0x10_0000;
 
@@ -47,6 +48,38 @@ fn a_container_that_is_filled_page_by_page_gets_pages_ahead() {
     world.write(space, BASE + 63 * 4096, 1);
     world.write(space, BASE + 62 * 4096, 1);
     assert_eq!(world.charges(contract).0, 50);
+}
+
+#[test]
+fn who_goes_through_present_pages_in_order_faults_ever_more_rarely() {
+    let mut world = World::new(2048);
+    let contract = world.split(world.root(), 1500);
+    let pages = 1000;
+    let container = world.container(contract, pages);
+    let space = world.space(contract);
+    world.ask(container, &Allocate { first_page: 0, pages, any_contents: false }, &[]);
+    world.map(space, container, BASE, pages);
+    let mut faults = Vec::new();
+    for page in 0..pages {
+        let before = world.machine.counters().faults;
+        world.read(space, BASE + page * 4096);
+        faults.extend((world.machine.counters().faults != before).then_some(page));
+    }
+    let most = FAULT_AHEAD_PAGES;
+    let (ahead, further) = ([0, 16, 16 + 32, 16 + 32 + 64], 16 + 32 + 64 + most);
+    assert_eq!(faults[..4], ahead);
+    assert!(faults[4..].iter().copied().eq((further..pages).step_by(most as usize)), "{faults:?}");
+    // Elsewhere it begins anew: with a cluster around the page.
+    world.map(space, container, BASE + 0x1000_0000, pages);
+    let other = |page: u64| BASE + 0x1000_0000 + page * 4096;
+    for (page, has_faulted) in
+        [(500, true), (496, false), (511, false), (495, true), (512, true), (543, true)]
+    {
+        let before = world.machine.counters().faults;
+        world.read(space, other(page));
+        assert_eq!(world.machine.counters().faults != before, has_faulted, "page {page}");
+    }
+    world.check();
 }
 
 #[test]

@@ -176,6 +176,25 @@ fn who_gives_pages_back_and_takes_others_does_not_wait_for_what_was_lent() {
 }
 
 #[test]
+fn what_is_given_back_outlasts_a_borrower_that_takes_a_third_of_the_memory_at_once() {
+    let mut world = World::new(400);
+    let owner = world.split(world.root(), 200);
+    let borrower = world.split_with(world.root(), 20, 380, 0);
+    let worked_on = world.container(owner, 180);
+    world.ask(worked_on, &allocate(0, 180), &[]);
+    let container = world.container(borrower, 400);
+    world.ask(container, &allocate(0, 40), &[]);
+    assert!(world.stat(borrower).extra > 0, "lending has begun");
+    let third = world.machine.room() * 2 / 3;
+    assert!(third > 400 / 8, "room is left");
+    world.ask(worked_on, &Deallocate { first_page: 0, pages: 180 }, &[]);
+    world.ask(container, &allocate(40, third), &[]);
+    fill(&mut world, container, borrower);
+    world.ask(worked_on, &allocate(0, 180), &[]);
+    world.check();
+}
+
+#[test]
 fn who_answers_a_call_in_time_loses_nothing_else() {
     let mut lent = Lent::new();
     let (_, handle) = lent.demand(100);

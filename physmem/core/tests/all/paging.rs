@@ -419,3 +419,57 @@ fn only_who_has_the_right_is_the_default_pager() {
     assert_eq!(world.refusal(authority(), &PagerCreate {}, &[root]), MemoryError::Limit);
     world.ask(nobody, &SwapStat {}, &[]);
 }
+
+#[test]
+fn a_contract_goes_while_its_requests_wait_for_the_pager() {
+    let mut small = Small::new(60, 400, 200);
+    // The pager is silent: in the end all its operations are in use, and a request waits for one.
+    let mut first = 0;
+    let waits = loop {
+        let allocate = Allocate { first_page: first, pages: 8, any_contents: false };
+        match small.world.call(small.container, &allocate, &[]) {
+            Call::Reply(..) => first += 8,
+            Call::Refused(refusal) => assert_eq!(refusal.error, MemoryError::Again),
+            Call::Waits(handle) => break handle,
+        }
+        if first == 200 {
+            small.container = small.world.container(small.contract, 200);
+            first = 0;
+        }
+    };
+    small.world.check();
+    small.world.ask(small.contract, &containers_api::contract::ContractDestroy {}, &[]);
+    assert!(small.world.machine.pmap.answers.iter().any(|answer| answer.0 == waits));
+    small.pager.work(&mut small.world);
+    small.world.check();
+}
+
+#[test]
+fn a_merge_wakes_who_waits_for_the_pager() {
+    let mut world = World::new(1200);
+    let mut pager = FakePager::new(&mut world, 4000);
+    let parent = swapping(&mut world, 120, 800);
+    let split = Split { swap_limit: 800, ..Split::new(50, 0, 10, Name::new("child").unwrap()) };
+    let child = world.ask_badge(parent, &split, &[]);
+    let (from, to) = (world.container(child, 400), world.container(child, 1));
+    for first_page in (0..400).step_by(8) {
+        let allocate = Allocate { first_page, pages: 8, any_contents: false };
+        while !matches!(world.call(from, &allocate, &[]), Call::Reply(..)) {
+            pager.work(&mut world);
+        }
+    }
+    pager.work(&mut world);
+    let request = Copy { source_offset: 10, destination_offset: 0, bytes: 100 };
+    let handle = loop {
+        match world.call(from, &request, &[to]) {
+            Call::Waits(handle) => break handle,
+            Call::Refused(refusal) => assert_eq!(refusal.error, MemoryError::Again),
+            Call::Reply(..) => panic!("the page is in memory"),
+        }
+    };
+    world.ask(parent, &containers_api::contract::Merge {}, &[child]);
+    assert!(world.machine.pmap.answers.iter().any(|answer| answer.0 == handle));
+    world.check();
+    pager.work(&mut world);
+    world.check();
+}

@@ -9,7 +9,7 @@ use kernel_runtime::notification::Notification;
 use kernel_runtime::server::{self, Incoming, Outgoing};
 use kernel_runtime::{Deadline, Handle, KernelError, Kind, Rights, clock, syscall};
 use physmem_core::Physmem;
-use physmem_core::pmap::{EnterError, Pmap, RecordMemory};
+use physmem_core::pmap::{EnterError, RecordMemory};
 use physmem_serve::{Platform, Unresolved};
 use physmem_stacked_core::parent::Refused;
 use physmem_stacked_core::{Parent, ParentPmap};
@@ -136,8 +136,7 @@ impl Platform for Serving {
         patience: Deadline,
     ) -> Result<Incoming, Unresolved> {
         let task = physmem.task_of(badge).ok_or(Unresolved::Raise(FaultReason::NotMapped))?;
-        let cluster = *physmem.resolved();
-        physmem.pmap.enter(task, &cluster.items()[done..]).map_err(|error| match error {
+        physmem.enter_resolved(task, done).map_err(|error| match error {
             EnterError::NeedTables(tables) => Unresolved::NeedTables(tables),
             EnterError::Lost => Unresolved::Raise(FaultReason::Repossessed),
             EnterError::Refused(KernelError::MapCountFull) => Unresolved::Raise(FaultReason::MapCountFull),

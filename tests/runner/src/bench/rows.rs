@@ -141,6 +141,7 @@ pub const ROWS: &[Row] = &[
     row("files/cached-read-64k", "cached read of 64 KiB, the same").cached(),
     row("files/cached-read-1m", "cached read of 1 MiB, the same").cached().at_most(15_000),
     row("files/cached-read-64m", "cached read of 64 MiB, the same").cached(),
+    row("files/cached-again-1m", "cached read of 1 MiB that the buffer holds already").cached(),
     row("files/cached-touch-4k", "cached read of 4 KiB into a mapped, filled buffer, pages touched").cached(),
     row("files/cached-touch-64k", "the same, 64 KiB").cached(),
     row("files/cached-touch-1m", "the same, 1 MiB").cached().at_most(60_000),

@@ -156,7 +156,7 @@ impl Driver {
                 return Err(refusal);
             }
         };
-        match self.disk.submit(Direction::Read, &call.extents, runs, env.now()) {
+        match self.disk.submit(Direction::Read, &call.extents, &runs, env.now()) {
             Ok(slot) => {
                 env.record.note(slot as u64, || format!("gives the disk request {slot}"));
                 self.pending[slot] = Some(Pending { call: call.call, lock: call.lock });

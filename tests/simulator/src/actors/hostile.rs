@@ -38,7 +38,7 @@ pub struct Hostile {
 impl Hostile {
     /// One under a new contract; none if the parent cannot give as much now.
     pub fn new(env: &mut Env<'_>, index: usize, parent: u64, allowance: (u64, u64, u64)) -> Option<Hostile> {
-        let contract = env.world.split(parent, allowance, 0)?;
+        let contract = env.world.split_swapping(parent, allowance, 0)?;
         env.world.longest_term = EXTRA_TERM_MAX_NS;
         env.record.count(Counter::Splits);
         let own = 1 + index as u8 % 0x3f;

@@ -1,4 +1,4 @@
-//! Who acts: witnesses, the file server, the driver, a lying server, hostile clients. Each takes one small step at a time: one request to
+//! Who acts: witnesses, the file server, the driver, the default pager, a lying server, hostile clients. Each takes one small step at a time: one request to
 //! physmem, one touch, one message, so that everybody else's steps, and everybody's death, come between any two.
 
 use crate::env::Env;
@@ -27,6 +27,7 @@ fn require_met(env: &mut Env<'_>, contract: u64, call: &CallStatus) {
 pub mod driver;
 pub mod hostile;
 pub mod liar;
+pub mod pager;
 pub mod requests;
 pub mod server;
 pub mod witness;

@@ -109,6 +109,10 @@ pub const CONTROL: &[Signature] = &[
     (72, &[Number]),
     (73, &[Number]),
     (80, &[]),
+    (96, &[]),
+    (97, &[Number]),
+    (98, &[Number, Number]),
+    (99, &[]),
 ];
 
 /// Requests to anything of physmem's.
@@ -161,7 +165,7 @@ pub fn random(random: &mut Random, protocol: &[Signature], locks: &[u64]) -> Ran
             let index = random.below(message.used as u64) as usize;
             message.words[index] = extreme(random);
         }
-        3 => message.label = random.below(90) as u32,
+        3 => message.label = random.below(110) as u32,
         _ => {}
     }
     message

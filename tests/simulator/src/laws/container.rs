@@ -36,6 +36,8 @@ pub fn check_container(world: &World<'_>, this: Name<Container>, mut held: impl 
         }
         let holders = database.holders(frame);
         law!("sharing", holders == 1 || entry.is_shared(), "frame {frame} has {holders} holders, not marked");
+        let is_remembered = database.number(frame) != 0 && machine.swap_frames().is_some();
+        law!("clean-is-clean", !is_remembered || entry.is_shared(), "page {here} can be written unnoticed");
         page = here + 1;
     }
     law!("charges", machine.get(this, container::PRESENT) == present, "{present} pages are present");

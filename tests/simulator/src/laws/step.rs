@@ -57,7 +57,9 @@ pub fn check_contract(world: &World<'_>, this: Name<Contract>) {
         ring(world, machine.get(this, head)).count() as u64
     };
     let page = u64::from(machine.get(this, contract::PAGE) != NO_FRAME);
-    let huge = of(contract::HUGE_RING) + page;
+    let books = machine.swap_frames().filter(|books| books.contract == this);
+    let books = books.map_or(0, |books| books.first.len() as u64 + u64::from(books.frames));
+    let huge = of(contract::HUGE_RING) + page + books;
     let records = of(contract::SMALL_RING) + of(contract::LARGE_RING) + of(contract::NODE_RING) + huge;
     let charged = machine.get(this, contract::RECORDS);
     law!("charges", charged == records, "{charged} record frames are charged, {records} are there");
@@ -69,9 +71,10 @@ pub fn check_contract(world: &World<'_>, this: Name<Contract>) {
     }
     let charged = machine.get(this, contract::KERNEL);
     law!("charges", charged == kernel, "{charged} kernel frames are charged, {kernel} are there");
-    let (mut pages, mut containers, mut vital) = (0, 0, 0);
+    let (mut pages, mut containers, mut vital, mut out) = (0, 0, 0, 0);
     for here in each(machine.get(this, contract::CONTAINERS), |here| machine.get(here, container::NEXT)) {
         pages += machine.get(here, container::PRESENT);
+        out += machine.get(here, container::OUT);
         containers += 1;
         if machine.get(here, container::VITAL) {
             vital += machine.get(here, container::PAGES);
@@ -79,6 +82,8 @@ pub fn check_contract(world: &World<'_>, this: Name<Contract>) {
     }
     let charged = machine.get(this, contract::PAGES);
     law!("charges", charged == pages, "{charged} pages are charged, {pages} are there");
+    let swapped = machine.get(this, contract::SWAPPED);
+    law!("swap-limits", swapped == out, "{swapped} pages count as out, {out} are");
     law!("charges", machine.get(this, contract::CONTAINER_COUNT) == containers, "{containers} containers");
     law!("charges", machine.get(this, contract::VITAL) == vital, "{vital} pages are vital");
     let mut aside = 0;
@@ -93,6 +98,8 @@ pub fn check_contract(world: &World<'_>, this: Name<Contract>) {
 /// A contract within its limits.
 pub fn check_limits(world: &World<'_>, this: Name<Contract>) {
     let machine = &world.machine;
+    let (swapped, most) = (machine.get(this, contract::SWAPPED), machine.get(this, contract::SWAP_LIMIT));
+    law!("swap-limits", swapped <= most, "{swapped} pages are out, {most} may be");
     let guaranteed = machine.get(this, contract::GUARANTEED);
     let pinned = machine.get(this, contract::PINNED);
     let vital = machine.get(this, contract::VITAL);

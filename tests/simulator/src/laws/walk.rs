@@ -8,10 +8,12 @@ use crate::law;
 use crate::machine::Kind;
 use crate::world::World;
 use containers_core::layout::{container, hold};
+use containers_core::pages;
 use containers_core::record::{Contract, Mapping, Name, Records, Space};
 use kernel_abi::{FRAME_BYTES, Handle};
 use physmem_core::database::{NO_FRAME, State};
 use physmem_core::layout::{contract, mapping, space};
+use std::collections::BTreeMap;
 
 /// What the walk found.
 struct Found {
@@ -23,6 +25,8 @@ struct Found {
     extra: u64,
     guaranteed: u64,
     claimed: u64,
+    /// Pages that are out, by number.
+    out: BTreeMap<u32, u64>,
 }
 
 /// Checks all laws.
@@ -38,6 +42,7 @@ pub fn check_all(env: &mut Env<'_>) {
         extra: 0,
         guaranteed: 0,
         claimed: 0,
+        out: BTreeMap::new(),
     };
     let mut next = vec![world.machine.root()];
     while let Some(this) = next.pop() {
@@ -51,6 +56,7 @@ pub fn check_all(env: &mut Env<'_>) {
         }
     }
     check_frames(world, &found);
+    check_numbers(world, &found);
     check_guarantees(world, &found);
 }
 
@@ -71,6 +77,12 @@ fn visit_contract(world: &World<'_>, this: Name<Contract>, found: &mut Found) {
     if page != NO_FRAME {
         own(found, world, page, State::Record);
     }
+    if let Some(books) = machine.swap_frames().filter(|books| books.contract == this) {
+        books.first.into_iter().for_each(|frame| own(found, world, frame, State::Record));
+        for &frame in &machine.words(books.first[2])[..books.frames as usize] {
+            own(found, world, frame as u32, State::Record);
+        }
+    }
     for head in [contract::ENDPOINT_RING, contract::NOTIFICATION_RING, contract::TASK_RING] {
         ring(world, machine.get(this, head)).for_each(|frame| own(found, world, frame, State::Object));
     }
@@ -89,6 +101,16 @@ fn visit_contract(world: &World<'_>, this: Name<Contract>, found: &mut Found) {
         law!("contract-tree", machine.get(here, container::CONTRACT) == this, "another contract's container");
         pinned += check_container(world, here, |frame| found.holders[frame as usize] += 1);
         check_mappings(world, here);
+        let mut page = 0;
+        let mut out = 0;
+        while let Some((at, entry)) = pages::next_entry(machine, here, page, u64::MAX) {
+            page = at + 1;
+            if let Some(number) = entry.out() {
+                out += 1;
+                *found.out.entry(number).or_default() += 1;
+            }
+        }
+        law!("swap-limits", machine.get(here, container::OUT) == out, "{out} pages are out");
     }
     visit_holds(world, this, found);
     pinned += machine.get(this, contract::SET_ASIDE);
@@ -189,6 +211,31 @@ fn check_frames(world: &World<'_>, found: &Found) {
             law!("zeroed", is_zero, "frame {frame} counts as zeroed and is not");
         }
     }
+}
+
+/// Every number counts its holders and the frames that have its contents; who needs none any more is free.
+fn check_numbers(world: &World<'_>, found: &Found) {
+    let machine = &world.machine;
+    let Some(books) = machine.swap_frames() else { return };
+    let mut frames: BTreeMap<u32, u64> = BTreeMap::new();
+    for frame in 0..found.holders.len() as u32 {
+        if found.holders[frame as usize] != 0 {
+            *frames.entry(machine.database().number(frame)).or_default() += 1;
+        }
+    }
+    let count = |map: &BTreeMap<u32, u64>, number| map.get(&number).copied().unwrap_or(0);
+    let mut used = 0;
+    for number in 1..books.end {
+        let there = (count(&found.out, number), count(&frames, number));
+        let counted = machine.users_of_number(number);
+        used += u64::from(counted.is_some());
+        law!(
+            "numbers",
+            counted.unwrap_or((0, 0)) == there,
+            "number {number} counts {counted:?}, there are {there:?}"
+        );
+    }
+    law!("numbers", books.used == used, "{} numbers count as used, {used} are", books.used);
 }
 
 fn check_guarantees(world: &World<'_>, found: &Found) {

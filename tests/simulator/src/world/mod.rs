@@ -113,6 +113,8 @@ pub struct World<'a> {
     waits: Vec<Option<(Wait, u64)>>,
     /// Longest term of extra frames that any contract has.
     pub longest_term: u64,
+    /// Pages that a client may have with the default pager; 0: there is none.
+    pub swap_limit: u64,
     /// Waits that are over, with the answer's label; `None`: the reply was dropped.
     over: Vec<(Wait, Option<u32>)>,
     last_wait: u64,
@@ -144,6 +146,7 @@ impl<'a> World<'a> {
             touched: Touched::default(),
             waits: vec![None; HANDLES],
             longest_term: limits::EXTRA_TERM_NS,
+            swap_limit: 0,
             over: Vec::new(),
             last_wait: 0,
         }
@@ -261,12 +264,25 @@ impl<'a> World<'a> {
         }
     }
 
+    /// The same, whose pages may go out where there is a default pager.
+    pub fn split_swapping(&mut self, parent: u64, allowance: (u64, u64, u64), term_ns: u64) -> Option<u64> {
+        let (guaranteed, extra, pins) = allowance;
+        let name = Label::truncated("party");
+        let swap_limit = self.swap_limit;
+        let split = contract::Split::new(guaranteed, extra, pins, name);
+        self.split_as(parent, &contract::Split { term_ns, swap_limit, ..split })
+    }
+
     /// A child contract, for so long; 0: for ever. None: not now.
     pub fn split(&mut self, parent: u64, allowance: (u64, u64, u64), term_ns: u64) -> Option<u64> {
         let (guaranteed, extra, pins) = allowance;
         let name = Label::truncated("party");
-        let request = contract::Split { term_ns, ..contract::Split::new(guaranteed, extra, pins, name) };
-        match self.ask_badge(parent, &request, &[]) {
+        let split = contract::Split::new(guaranteed, extra, pins, name);
+        self.split_as(parent, &contract::Split { term_ns, ..split })
+    }
+
+    fn split_as(&mut self, parent: u64, request: &contract::Split) -> Option<u64> {
+        match self.ask_badge(parent, request, &[]) {
             Ok(made) => Some(made),
             Err(refused) => {
                 Wait::of(&refused).into_iter().for_each(|wait| self.forget(wait));
@@ -325,8 +341,8 @@ impl<'a> World<'a> {
             let waited = self.machine.counters().waited;
             let answer = match self.machine.fault(self.now, space.badge, address, if write { 2 } else { 0 }) {
                 FaultAnswer::Resolve => {
-                    let cluster = *self.machine.resolved();
-                    self.enter(space, cluster.items())
+                    let items = self.machine.resolved().items().to_vec();
+                    self.enter(space, &items)
                 }
                 answer => Some(answer),
             };

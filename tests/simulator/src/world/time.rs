@@ -131,7 +131,8 @@ impl World<'_> {
         self.last_wait += 1;
         let for_frames = self.machine.counters().waited > waited;
         let wait = Wait { number: self.last_wait, for_frames };
-        let bound = self.longest_term + limits::CALL_GRACE_NS + WAIT_SLACK_NS;
+        let paging = if self.swap_limit == 0 { 0 } else { limits::PAGE_OUT_WAIT_NS };
+        let bound = self.longest_term + limits::CALL_GRACE_NS + paging + WAIT_SLACK_NS;
         let until = if for_frames { self.now + bound } else { u64::MAX };
         self.waits[handle.0 as usize] = Some((wait, until));
         wait

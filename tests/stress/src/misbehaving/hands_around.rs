@@ -4,6 +4,7 @@
 //! how many at once; pins stay covered, and what is firm stays within the guarantee. The task splits off a child and a
 //! grandchild, gives both something that cannot be taken back (records, pages pinned for a device), and then asks for what must be
 //! refused: more than there is, with numbers that wrap, to itself, to what is not its child, from below what is firm.
+//! It takes back guarantee that the child's pages lie on, which the child does nothing about: they must be gone in time.
 //! Two threads move guarantee back and forth over the same pair. Then it merges while locks are in force, twice, upwards,
 //! into itself, and a contract whose term is about to end; what was merged must stay, and nothing may fire for it later.
 
@@ -21,7 +22,7 @@ use kernel_runtime::containers::{
 };
 use kernel_runtime::ipc::call;
 use kernel_runtime::layout::CONTRACT;
-use kernel_runtime::{Deadline, Handle, threads};
+use kernel_runtime::{Deadline, Handle, clock, threads};
 use tests_guest::{Failed, Random};
 
 /// What the child may have.
@@ -30,6 +31,10 @@ const CHILD: Allowance = Allowance { guaranteed: 64, extra_limit: 0, pin_limit: 
 const GRANDCHILD: Allowance = Allowance { guaranteed: 24, extra_limit: 0, pin_limit: 6 };
 /// Pages that each of them pins.
 const PINNED: u64 = 4;
+/// Pages that lie on a guarantee of which half of them is taken back.
+const SQUEEZED: u64 = 16;
+/// By then what nothing guarantees any more is gone; a hundred times the grace of a call, as the host may be busy.
+const SQUEEZE_NS: u64 = 2_000_000_000;
 /// Moves of each thread.
 const MOVES: u64 = 24;
 /// Longest lock.
@@ -52,6 +57,7 @@ pub fn attack(attacker: &mut Attacker) -> Result<(), Failed> {
     let family = found(random)?;
     move_too_much(page, &family);
     move_elsewhere(page, &family);
+    squeeze(page, &rest, &family.child)?;
     race(page, random, &rest, &family, &before)?;
     merge_wrongly(page, &family);
     merge(page, random, &rest, &family)?;
@@ -116,6 +122,32 @@ fn move_elsewhere(page: &mut Page, family: &Family) {
     page.must_refuse("taking from a parent", call(child.handle(), &upwards, &[CONTRACT], Deadline::NEVER));
     let container = family.holdings[0].handle();
     page.must_refuse("taking from a container", call(CONTRACT, &upwards, &[container], Deadline::NEVER));
+}
+
+/// Takes back guarantee that the child's pages lie on. It may hold nothing extra and does not answer calls: they are seized.
+fn squeeze(page: &mut Page, rest: &Rest, child: &OwnContract) -> Result<(), Failed> {
+    let plain = OwnContainer::under(child.handle(), SQUEEZED).map_err(|error| ("plain container", error))?;
+    plain.allocate(0..SQUEEZED, false).map_err(|error| ("plain pages", error))?;
+    let status = child.status().map_err(|error| ("status", error))?;
+    let held = status.pages + status.records + status.kernel;
+    let taken = status.guaranteed - (held - SQUEEZED / 2);
+    if page.outcome(child.take_back(CONTRACT, taken, 0)).is_none() {
+        return Ok(());
+    }
+    let since = clock::now();
+    loop {
+        let status = child.status().map_err(|error| ("status", error))?;
+        let held = status.pages + status.records + status.kernel;
+        let is_over = clock::now().saturating_sub(since) > SQUEEZE_NS;
+        if held <= status.guaranteed || is_over {
+            page.check(held <= status.guaranteed, format_args!("{held} held of {}", status.guaranteed));
+            break;
+        }
+        rest.rest(LOOK);
+    }
+    drop(plain);
+    page.outcome(child.hand_down(CONTRACT, taken, 0));
+    Ok(())
 }
 
 /// Moves guarantee back and forth from two threads; whatever is granted, the sum stays what it was.

@@ -72,9 +72,8 @@ pub fn check_contract(entry: &ContractEntry) -> Option<&'static str> {
     if firm > entry.guaranteed {
         return Some("law 4: what cannot be taken back exceeds the guarantee");
     }
-    // What is beyond a guarantee that was taken back is called for first.
-    let is_called = entry.calls > entry.met;
-    if held > entry.guaranteed + entry.extra_limit && !is_called {
+    // What is beyond a guarantee that was taken back is called for first, and then seized.
+    if held > entry.guaranteed + entry.extra_limit && entry.due == 0 {
         return Some("law 4: more is held than the contract allows");
     }
     (held > entry.guaranteed + entry.extra).then_some("law 2: held, and neither guaranteed nor extra")

@@ -20,16 +20,20 @@
 //! The index takes its memory once: [`BYTES_PER_PLACE`] bytes for each page of the cache, in use or not. What is in a place is no
 //! concern of it: a place holds a page only from [`PageIndex::publish`] on, until it is replaced, given back or lost.
 
+mod bits;
 mod place;
+mod places;
 mod size;
 #[cfg(test)]
 mod tests;
 
 pub use place::BYTES_PER_PLACE;
+pub use places::Places;
 pub use size::{CACHE_PAGES_MAX, CACHE_PAGES_MIN, CacheSize, cache_size};
 
 use alloc::vec;
 use alloc::vec::Vec;
+use bits::Bits;
 use place::{NONE, Place};
 
 /// A file, for as long as the number is not used for another one.
@@ -44,6 +48,9 @@ pub struct FileKey {
 /// Floor of an index that is told nothing else; also the places that are replaced after [`PageIndex::exhausted`] before it grows
 /// again.
 const PROBE_PLACES: u32 = 64;
+
+/// Runs in use at a time. Who would be one too many finds nothing.
+pub const RUNS_IN_USE: usize = 16;
 
 /// Successive places that hold successive pages, in use until given back by [`PageIndex::release`].
 #[must_use]
@@ -75,22 +82,20 @@ pub struct Retirement {
     pub pages: u32,
 }
 
-/// What a plan asks of the cache.
-pub trait Places {
-    /// See [`PageIndex::find`].
-    fn find(&mut self, file: FileKey, page: u64, most: u32) -> Option<CachedRun>;
-    /// See [`PageIndex::decline`].
-    fn decline(&mut self, run: CachedRun);
-    /// See [`PageIndex::uncached`].
-    fn uncached(&mut self, file: FileKey, page: u64, most: u64) -> u64;
-    /// See [`PageIndex::reserve`].
-    fn reserve(&mut self, most: u32) -> Option<Reservation>;
-}
-
 /// The index.
 pub struct PageIndex {
     places: Vec<Place>,
     chains: Vec<u32>,
+    /// Places whose page follows the one in the place before, of the same file: so a run is found without looking at each.
+    follows: Bits,
+    /// Places that were read since the clock passed.
+    referenced: Bits,
+    /// Places that have frames, or are being given some.
+    backed: Bits,
+    /// Places that are being filled or given back. They hold no page.
+    busy: Bits,
+    /// Runs that are being copied from: first place, places. At most [`RUNS_IN_USE`].
+    reading: Vec<(u32, u32)>,
     /// Where the clock stands.
     hand: u32,
     /// Where a place without a frame was found last.
@@ -119,6 +124,11 @@ impl PageIndex {
         PageIndex {
             places: vec![Place::EMPTY; capacity as usize],
             chains: vec![NONE; capacity.next_power_of_two() as usize],
+            follows: Bits::new(capacity),
+            referenced: Bits::new(capacity),
+            backed: Bits::new(capacity),
+            busy: Bits::new(capacity),
+            reading: Vec::with_capacity(RUNS_IN_USE),
             hand: 0,
             grown: 0,
             end: 0,
@@ -169,29 +179,27 @@ impl PageIndex {
 
     /// The pages from `page` on, as many as lie one after the other, at most `most`.
     pub fn find(&mut self, file: FileKey, page: u64, most: u32) -> Option<CachedRun> {
-        let place = self.position(file, page)?;
-        let mut pages = 0;
-        while pages < most {
-            let Some(next) = self.places.get_mut((place + pages) as usize) else { break };
-            if !next.holds(file, page + u64::from(pages)) || next.users == u16::MAX {
-                break;
-            }
-            next.users += 1;
-            next.referenced = true;
-            pages += 1;
+        if self.reading.len() == RUNS_IN_USE || most == 0 {
+            return None;
         }
-        (pages > 0).then_some(CachedRun { place, pages })
+        let place = self.position(file, page)?;
+        let pages = 1 + self.follows.count_set(place + 1, most - 1);
+        self.referenced.set_all(place, pages, true);
+        self.reading.push((place, pages));
+        Some(CachedRun { place, pages })
     }
 
     /// The copy from a run is done.
     pub fn release(&mut self, run: CachedRun) {
         self.hits += u64::from(run.pages);
-        self.let_go(run.place, run.pages);
+        self.decline(run);
     }
 
     /// Nothing is copied from a run after all.
     pub fn decline(&mut self, run: CachedRun) {
-        self.let_go(run.place, run.pages);
+        if let Some(index) = self.reading.iter().position(|&reading| reading == (run.place, run.pages)) {
+            self.reading.swap_remove(index);
+        }
     }
 
     /// Page number `offset` of a run that is in use turned out to be gone with its frame. The place is used again when nobody
@@ -213,10 +221,10 @@ impl PageIndex {
 
     /// The places now hold the pages of `file` from `page` on. Pages that somebody cached meanwhile stay where they are.
     pub fn publish(&mut self, reservation: Reservation, file: FileKey, page: u64) {
+        self.let_go(reservation.place, reservation.pages);
         for offset in 0..reservation.pages {
             let (place, page) = (reservation.place + offset, page + u64::from(offset));
             let is_known = self.position(file, page).is_some();
-            self.places[place as usize].users = 0;
             if is_known || !self.places[place as usize].put(file, page) {
                 continue;
             }
@@ -224,7 +232,19 @@ impl PageIndex {
             self.places[place as usize].next = self.chains[chain];
             self.chains[chain] = place;
             self.cached += 1;
+            // The place before is settled; the one behind is looked at when it is, or below.
+            self.link(place, file, page);
         }
+        let (end, behind) = (reservation.place + reservation.pages, page + u64::from(reservation.pages));
+        if end < self.capacity() && self.places[end as usize].holds(file, behind) {
+            self.link(end, file, behind);
+        }
+    }
+
+    /// Notes whether a place's page follows the one in the place before.
+    fn link(&mut self, place: u32, file: FileKey, page: u64) {
+        let follows = place > 0 && page > 0 && self.places[place as usize - 1].holds(file, page - 1);
+        self.follows.set(place, follows);
     }
 
     /// The places could not be filled. They may have frames.
@@ -250,8 +270,7 @@ impl PageIndex {
     pub fn retired(&mut self, places: Retirement) {
         self.let_go(places.place, places.pages);
         (places.place..places.place + places.pages).for_each(|place| self.without_frame(place));
-        let is_free = |place: &Place| !place.backed && place.users == 0;
-        while self.end > 0 && is_free(&self.places[self.end as usize - 1]) {
+        while self.end > 0 && self.is_free(self.end - 1) {
             self.end -= 1;
         }
     }
@@ -264,22 +283,18 @@ impl PageIndex {
     /// Successive places without frames, in use from now on.
     fn fresh(&mut self, most: u32) -> Option<(u32, u32)> {
         let capacity = self.capacity();
-        let is_free = |place: u32| {
-            let place = &self.places[place as usize];
-            !place.backed && place.users == 0
-        };
         let hole = if self.frames < self.end {
             let from = self.grown.min(self.end);
-            (from..self.end).chain(0..from).find(|&place| is_free(place))
+            (from..self.end).chain(0..from).find(|&place| self.is_free(place))
         } else {
             None
         };
         let first = hole.unwrap_or(self.end);
-        let pages = (first..capacity.min(first.saturating_add(most))).take_while(|&place| is_free(place));
+        let pages =
+            (first..capacity.min(first.saturating_add(most))).take_while(|&place| self.is_free(place));
         let pages = pages.count() as u32;
-        for place in &mut self.places[first as usize..(first + pages) as usize] {
-            (place.users, place.backed) = (1, true);
-        }
+        self.busy.set_all(first, pages, true);
+        self.backed.set_all(first, pages, true);
         self.frames += pages;
         self.grown = first + pages;
         self.end = self.end.max(self.grown);
@@ -293,13 +308,13 @@ impl PageIndex {
         for _ in 0..2 * self.end {
             let place = if self.hand < self.end { self.hand } else { 0 };
             self.hand = place + 1;
-            let entry = &mut self.places[place as usize];
-            if entry.backed && entry.users == 0 && !core::mem::take(&mut entry.referenced) {
+            let is_idle = self.backed.get(place) && !self.is_in_use(place);
+            if is_idle && !self.referenced.set(place, false) {
                 if pages == 0 {
                     first = place;
                 }
                 pages += 1;
-                entry.users = 1;
+                self.busy.set(place, true);
                 self.forget(place);
             } else if pages > 0 {
                 break;
@@ -312,14 +327,24 @@ impl PageIndex {
         (pages > 0).then_some((first, pages))
     }
 
+    /// Whether a place is being copied from, filled or given back.
+    fn is_in_use(&self, place: u32) -> bool {
+        self.busy.get(place)
+            || self.reading.iter().any(|(first, pages)| (*first..first + pages).contains(&place))
+    }
+
+    /// Whether a place could be given a frame.
+    fn is_free(&self, place: u32) -> bool {
+        !self.backed.get(place) && !self.is_in_use(place)
+    }
+
+    /// Places are not filled or given back any more.
     fn let_go(&mut self, place: u32, pages: u32) {
-        for place in &mut self.places[place as usize..(place + pages) as usize] {
-            place.users -= 1;
-        }
+        self.busy.set_all(place, pages, false);
     }
 
     fn without_frame(&mut self, place: u32) {
-        if core::mem::take(&mut self.places[place as usize].backed) {
+        if self.backed.set(place, false) {
             self.frames -= 1;
         }
     }
@@ -347,6 +372,10 @@ impl PageIndex {
         let next = core::mem::replace(&mut entry.next, NONE);
         let Some((file, page)) = entry.take() else { return };
         self.cached -= 1;
+        self.follows.set(place, false);
+        if place + 1 < self.capacity() {
+            self.follows.set(place + 1, false);
+        }
         let chain = self.chain(file, page);
         if self.chains[chain] == place {
             self.chains[chain] = next;
@@ -357,23 +386,5 @@ impl PageIndex {
             before = self.places[before as usize].next;
         }
         self.places[before as usize].next = next;
-    }
-}
-
-impl Places for PageIndex {
-    fn find(&mut self, file: FileKey, page: u64, most: u32) -> Option<CachedRun> {
-        PageIndex::find(self, file, page, most)
-    }
-
-    fn decline(&mut self, run: CachedRun) {
-        PageIndex::decline(self, run);
-    }
-
-    fn uncached(&mut self, file: FileKey, page: u64, most: u64) -> u64 {
-        PageIndex::uncached(self, file, page, most)
-    }
-
-    fn reserve(&mut self, most: u32) -> Option<Reservation> {
-        PageIndex::reserve(self, most)
     }
 }

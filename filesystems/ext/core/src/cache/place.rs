@@ -5,8 +5,8 @@ use super::FileKey;
 /// No place.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// Memory that the index takes for a place: the place itself, and at most two entries of the hash table.
-pub const BYTES_PER_PLACE: u64 = (size_of::<Place>() + 2 * size_of::<u32>()) as u64;
+/// Memory that the index takes for a place: the place itself, at most two entries of the hash table, and a few bits.
+pub const BYTES_PER_PLACE: u64 = (size_of::<Place>() + 2 * size_of::<u32>() + 1) as u64;
 
 /// A place.
 #[derive(Clone, Copy, Debug)]
@@ -18,17 +18,10 @@ pub(super) struct Place {
     page: u32,
     /// Next place with the same hash.
     pub next: u32,
-    /// Copies that read from here, or 1 while it is being filled or given back.
-    pub users: u16,
-    /// Read since the clock passed.
-    pub referenced: bool,
-    /// It has a frame, or is being given one.
-    pub backed: bool,
 }
 
 impl Place {
-    pub const EMPTY: Place =
-        Place { inode: 0, generation: 0, page: 0, next: NONE, users: 0, referenced: false, backed: false };
+    pub const EMPTY: Place = Place { inode: 0, generation: 0, page: 0, next: NONE };
 
     /// Whether it holds this page.
     pub fn holds(&self, file: FileKey, page: u64) -> bool {

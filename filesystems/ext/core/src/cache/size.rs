@@ -1,8 +1,8 @@
 //! How large the cache may become: all of idle memory, as far as the server's guarantee pays for the bookkeeping.
 //!
 //! A page of the cache costs [`BYTES_PER_PLACE`](super::BYTES_PER_PLACE) bytes of index from the start, and physmem's entry in the
-//! container's page array when it is there. Neither can be taken back, so both come out of the guarantee: 1.1 % of the memory that is
-//! cached. The index of the largest cache, of [`CACHE_PAGES_MAX`] pages, is 28 MiB.
+//! container's page array when it is there. Neither can be taken back, so both come out of the guarantee: 1 % of the memory that is
+//! cached. The index of the largest cache, of [`CACHE_PAGES_MAX`] pages, is 25 MiB.
 
 use super::BYTES_PER_PLACE;
 use crate::PAGE_BYTES;
@@ -56,7 +56,7 @@ mod tests {
     fn the_largest_cache_is_reached_and_its_index_is_as_large_as_said() {
         let size = cache_size(20_000, 1 << 21);
         assert_eq!(u64::from(size.capacity), CACHE_PAGES_MAX);
-        assert_eq!(CACHE_PAGES_MAX * BYTES_PER_PLACE, 28 << 20);
+        assert_eq!(CACHE_PAGES_MAX * BYTES_PER_PLACE, 25 << 20);
     }
 
     #[test]

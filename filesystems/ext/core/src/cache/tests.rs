@@ -56,6 +56,42 @@ fn what_is_in_use_is_never_given_away() {
 }
 
 #[test]
+fn a_run_ends_where_pages_do_not_follow_each_other() {
+    let mut index = PageIndex::new(300);
+    // Page 100 of another file in the midst, published last: the runs on both sides are cut there.
+    let (first, middle) = (index.reserve(100).unwrap(), index.reserve(1).unwrap());
+    fill(&mut index, FILE, 101, 150);
+    index.publish(first, FILE, 0);
+    index.publish(middle, OTHER, 100);
+    let lengths = [(0, 100), (99, 1), (101, 150), (250, 1)];
+    for (page, pages) in lengths {
+        let run = index.find(FILE, page, 300).unwrap();
+        assert_eq!(run.pages, pages, "from page {page}");
+        index.release(run);
+    }
+    let whole = index.find(FILE, 101, 7).unwrap();
+    assert_eq!(whole.pages, 7, "not more than is wanted");
+    index.release(whole);
+    let mut index = PageIndex::new(300);
+    let (first, second) = (index.reserve(100).unwrap(), index.reserve(100).unwrap());
+    index.publish(second, FILE, 100);
+    index.publish(first, FILE, 0);
+    assert_eq!(index.find(FILE, 30, 300).map(|run| run.pages), Some(170), "whichever came first");
+}
+
+#[test]
+fn so_many_runs_are_in_use_and_no_more() {
+    let mut index = PageIndex::new(64);
+    fill(&mut index, FILE, 0, 64);
+    let mut runs: Vec<_> = (0..RUNS_IN_USE as u64).map(|page| index.find(FILE, page, 8).unwrap()).collect();
+    assert_eq!(index.find(FILE, 0, 8), None);
+    index.release(runs.pop().unwrap());
+    runs.push(index.find(FILE, 0, 8).unwrap());
+    runs.into_iter().for_each(|run| index.decline(run));
+    assert!(index.reading.is_empty());
+}
+
+#[test]
 fn a_page_cached_twice_is_kept_once() {
     let mut index = PageIndex::new(4);
     let (one, two) = (index.reserve(1).unwrap(), index.reserve(1).unwrap());

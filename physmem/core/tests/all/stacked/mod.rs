@@ -20,7 +20,7 @@ use containers_api::{FaultReason, MemoryError, Name};
 use kernel_abi::Handle;
 use level::{Level, Server};
 use physmem_core::badge::Badge;
-use physmem_core::pmap::{EnterError, Pmap};
+use physmem_core::pmap::EnterError;
 use physmem_core::{FaultAnswer, Handed, Sent};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -120,8 +120,7 @@ impl<S: Server + 'static> Level<S> {
             let access = if write.is_some() { 2 } else { 0 };
             let mut answer = self.machine.fault(self.now, child.space, address, access);
             while answer == FaultAnswer::Resolve {
-                let cluster = *self.machine.resolved();
-                answer = match self.machine.pmap.enter(child.task, cluster.items()) {
+                answer = match self.machine.enter_resolved(child.task, 0) {
                     Ok(()) => FaultAnswer::Retry,
                     Err(EnterError::NeedTables(tables)) => {
                         self.machine.fault_needs_tables(child.space, tables).unwrap_or(FaultAnswer::Resolve)

@@ -238,8 +238,8 @@ impl World {
             let access = if write.is_some() { 2 } else { 0 };
             let answer = match self.machine.fault(self.now, space.badge, address, access) {
                 FaultAnswer::Resolve => {
-                    let cluster = *self.machine.resolved();
-                    self.enter(space, cluster.items())
+                    let items = self.machine.resolved().items().to_vec();
+                    self.enter(space, &items)
                 }
                 answer => Some(answer),
             };

@@ -158,6 +158,8 @@ fn cached(files: &Files<'_>, bench: &mut Bench<'_>) -> Result<(), Failed> {
     }
     let node = files.open("cached")?;
     without_idling(|| fill_cache(&node))?;
+    let mut others = Others { nodes: [files.open("sequential")?, files.open("cached")?], turn: 0 };
+    fill_cache(&others.nodes[0])?;
     let sizes = [
         ("4k", FRAME_BYTES, USUAL),
         ("64k", 64 * KIBIBYTE, USUAL),
@@ -167,17 +169,21 @@ fn cached(files: &Files<'_>, bench: &mut Bench<'_>) -> Result<(), Failed> {
     for (size, bytes, plan) in sizes {
         let buffer = Buffer::new(bytes)?;
         bench.row(&format!("files/cached-read-{size}"), plan, || {
-            read_from(&buffer, &node, place(bytes), bytes, false)
+            read_from(&buffer, others.next(), place(bytes), bytes, false)
         })?;
     }
+    let buffer = Buffer::new(MEBIBYTE)?;
+    bench
+        .row("files/cached-again-1m", FEW, || read_from(&buffer, &node, place(MEBIBYTE), MEBIBYTE, false))?;
     for (size, bytes, plan) in sizes {
         let buffer = Buffer::new(bytes)?;
         buffer.read(&node, place(bytes), bytes)?;
         let mapping = buffer.map(bytes)?;
         touch(&mapping);
         bench.row(&format!("files/cached-touch-{size}"), plan, || {
+            let other = others.next();
             let (ticks, result) = timed(|| {
-                let read = buffer.read(&node, place(bytes), bytes);
+                let read = buffer.read(other, place(bytes), bytes);
                 touch(&mapping);
                 read
             });
@@ -188,6 +194,19 @@ fn cached(files: &Files<'_>, bench: &mut Bench<'_>) -> Result<(), Failed> {
         })?;
     }
     Ok(())
+}
+
+/// Two files that are cached. Read in turn, since reading again what a buffer holds already changes nothing.
+struct Others {
+    nodes: [Node; 2],
+    turn: usize,
+}
+
+impl Others {
+    fn next(&mut self) -> &Node {
+        self.turn += 1;
+        &self.nodes[self.turn % 2]
+    }
 }
 
 /// Where so many bytes are read from the cache.

@@ -101,7 +101,7 @@ impl Witness {
         let terms = env.mix.terms;
         let has_term = terms != 0 && env.random.once_in(terms);
         let term = if has_term { env.random.between(CONTRACT_TERM_MIN_NS, 3_000_000_000) } else { 0 };
-        let contract = env.world.split(parent, (guaranteed, extra, pins), term)?;
+        let contract = env.world.split_swapping(parent, (guaranteed, extra, pins), term)?;
         env.record.count(Counter::Splits);
         let mut this = Witness {
             index,
@@ -115,6 +115,8 @@ impl Witness {
             expires: if term == 0 { u64::MAX } else { env.now() + term },
             ladder: Ladder::new(&mut env.random, extra),
         };
+        // What the pager does not bring back is gone.
+        this.ladder.may_lose |= env.world.swap_limit != 0;
         if env.random.once_in(2) {
             this.ladder.watches = env.world.watch(contract);
         }

@@ -127,15 +127,15 @@ impl Witness {
     fn take_in(&mut self, env: &mut Env<'_>, place: usize, own: OwnLock, filled: u64) {
         for index in 0..own.pages {
             let page = own.first_page + index;
-            let found = crate::laws::frame_of(&env.world, self.holdings[place].badge, page);
+            let found = crate::laws::contents_of(env, self.holdings[place].badge, page);
             for sector in 0..SECTORS {
                 let old = self.holdings[place].pages[page as usize][sector];
                 let at = index * FRAME_BYTES + (sector * SECTOR) as u64;
                 let may_stay = own.mode == LockMode::Stable || at < filled;
-                let now = match found {
+                let now = match &found {
                     None => Cell::ZERO,
                     Some(frame) => {
-                        let bytes = &env.world.frame(frame)[sector * SECTOR..(sector + 1) * SECTOR];
+                        let bytes = &frame[sector * SECTOR..(sector + 1) * SECTOR];
                         let stays = old.is(bytes) && (may_stay || old == Cell::ZERO);
                         let zero = Cell::ZERO.is(bytes) && own.mode != LockMode::Stable;
                         law!(

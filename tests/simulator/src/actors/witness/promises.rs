@@ -1,11 +1,15 @@
 //! What a witness is promised, and what it must find: guarantees, versions, contents, and what a touch may come to.
 
 use super::{Holding, SLACK, State, Witness, address};
-use crate::contents::{Cell, Page, ZEROS, difference};
+use crate::contents::{Cell, Frame, Page, ZEROS, difference};
 use crate::env::{Counter, Env};
 use crate::law;
 use crate::world::{Refused, Touch, Wait};
+use containers_api::pager::PAGER_TERM_NS;
 use containers_api::{FaultReason, MemoryError, contract};
+
+/// How much later than its term a request to the pager may end: the steps of a run.
+const PAGER_SLACK_NS: u64 = 2_000_000;
 
 impl Witness {
     /// The law of guarantees: what was refused for lack of memory did not fit into the guarantee.
@@ -13,7 +17,8 @@ impl Witness {
         let error = refused.error;
         let scarce = [MemoryError::ContractExhausted, MemoryError::NoRecord];
         let injected = env.world.machine.pmap.injecting && error == MemoryError::Internal;
-        if injected || error == MemoryError::Limit {
+        let by_pager = [MemoryError::PagerFailed, MemoryError::Lost].contains(&error);
+        if injected || error == MemoryError::Limit || env.world.swap_limit != 0 && by_pager {
             return;
         }
         if error == MemoryError::Again {
@@ -106,23 +111,26 @@ impl Witness {
             );
         }
         env.record.count(Counter::Pages);
-        let found = crate::laws::frame_of(&env.world, holding.badge, page);
-        let Some(frame) = found else {
+        let Some(bytes) = crate::laws::contents_of(env, holding.badge, page) else {
             law!("contents", holding.pages[page as usize] == ZEROS, "page {page} is absent, written once");
             return;
         };
-        self.require_contents(env, frame, &holding.pages[page as usize], page);
+        let frame = crate::laws::frame_of(&env.world, holding.badge, page);
+        self.require_bytes(&bytes, frame, &holding.pages[page as usize], page);
     }
 
     pub(super) fn require_contents(&self, env: &mut Env<'_>, frame: u32, model: &Page, page: u64) {
-        let bytes = env.world.frame(frame);
+        self.require_bytes(env.world.frame(frame), Some(frame), model, page);
+    }
+
+    fn require_bytes(&self, bytes: &Frame, frame: Option<u32>, model: &Page, page: u64) {
         if let Some(sector) = difference(bytes, model) {
             let what = crate::contents::describe(&bytes[sector * 512..(sector + 1) * 512]);
             let expected = model[sector];
             crate::violation::broken(
                 "contents",
                 format!(
-                    "witness {}: page {page}, frame {frame}, sector {sector}: {what}; expected {expected:?}",
+                    "witness {}: page {page}, frame {frame:?}, sector {sector}: {what}; expected {expected:?}",
                     self.index
                 ),
             );
@@ -144,6 +152,11 @@ impl Witness {
                 self.state = State::Waiting(wait);
                 None
             }
+            Touch::Waits(wait) if env.world.swap_limit != 0 && !lent => {
+                env.record.count(Counter::PagerWaits);
+                self.state = State::Faulting(wait, env.now() + PAGER_TERM_NS + PAGER_SLACK_NS);
+                None
+            }
             Touch::Waits(wait) => {
                 law!("owner-gets-range-back", lent, "page {page} is locked and nobody has it");
                 env.record.count(Counter::Waits);
@@ -163,6 +176,12 @@ impl Witness {
             FaultReason::ContractExhausted => {
                 self.require_scarce(env, MemoryError::ContractExhausted.into(), 1)
             }
+            // It asked somebody who did not answer in time; what was not brought is found out and made good.
+            FaultReason::PagerFailed if env.world.swap_limit != 0 => {
+                env.record.count(Counter::PagerFailures);
+            }
+            FaultReason::Repossessed if env.world.swap_limit != 0 => {}
+            FaultReason::TooManyWaiters if env.world.swap_limit != 0 => {}
             // The file server has it, and will find out.
             FaultReason::Repossessed if self.ladder.may_lose && self.holdings[place].loan.is_some() => {}
             FaultReason::NoRecord => self.require_scarce(env, MemoryError::NoRecord.into(), 1),
