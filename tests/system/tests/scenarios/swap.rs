@@ -184,6 +184,8 @@ fn four_times_a_contracts_memory() {
 
 /// What a person sees of it, when all has been given back.
 fn looks(shell: &mut Conversation) {
+    // Names that nobody needs go back with the next exchange, which a look at the pager brings about.
+    shell.command("swap");
     let swap = shell.command("swap");
     let number = |name: &str, text: &str| -> u64 {
         let line =
