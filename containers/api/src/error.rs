@@ -59,6 +59,8 @@ error_codes! {
         NeedTables = 26, Caller, "page tables are missing";
         /// A page that the request needs is out, and the pager did not bring it in time.
         PagerFailed = 27, Peer, "the pager did not bring the page";
+        /// A device is to read pages that have no contents yet, only what somebody left in their frames.
+        NoContents = 28, Caller, "the pages have no contents yet";
         /// The peer does not keep to the protocol.
         Protocol = 21, Peer, "the peer does not keep to the protocol";
     }

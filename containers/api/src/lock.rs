@@ -66,8 +66,13 @@ protocol! {
     /// The physical frames of the range, from a page on, as many as fit the answer. With the driver's authority for
     /// physical addresses ([`crate::control`]) and, second, the contract that answers for the frames should the lock end
     /// before the device lets go; without it the authority's own. Mode dma only. Errors: `LockGone`, `NotTrusted`, `PinLimit`
-    /// (of that contract), `NoRecord`.
-    48 LockRuns { /** First page wanted. */ first_page: u64 } => Runs;
+    /// (of that contract), `NoRecord`, `NoContents` (the device is to read what nobody has written).
+    48 LockRuns {
+        /// First page wanted.
+        first_page: u64,
+        /// The device will read the frames: what is in them must be the range's contents.
+        is_read: bool,
+    } => Runs;
 
     /// The device has let go of every frame. Ends the passed lock, also a broken one: frames in quarantine
     /// are free again. Only what was written is kept. Errors: `LockGone`, `OutOfRange`.

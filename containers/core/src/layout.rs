@@ -159,6 +159,8 @@ pub mod hold {
         DEVICE: u32,
         /// The lock has ended and the frames are in quarantine.
         OVERDUE: bool,
+        /// The device only reads the frames: they hold contents, which the owner keeps.
+        READS: bool,
         /// First frame in quarantine; 0: none.
         FRAMES: u32,
         /// Next hold of the contract.

@@ -3,7 +3,8 @@
 //! The driver gets a lock of its own, in mode dma and for a shorter term. Told the physical frames, it answers for
 //! them: a *hold*, charged to its contract, sets as many frames aside as the device may keep. When the lock ends
 //! before the driver has released it, the owner's pages get those other frames at once, and the old ones stay
-//! in quarantine under the hold until the driver says that the device has let go.
+//! in quarantine under the hold until the driver says that the device has let go. They are zeros where the device was to write, and
+//! the same contents where it was only to read.
 //!
 //! ```text
 //!   pass ──> passed ── runs ──> told ── release ──> (nothing)         the owner keeps its frames
@@ -14,7 +15,7 @@
 //! ```
 
 use crate::access::{Access, changed, span_of};
-use crate::container::{change_entries, make_private};
+use crate::container::{change_entries, make_private, whole_frame};
 use crate::frames::{Contents, Count, Frames, Span};
 use crate::layout::{OVERDUE, container, hold, lock};
 use crate::lock::{find, require_within, start_term, stop_term};
@@ -96,10 +97,12 @@ pub struct Driver {
     pub answers: Name<Contract>,
     /// Its device.
     pub device: u8,
+    /// The device will read the frames.
+    pub is_reader: bool,
 }
 
 /// Tells the frames of a passed lock, page by page from `first` on, until `tell` has had enough. The driver's contract
-/// answers for them from now on. The pages of the lock. Errors: `LockGone`, `OutOfRange`, `PinLimit`, `NoRecord`.
+/// answers for them from now on. The pages of the lock. Errors: `LockGone`, `OutOfRange`, `PinLimit`, `NoRecord`, `NoContents`.
 pub fn tell_frames(
     frames: &mut impl Frames,
     number: u64,
@@ -111,6 +114,11 @@ pub fn tell_frames(
     let (container, span) = (frames.get(this, lock::CONTAINER), span_of(frames, this));
     if first >= span.pages {
         return Err(MemoryError::OutOfRange);
+    }
+    // What others left in raw frames must not leave the machine's memory by a disk.
+    let mut cursor = Cursor::new(container);
+    if driver.is_reader && (span.first..span.end()).any(|page| cursor.get(frames, page).is_raw()) {
+        return Err(MemoryError::NoContents);
     }
     if frames.get(this, lock::HOLD).is_none() {
         let made = make_hold(frames, this, driver, span.pages)?;
@@ -133,7 +141,7 @@ pub fn tell_frames(
 fn make_hold(
     frames: &mut impl Frames,
     this: Name<Lock>,
-    Driver { answers, device }: Driver,
+    Driver { answers, device, is_reader }: Driver,
     pages: u64,
 ) -> Result<Name<Hold>, MemoryError> {
     let made = frames.create::<Hold>(answers)?;
@@ -145,6 +153,7 @@ fn make_hold(
     frames.set(made, hold::LOCK, this.word());
     frames.set(made, hold::PAGES, pages);
     frames.set(made, hold::DEVICE, u32::from(device));
+    frames.set(made, hold::READS, is_reader);
     frames.hold_made(made);
     Ok(made)
 }
@@ -233,11 +242,18 @@ pub fn end(frames: &mut impl Frames, this: Name<Lock>) -> u64 {
 fn replace_frames(frames: &mut impl Frames, this: Name<Lock>, told: Name<Hold>) -> u64 {
     let (container, span) = (frames.get(this, lock::CONTAINER), span_of(frames, this));
     let payer = frames.get(container, container::CONTRACT);
+    // What a device only reads is the owner's still, in another frame.
+    let reads = frames.get(told, hold::READS);
+    let contents = if reads { Contents::Overwritten } else { Contents::Zero };
     let mut cursor = Cursor::new(container);
     for page in span.first..span.end() {
         let entry = cursor.get(frames, page);
-        frames.quarantine(told, entry.frame().expect("a locked page is present"));
-        let frame = frames.take(payer, Contents::Zero);
+        let old = entry.frame().expect("a locked page is present");
+        frames.quarantine(told, old);
+        let frame = frames.take(payer, contents);
+        if reads {
+            frames.copy(whole_frame(old, frame));
+        }
         cursor.set(frames, page, entry, Entry::resident(frame));
     }
     cursor.finish(frames);

@@ -80,6 +80,11 @@ pub(crate) struct Ledger<R> {
     pub write_cursor: u32,
 }
 
+/// Whether a pager has begun with this region: then the next one recovers what is there.
+pub fn is_formatted(region: &impl Region) -> bool {
+    region.words() > FORMAT_WORD && region.load(FORMAT_WORD) == FORMAT
+}
+
 /// Slots that region and disk have room for.
 fn room(region: &impl Region, disk: &impl Disk) -> Result<u32, OpenError> {
     let in_table = region.words().checked_sub(TABLE_WORD).filter(|slots| *slots > 0);

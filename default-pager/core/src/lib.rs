@@ -11,6 +11,8 @@
 //! - A page comes back as it was put out, or an error says that this page does not; others are not touched.
 //! - A page that is out costs eight bytes here, in the table; what stays in the compressed tier is charged by bytes.
 //!
+//! [`Service`] stands between the pager and the requests that physmem tells it.
+//!
 //! `docs/default-pager.md` tells the whole story.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -19,6 +21,7 @@ extern crate alloc;
 
 mod accounts;
 pub mod codec;
+pub mod header;
 mod lanes;
 mod ledger;
 pub mod limits;
@@ -30,15 +33,17 @@ mod page_out;
 mod pager;
 mod reserve;
 pub mod seal;
+mod service;
 mod statistics;
 mod tier;
 pub mod word;
 mod write_out;
 
 pub use lanes::{PageOut, PageOutError, Ticket};
-pub use ledger::{Slots, region_words};
+pub use ledger::{Slots, is_formatted, region_words};
 pub use name::{Page, SlotName};
 pub use outside::{Direction, Disk, DiskError, OpenError, Region, Store, Transfer};
 pub use page_in::{PageIn, PageInError};
 pub use pager::{Event, Pager, Progress, Refusal};
+pub use service::Service;
 pub use statistics::{Counters, Statistics};

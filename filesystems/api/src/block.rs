@@ -32,6 +32,8 @@ error_codes! {
         Protocol = 9, Peer, "the peer does not keep to the protocol";
         /// There is no disk, or none that the driver can drive.
         NoDisk = 10, System, "there is no disk";
+        /// The disk cannot be written.
+        ReadOnly = 11, Caller, "the disk cannot be written";
     }
 }
 
@@ -120,19 +122,23 @@ message! {
         read_only: bool,
         /// Requests that may be in flight.
         queue_depth: u32,
+        /// Requests that are in flight.
+        in_flight: u32,
         /// Pages that they may have in all: for so many the driver can answer.
         pages_in_flight: u64,
         /// Requests completed since the driver started.
         requests: u64,
         /// Bytes read since the driver started.
         bytes_read: u64,
+        /// Bytes written since the driver started.
+        bytes_written: u64,
     }
 }
 
 message! {
-    /// A read that is done.
+    /// A read or write that is done.
     pub struct BlockDone {
-        /// Bytes written into the locked range.
+        /// Bytes moved between the disk and the locked range.
         bytes: u64,
     }
 }
@@ -146,6 +152,11 @@ protocol! {
     /// Reads sectors into the range whose lock (mode dma, see [`containers_api::lock`]) is sent along. The reply comes
     /// when the device is done with all extents; the lock is released by then, in every case.
     2 BlockRead { /** What goes where. */ extents: Extents } => BlockDone;
+
+    /// Writes sectors from the range whose lock is sent along. To the disk only: its own write cache, where it has one, is its
+    /// affair. The lock is one passed in mode dma from a *fill* lock, whose holder vouches for the contents: pages under a
+    /// dma lock proper have none. Reply and lock as with [`BlockRead`]. The contents stay as they are.
+    3 BlockWrite { /** What goes where. */ extents: Extents } => BlockDone;
 }
 
 const _: () = assert!(<BlockRead as Message>::MAX_WORDS == 57);

@@ -5,13 +5,14 @@
 use crate::Failure;
 use crate::archive::Archive;
 use crate::maker::StartError;
+use crate::swap::Swap;
 use alloc::format;
 use alloc::vec::Vec;
 use containers_api::ContainerRights;
 use containers_api::control::{ControlShare, DmaAuthority};
 use core::fmt;
 use hurd_glue_init_core::pci;
-use hurd_glue_init_core::servers::{DEVICE_PAGES, Grant, ROOT_BADGE, SERVERS, Server, Specification};
+use hurd_glue_init_core::servers::{DEVICE_PAGES, DISKS, Grant, ROOT_BADGE, SERVERS, Server, Specification};
 use hurd_glue_trace_core::channel::CHANNEL_BYTES;
 use kernel_abi::FRAME_BYTES;
 use kernel_runtime::containers::{Container, MemoryCallError, OwnContainer, create_endpoint};
@@ -23,8 +24,6 @@ use kernel_runtime::{Capability, Deadline, Handle, KernelError, Kind, Rights, sy
 /// Where the windows for PCI devices may start, in frames, larger window first: the first that is not RAM is
 /// taken (QEMU's pc machine puts RAM below 3 GiB, or below 3.5 GiB).
 const PCI_WINDOW_STARTS: [u64; 2] = [0xc_0000, 0xe_0000];
-/// Number of the disk among the devices whose drivers are told physical addresses.
-const DISK: u64 = 0;
 /// End of the window: the first I/O APIC.
 const PCI_WINDOW_END: u64 = 0xf_ec00;
 
@@ -37,8 +36,10 @@ pub struct Authority {
     control: Handle,
     /// An endpoint for each server that serves.
     endpoints: Vec<Option<Capability>>,
-    /// What the disk reads and writes by itself.
-    device_pages: Container,
+    /// What each disk reads and writes by itself.
+    device_pages: Vec<Container>,
+    /// What is kept for the default pager, where there is a disk for it.
+    swap: Option<Swap>,
     /// Rings of events and the right to write some, on a machine that was booted with rings.
     trace: Option<Tracing>,
 }
@@ -74,6 +75,8 @@ pub enum GrantError {
     NoEndpoint,
     /// There are no rings of events.
     NoRings,
+    /// There is no disk for swap.
+    NoSwap,
     /// There is no device through which events could leave the machine.
     NoChannel,
 }
@@ -83,6 +86,7 @@ impl fmt::Display for GrantError {
         match self {
             GrantError::Kernel(error) => write!(formatter, "the kernel refused ({error:?})"),
             GrantError::Memory(error) => error.fmt(formatter),
+            GrantError::NoSwap => formatter.write_str("there is no disk for swap"),
             GrantError::NoRings => formatter.write_str("there are no rings of events"),
             GrantError::NoChannel => formatter.write_str("there is no shared memory device"),
             GrantError::NoEndpoint => formatter.write_str("there is no endpoint"),
@@ -95,8 +99,18 @@ fn mint(hardware: Handle, kind: Kind, first: u64, count: u64) -> Result<Capabili
     Capability::filled(mint).map_err(GrantError::Kernel)
 }
 
+/// Reads registers of the bus, before the disks' driver uses the same ports.
+pub fn configuration_space(hardware: Handle) -> Result<impl FnMut(u32) -> u32, GrantError> {
+    let ports = mint(hardware, Kind::IoPorts, PCI_PORTS.0, PCI_PORTS.1)?;
+    Ok(move |address| {
+        syscall::port_write(ports.handle(), 0, 4, address)
+            .and_then(|()| syscall::port_read(ports.handle(), 4, 4))
+            .unwrap_or(u32::MAX)
+    })
+}
+
 impl Tracing {
-    /// What physmem handed over, and the way out. The bus is looked at here, before the disk's driver uses the same ports.
+    /// What physmem handed over, and the way out.
     fn new(startup: &Startup<'_>) -> Option<Tracing> {
         let (rings, writer) = (startup.capability("trace-rings")?, startup.capability("trace")?);
         let hardware = startup.capability("hardware")?;
@@ -105,19 +119,14 @@ impl Tracing {
 
     /// The memory that the host sees, and nothing beside it.
     fn channel(hardware: Handle) -> Result<Capability, GrantError> {
-        let ports = mint(hardware, Kind::IoPorts, PCI_PORTS.0, PCI_PORTS.1)?;
-        let read = |address| {
-            syscall::port_write(ports.handle(), 0, 4, address)
-                .and_then(|()| syscall::port_read(ports.handle(), 4, 4))
-                .unwrap_or(u32::MAX)
-        };
-        let address = pci::second_window(pci::SHARED_MEMORY, read).ok_or(GrantError::NoChannel)?;
+        let bus = configuration_space(hardware)?;
+        let address = pci::second_window(pci::SHARED_MEMORY, bus).ok_or(GrantError::NoChannel)?;
         mint(hardware, Kind::DeviceMemory, address / FRAME_BYTES, CHANNEL_BYTES / FRAME_BYTES)
     }
 }
 
-/// Pages for the disk, there from the start.
-fn device_pages() -> Result<Container, MemoryCallError> {
+/// Pages for a disk, there from the start.
+fn device_pages(_disk: u64) -> Result<Container, MemoryCallError> {
     let container = OwnContainer::new(DEVICE_PAGES)?;
     container.allocate(0..DEVICE_PAGES, false)?;
     Ok(container.keep())
@@ -132,14 +141,27 @@ impl Authority {
             serves.then(create_endpoint).transpose()
         });
         let endpoints = endpoints.collect::<Result<_, _>>();
-        let device_pages = device_pages().map_err(|error| Failure::Memory("pages for the disk", error))?;
+        let device_pages = (0..DISKS).map(device_pages).collect::<Result<_, _>>();
+        let device_pages = device_pages.map_err(|error| Failure::Memory("pages for the disks", error))?;
+        let hardware = named("hardware")?;
         Ok(Authority {
-            hardware: named("hardware")?,
+            hardware,
             control: named("control")?,
             endpoints: endpoints.map_err(|error| Failure::Memory("endpoints", error))?,
             device_pages,
+            swap: Swap::new(hardware, named("control")?)?,
             trace: Tracing::new(startup),
         })
+    }
+
+    /// Whether physmem has a place for a default pager.
+    pub fn has_swap_window(&self) -> bool {
+        self.swap.as_ref().is_some_and(|swap| swap.window().is_some())
+    }
+
+    /// Whether there is a disk for swap.
+    pub fn has_swap(&self) -> bool {
+        self.swap.is_some()
     }
 
     /// Whether events are collected.
@@ -166,7 +188,12 @@ impl Authority {
             _made: Vec::new(),
         };
         for &(name, grant) in specification.grants {
-            if grant == Grant::TraceWriter && self.trace.is_none() {
+            let does_without = match grant {
+                Grant::TraceWriter => self.trace.is_none(),
+                Grant::SwapWindow => !self.has_swap_window(),
+                _ => false,
+            };
+            if does_without {
                 continue;
             }
             let handle = self
@@ -202,18 +229,21 @@ impl Authority {
             Grant::TraceChannel => {
                 return self.tracing()?.channel.as_ref().map(Capability::handle).map_err(Clone::clone);
             }
+            Grant::SwapRegion => self.swap()?.region().map_err(GrantError::Memory)?,
+            Grant::SwapStore => self.swap()?.store().map_err(GrantError::Memory)?,
+            Grant::SwapWindow => return self.swap()?.window().ok_or(GrantError::NoSwap),
             Grant::Client(server, badge) => self.client(server, badge)?,
             Grant::Ports(first, count) => self.hardware(Kind::IoPorts, first.into(), count.into())?,
             Grant::Interrupt(line) => self.hardware(Kind::Interrupt, line.into(), 1)?,
             Grant::PciMemory => self.pci_memory(name, &mut given.arguments)?,
-            Grant::DevicePages(pages) => self.free_device_pages(pages).map_err(GrantError::Memory)?,
+            Grant::DevicePages(disk) => self.free_device_pages(disk).map_err(GrantError::Memory)?,
             Grant::Control(rights) => {
                 call_for_capability(self.control, &ControlShare { rights }, &[], Deadline::NEVER)
                     .map_err(GrantError::Memory)?
                     .1
             }
-            Grant::DmaAuthority => {
-                call_for_capability(self.control, &DmaAuthority { device: DISK }, &[], Deadline::NEVER)
+            Grant::DmaAuthority(device) => {
+                call_for_capability(self.control, &DmaAuthority { device }, &[], Deadline::NEVER)
                     .map_err(GrantError::Memory)?
                     .1
             }
@@ -228,16 +258,21 @@ impl Authority {
         Capability::mint(self.endpoint(server)?, rights, badge).map_err(GrantError::Kernel)
     }
 
-    /// The disk's pages for its next driver. Locks that the last one left are ended.
-    fn free_device_pages(&self, pages: u64) -> Result<Capability, MemoryCallError> {
-        self.device_pages.break_locks(0..pages)?;
+    /// A disk's pages for its next driver. Locks that the last one left are ended.
+    fn free_device_pages(&self, disk: u64) -> Result<Capability, MemoryCallError> {
+        let pages = &self.device_pages[disk as usize];
+        pages.break_locks(0..DEVICE_PAGES)?;
         let rights =
             ContainerRights::MAP | ContainerRights::WRITE | ContainerRights::LOCK | ContainerRights::FILL;
-        self.device_pages.share(rights).map(Container::into_capability)
+        pages.share(rights).map(Container::into_capability)
     }
 
     fn hardware(&self, kind: Kind, first: u64, count: u64) -> Result<Capability, GrantError> {
         mint(self.hardware, kind, first, count)
+    }
+
+    fn swap(&self) -> Result<&Swap, GrantError> {
+        self.swap.as_ref().ok_or(GrantError::NoSwap)
     }
 
     fn tracing(&self) -> Result<&Tracing, GrantError> {

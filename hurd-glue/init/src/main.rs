@@ -16,6 +16,7 @@ mod authority;
 mod maker;
 mod power;
 mod servers;
+mod swap;
 
 use archive::Archive;
 use authority::Authority;
@@ -81,6 +82,7 @@ fn run(startup: &Startup<'_>) -> Result<u32, Failure> {
         extra_limit: status.extra_limit,
         pin_limit: status.pin_limit,
         traced: authority.is_tracing(),
+        has_swap: authority.has_swap(),
     };
     Servers::new(Maker { archive, authority, all, deaths }).run()
 }

@@ -3,6 +3,7 @@
 use crate::archive::{Archive, MemberError};
 use crate::authority::{Authority, GrantError};
 use alloc::vec::Vec;
+use containers_api::pager::NAMES_MAX;
 use core::fmt;
 use hurd_glue_init_core::servers::{Server, Specification, Urgency};
 use hurd_glue_init_core::shares::{Share, share, thousandths_of_time};
@@ -70,6 +71,9 @@ impl Maker {
         if specification.server == Server::Shell && self.archive.program(EXEC_MEMBER).is_ok() {
             given.arguments.push(b"exec".to_vec());
         }
+        // What servers hold, files that they keep among it, is theirs to give up; only what people run goes out.
+        let has_pager = specification.server == Server::Shell && self.authority.has_swap_window();
+        let swap_limit = if has_pager { NAMES_MAX } else { 0 };
         let program = Program {
             name: specification.name,
             arguments: &given.arguments.iter().map(Vec::as_slice).collect::<Vec<_>>(),
@@ -77,6 +81,7 @@ impl Maker {
             mounts: &given.mounts,
             directory: b"/",
             allowance: Allowance { guaranteed, extra_limit, pin_limit },
+            swap_limit,
             priority: match specification.urgency {
                 Urgency::Driver => PRIORITY_DRIVER,
                 Urgency::FileServer => PRIORITY_FILE_SERVER,

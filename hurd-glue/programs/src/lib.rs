@@ -48,6 +48,7 @@ pub struct Context<'a> {
     /// Where it looks names up.
     pub names: Names,
     control: Option<Handle>,
+    pager: Option<Handle>,
     failed: bool,
 }
 
@@ -79,6 +80,7 @@ pub fn run(startup: &Startup<'static>, program: &Program, body: fn(&mut Context<
         console,
         names: Names::from_startup(startup),
         control: startup.capability("control"),
+        pager: startup.capability("pager"),
         failed: false,
     };
     body(&mut context);
@@ -107,6 +109,11 @@ impl<'a> Context<'a> {
     /// Writes text.
     pub fn print(&mut self, text: &str) {
         self.out.write(text.as_bytes());
+    }
+
+    /// The capability to look at the default pager, where it was given.
+    pub fn pager(&self) -> Option<Handle> {
+        self.pager
     }
 
     /// The capability to look at physmem's records; complains where it was not given.

@@ -93,7 +93,7 @@ kinds! {
     /// bytes that the processor moved.
     Copied = 22,
 
-    /// Block driver: a read is given to the disk. Its place; bytes.
+    /// Block driver: a request is given to a disk. Its place; bytes; 1 for a write.
     DiskRead = 32,
     /// Block driver: it is over. Its place; bytes that arrived; 1 for an error.
     DiskDone = 33,

@@ -21,6 +21,7 @@ pub mod boot;
 pub mod capability;
 pub mod clock;
 pub mod current;
+pub mod entropy;
 pub mod entry;
 pub mod events;
 pub mod handles;

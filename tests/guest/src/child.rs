@@ -50,6 +50,7 @@ impl Child {
             mounts: &mounts,
             directory: b"/",
             allowance: *allowance,
+            swap_limit: 0,
             priority: startup.priority,
             time: None,
         };

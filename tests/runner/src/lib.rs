@@ -34,6 +34,7 @@ pub mod setup;
 pub mod simulate;
 pub mod start;
 pub mod stress;
+pub mod swap;
 pub mod symbols;
 pub mod terminal;
 pub mod trace;

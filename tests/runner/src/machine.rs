@@ -11,8 +11,12 @@ use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Name of the limit on a disk's speed.
+/// What the name of the limit on a disk's speed begins with.
 const SPEED: &str = "speed";
+/// What the processor's random numbers begin with where runs repeat.
+const SEED: &str = "1";
+/// Place on the PCI bus of the disk for swap, as the guest knows it (`filesystems_block_core::SWAP_DEVICE`).
+const SWAP_DEVICE: u8 = 16;
 
 /// A machine to boot.
 #[derive(Clone, Debug)]
@@ -27,8 +31,8 @@ pub struct Machine {
     pub cpus: u32,
     /// The disk, if there is one.
     pub disk: Option<Disk>,
-    /// A disk that the guest may write, the second one. What is on it is not looked at.
-    pub scratch: Option<PathBuf>,
+    /// A second disk that the guest may write, for what does not fit in memory.
+    pub swap: Option<Disk>,
     /// What the serial port is joined to.
     pub serial: Serial,
     /// Where the debug console writes.
@@ -49,24 +53,37 @@ pub struct Machine {
     pub gdb: bool,
 }
 
-/// A disk image, never written.
+/// A disk image.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Disk {
     /// The file.
     pub image: PathBuf,
-    /// Which reads fail.
-    pub faults: Vec<ReadFault>,
-    /// How fast it is, if that is to be limited: so slow a disk seems to have stopped.
+    /// Whether the guest may write it.
+    pub is_writable: bool,
+    /// Which transfers fail.
+    pub faults: Vec<Fault>,
+    /// How fast it is read, if that is to be limited: so slow a disk seems to have stopped.
     pub bytes_per_second: Option<u64>,
 }
 
-/// A read that the disk answers with an I/O error.
+/// A transfer that the disk answers with an I/O error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ReadFault {
-    /// Reads that touch this sector of 512 bytes fail; `None`: all reads.
+pub struct Fault {
+    /// Which way it goes.
+    pub on: Transfer,
+    /// Those that touch this sector of 512 bytes fail; `None`: all.
     pub sector: Option<u64>,
-    /// Only the first such read fails.
+    /// Only the first of them fails.
     pub once: bool,
+}
+
+/// Which way a transfer goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Transfer {
+    /// From the disk.
+    Read,
+    /// To the disk.
+    Write,
 }
 
 /// What the serial port is joined to.
@@ -100,14 +117,21 @@ pub enum Accelerator {
     CountedPlain,
     /// That processor, in software emulation that counts nothing.
     EmulationPlain,
+    /// As the first, on a processor without random numbers.
+    EmulationWithoutEntropy,
     /// The processor, by KVM.
     Kvm,
 }
 
 impl Disk {
-    /// A disk without faults.
+    /// A disk without faults that is never written.
     pub fn new(image: impl Into<PathBuf>) -> Disk {
-        Disk { image: image.into(), faults: Vec::new(), bytes_per_second: None }
+        Disk { image: image.into(), is_writable: false, faults: Vec::new(), bytes_per_second: None }
+    }
+
+    /// The same, to be written.
+    pub fn writable(image: impl Into<PathBuf>) -> Disk {
+        Disk { is_writable: true, ..Disk::new(image) }
     }
 }
 
@@ -133,6 +157,10 @@ impl Machine {
                 _ => add(option, value.into()),
             }
         }
+        if self.accelerator.is_counted() {
+            // Runs repeat: the processor's random numbers do, too.
+            add("-seed", SEED.into());
+        }
         add("-smp", self.cpus.to_string().into());
         add("-m", format!("{}K", self.memory_bytes >> 10).into());
         add("-kernel", self.kernel.clone().into());
@@ -153,23 +181,22 @@ impl Machine {
             add("-object", with_path("memory-backend-file,id=events,share=on,mem-path=", events, &size)?);
             add("-device", "ivshmem-plain,memdev=events".into());
         }
-        if let Some(limit) = self.disk.as_ref().and_then(|disk| disk.bytes_per_second) {
-            add("-object", format!("throttle-group,id={SPEED},x-bps-read={limit}").into());
-        }
-        if let Some(disk) = &self.disk {
-            let description = disk.description()?;
-            // The record holds when each request of the disk was done.
-            let description = match self.replay {
-                None => named(description),
-                Some(_) => named(json!({"driver": "blkreplay", "image": description})),
-            };
+        // The guest knows the disk for swap by its place.
+        let place = format!(",addr={SWAP_DEVICE:#x}");
+        for (disk, node, place) in [(&self.disk, "disk0", ""), (&self.swap, "disk1", place.as_str())] {
+            let Some(disk) = disk else { continue };
+            if let Some(limit) = disk.bytes_per_second {
+                add("-object", format!("throttle-group,id={SPEED}-{node},x-bps-read={limit}").into());
+            }
+            let mut description = disk.description(node)?;
+            if self.replay.is_some() {
+                // The record holds when each request of the disk was done.
+                description = json!({"driver": "blkreplay", "image": description});
+            }
+            description["node-name"] = node.into();
+            description["read-only"] = (!disk.is_writable).into();
             add("-blockdev", description.to_string().into());
-            add("-device", "virtio-blk-pci,drive=disk0,disable-legacy=on".into());
-        }
-        if let Some(scratch) = &self.scratch {
-            let file = json!({"driver": "file", "filename": text(scratch)?});
-            add("-blockdev", json!({"driver": "raw", "node-name": "disk1", "file": file}).to_string().into());
-            add("-device", "virtio-blk-pci,drive=disk1,disable-legacy=on".into());
+            add("-device", format!("virtio-blk-pci,drive={node},disable-legacy=on{place}").into());
         }
         if let Some(counter) = &self.counter {
             add("-plugin", counter.argument()?);
@@ -182,6 +209,11 @@ impl Machine {
 }
 
 impl Accelerator {
+    /// Whether instructions are counted, so that runs repeat.
+    pub const fn is_counted(self) -> bool {
+        matches!(self, Accelerator::CountedEmulation | Accelerator::CountedPlain)
+    }
+
     fn options(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Accelerator::Emulation => &[("-accel", "tcg,thread=multi"), ("-cpu", "max,la57=off")],
@@ -193,6 +225,9 @@ impl Accelerator {
             Accelerator::CountedPlain => {
                 &[("-accel", "tcg"), ("-cpu", "qemu64"), ("-icount", "shift=0,sleep=off")]
             }
+            Accelerator::EmulationWithoutEntropy => {
+                &[("-accel", "tcg,thread=multi"), ("-cpu", "max,la57=off,rdrand=off,rdseed=off")]
+            }
             Accelerator::Kvm => &[("-accel", "kvm"), ("-cpu", "host")],
         }
     }
@@ -201,27 +236,23 @@ impl Accelerator {
 impl Disk {
     /// As QEMU's block layer wants it (QEMU QMP Reference Manual, "BlockdevOptions"). JSON, so that any file
     /// name goes through unharmed.
-    fn description(&self) -> Result<Value> {
-        let file = json!({"driver": "file", "filename": text(&self.image)?, "read-only": true});
+    fn description(&self, node: &str) -> Result<Value> {
+        let read_only = !self.is_writable;
+        let file = json!({"driver": "file", "filename": text(&self.image)?, "read-only": read_only});
         let file = if self.faults.is_empty() {
             file
         } else {
-            let faults: Vec<Value> = self.faults.iter().map(ReadFault::description).collect();
+            let faults: Vec<Value> = self.faults.iter().map(Fault::description).collect();
             json!({"driver": "blkdebug", "image": file, "inject-error": faults})
         };
         let file = match self.bytes_per_second {
             None => file,
-            Some(_) => json!({"driver": "throttle", "throttle-group": SPEED, "file": file}),
+            Some(_) => {
+                json!({"driver": "throttle", "throttle-group": format!("{SPEED}-{node}"), "file": file})
+            }
         };
-        Ok(json!({"driver": "raw", "read-only": true, "file": file}))
+        Ok(json!({"driver": "raw", "read-only": read_only, "file": file}))
     }
-}
-
-/// A block device by the name that the disk's controller knows it by.
-fn named(mut description: Value) -> Value {
-    description["node-name"] = "disk0".into();
-    description["read-only"] = true.into();
-    description
 }
 
 impl Replay {
@@ -234,9 +265,13 @@ impl Replay {
     }
 }
 
-impl ReadFault {
+impl Fault {
     fn description(&self) -> Value {
-        let mut fault = json!({"event": "none", "iotype": "read", "errno": 5, "once": self.once});
+        let kind = match self.on {
+            Transfer::Read => "read",
+            Transfer::Write => "write",
+        };
+        let mut fault = json!({"event": "none", "iotype": kind, "errno": 5, "once": self.once});
         if let Some(sector) = self.sector {
             fault["sector"] = sector.into();
         }
@@ -268,7 +303,7 @@ mod tests {
             memory_bytes: 64 << 20,
             cpus: 3,
             disk: Some(Disk::new("/my, \"odd\" disk.img")),
-            scratch: None,
+            swap: None,
             serial: Serial::Pipes,
             log: "/l,og".into(),
             qmp: "/q".into(),
@@ -307,11 +342,13 @@ mod tests {
         let mut machine = machine();
         assert_eq!(values(&machine, "-accel"), ["tcg,thread=multi"]);
         assert_eq!(values(&machine, "-icount"), [""; 0]);
+        assert_eq!(values(&machine, "-seed"), [""; 0]);
         machine.accelerator = Accelerator::CountedEmulation;
         assert_eq!(
             (values(&machine, "-accel"), values(&machine, "-icount")),
             (vec!["tcg".into()], vec!["shift=0,sleep=off".into()])
         );
+        assert_eq!(values(&machine, "-seed"), ["1"], "random numbers repeat with the run");
         machine.accelerator = Accelerator::Kvm;
         assert_eq!(
             (values(&machine, "-accel"), values(&machine, "-cpu")),
@@ -340,18 +377,24 @@ mod tests {
     }
 
     #[test]
-    fn a_scratch_disk_is_the_second_one_and_may_be_written() {
-        let machine = Machine { scratch: Some("/s, \"odd\"".into()), ..machine() };
+    fn a_disk_for_swap_is_the_second_one_at_its_place_and_may_be_written() {
+        let machine = Machine { swap: Some(Disk::writable("/s, \"odd\"")), ..machine() };
         let described: Value = serde_json::from_str(&values(&machine, "-blockdev")[1]).unwrap();
         assert_eq!(
             (&described["node-name"], &described["file"]["filename"]),
             (&json!("disk1"), &json!("/s, \"odd\""))
         );
-        assert_eq!((described.get("read-only"), described["file"].get("read-only")), (None, None));
+        assert_eq!(
+            (&described["read-only"], &described["file"]["read-only"]),
+            (&json!(false), &json!(false))
+        );
         assert_eq!(
             values(&machine, "-device").last().unwrap(),
-            "virtio-blk-pci,drive=disk1,disable-legacy=on"
+            "virtio-blk-pci,drive=disk1,disable-legacy=on,addr=0x10"
         );
+        let read_only = Machine { swap: Some(Disk::new("/s")), ..machine };
+        let described: Value = serde_json::from_str(&values(&read_only, "-blockdev")[1]).unwrap();
+        assert_eq!(described["read-only"], true);
     }
 
     #[test]
@@ -369,12 +412,17 @@ mod tests {
 
     #[test]
     fn faults_are_put_between_disk_and_image() {
-        let faults = vec![ReadFault { sector: Some(7), once: true }, ReadFault { sector: None, once: false }];
+        let faults = vec![
+            Fault { on: Transfer::Read, sector: Some(7), once: true },
+            Fault { on: Transfer::Write, sector: None, once: false },
+        ];
         let machine = Machine { disk: Some(Disk { faults, ..Disk::new("/d") }), ..machine() };
         let described: Value = serde_json::from_str(&values(&machine, "-blockdev")[0]).unwrap();
         assert_eq!(described["file"]["driver"], "blkdebug");
         assert_eq!(described["file"]["inject-error"][0]["sector"], 7);
         assert_eq!(described["file"]["inject-error"][1].get("sector"), None);
+        let ways = [0, 1].map(|index| described["file"]["inject-error"][index]["iotype"].clone());
+        assert_eq!(ways, ["read", "write"]);
         assert_eq!(described["file"]["image"]["filename"], "/d");
     }
 
@@ -382,9 +430,9 @@ mod tests {
     fn a_slow_disk_is_throttled() {
         let disk = Disk { bytes_per_second: Some(100), ..Disk::new("/d") };
         let machine = Machine { disk: Some(disk), ..machine() };
-        assert_eq!(values(&machine, "-object"), ["throttle-group,id=speed,x-bps-read=100"]);
+        assert_eq!(values(&machine, "-object"), ["throttle-group,id=speed-disk0,x-bps-read=100"]);
         let described: Value = serde_json::from_str(&values(&machine, "-blockdev")[0]).unwrap();
-        assert_eq!(described["file"]["throttle-group"], "speed");
+        assert_eq!(described["file"]["throttle-group"], "speed-disk0");
         assert_eq!(described["file"]["file"]["filename"], "/d");
     }
 

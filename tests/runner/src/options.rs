@@ -71,6 +71,10 @@ pub struct Options {
     #[arg(long)]
     pub no_disk: bool,
 
+    /// A file for pages that do not fit in memory, overwritten; `none` for none [default: one of 512 MiB for this run]
+    #[arg(long, value_name = "IMAGE")]
+    pub swap: Option<PathBuf>,
+
     /// Memory of the guest, with suffix K, M or G
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = memory_size)]
     pub memory: u64,

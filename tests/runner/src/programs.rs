@@ -27,6 +27,7 @@ pub const GUEST_CRATES: &[GuestCrate] = &[
     GuestCrate { folder: "hurd-glue/trace", place: Place::Member("trace") },
     GuestCrate { folder: "hurd-glue/console", place: Place::Member("console") },
     GuestCrate { folder: "filesystems/block/server", place: Place::Member("block") },
+    GuestCrate { folder: "default-pager/server", place: Place::Member("default-pager") },
     GuestCrate { folder: "filesystems/ext/server", place: Place::Member("ext") },
     GuestCrate { folder: "filesystems/boot/server", place: Place::Member("bootfs") },
     GuestCrate { folder: "hurd-glue/devices/server", place: Place::Member("devices") },

@@ -12,7 +12,7 @@ use crate::places::{Places, write_whole};
 use crate::session::{Event, Session};
 use crate::terminal::SavedTerminal;
 use crate::trace::{Recording, Told};
-use crate::{Result, disk, interrupt, profile, report, setup};
+use crate::{Result, disk, interrupt, profile, report, setup, swap};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -36,6 +36,7 @@ pub fn start(options: &Options) -> Result<u8> {
         None if !options.no_disk => Some(disk::demonstration(&places)?),
         image => image,
     };
+    let swap = swap::choose(options.swap.as_deref(), &places)?;
     if let Some(commands) = &options.exec {
         guest.archive.put(Member::plain(EXEC_MEMBER, commands.as_str()));
     }
@@ -44,6 +45,7 @@ pub fn start(options: &Options) -> Result<u8> {
     let recording = options.trace.as_deref().map(|file| Recording::start(&places, file)).transpose()?;
     let mut machine = machine(options, &guest, image, archive.path(), &log, recording.as_ref());
     let counted = options.profile.as_ref().map(|_| Counted::new(&places, options.region)).transpose()?;
+    machine.swap = swap.as_ref().map(|swap| swap.disk.clone());
     machine.counter = counted.as_ref().map(|counted| counted.counter.clone());
     let started = Session::start(machine)?;
     if options.gdb {
@@ -117,7 +119,7 @@ fn machine(
         memory_bytes: options.memory,
         cpus: options.processors(),
         disk: image.map(Disk::new),
-        scratch: None,
+        swap: None,
         serial: if options.exec.is_some() { Serial::Pipes } else { Serial::Terminal },
         log: log.path().to_owned(),
         qmp: PathBuf::new(),

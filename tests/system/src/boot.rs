@@ -10,7 +10,7 @@ use std::time::Duration;
 use tempfile::NamedTempFile;
 use tests_runner::archive::{Archive, Member};
 use tests_runner::logfile::Log;
-use tests_runner::machine::{Accelerator, Disk, Machine, ReadFault, Serial};
+use tests_runner::machine::{Accelerator, Disk, Fault, Machine, Serial};
 use tests_runner::options::memory_size;
 use tests_runner::session::Session;
 use tests_runner::start::{ArchiveFile, EXEC_MEMBER, drive};
@@ -24,6 +24,7 @@ pub struct Boot {
     memory_bytes: u64,
     cpus: u32,
     disk: Option<Disk>,
+    swap: Option<Disk>,
     archive: Archive,
     archive_bytes: Option<Vec<u8>>,
     accelerator: Accelerator,
@@ -57,6 +58,7 @@ impl Boot {
             memory_bytes: 128 << 20,
             cpus: 1,
             disk: None,
+            swap: None,
             archive: world.guest.archive.clone(),
             archive_bytes: None,
             accelerator: Accelerator::Emulation,
@@ -88,8 +90,14 @@ impl Boot {
         self
     }
 
+    /// With this file as a disk for swap.
+    pub fn swap(mut self, disk: Disk) -> Boot {
+        self.swap = Some(disk);
+        self
+    }
+
     /// The disk answers some reads with an I/O error.
-    pub fn fault(mut self, fault: ReadFault) -> Boot {
+    pub fn fault(mut self, fault: Fault) -> Boot {
         self.disk.as_mut().expect("a fault needs a disk").faults.push(fault);
         self
     }
@@ -126,6 +134,12 @@ impl Boot {
     /// Counts instructions: the guest's clock advances by one for each, and runs repeat.
     pub fn counted(mut self) -> Boot {
         self.accelerator = Accelerator::CountedEmulation;
+        self
+    }
+
+    /// On a processor without random numbers.
+    pub fn without_entropy(mut self) -> Boot {
+        self.accelerator = Accelerator::EmulationWithoutEntropy;
         self
     }
 
@@ -205,7 +219,7 @@ impl Boot {
                 memory_bytes: self.memory_bytes,
                 cpus: self.cpus,
                 disk: self.disk.clone(),
-                scratch: None,
+                swap: self.swap.clone(),
                 serial: Serial::Pipes,
                 log: log.path().to_owned(),
                 qmp: PathBuf::new(),

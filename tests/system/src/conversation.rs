@@ -56,6 +56,17 @@ impl Conversation {
         }
     }
 
+    /// Waits until the log of kernel and servers says this.
+    #[track_caller]
+    pub fn await_log(&mut self, text: &str) {
+        while !self.started.log.text().contains(text) {
+            let late = self.begin.elapsed() > self.started.limit;
+            if self.ended || late || !self.listen() {
+                self.complain(text, late);
+            }
+        }
+    }
+
     /// Types a line and waits for the next prompt; what was written between, with plain line ends.
     #[track_caller]
     pub fn command(&mut self, line: &str) -> String {

@@ -6,4 +6,5 @@ mod crashes;
 mod faults;
 mod limits;
 mod model;
+mod service;
 mod support;

@@ -8,8 +8,8 @@
 //! A request is over when the device has nothing of it any more; only then may its frames be let go. Frames that a device
 //! has which does not come out of reset are never let go: [`Completion::frames_safe`] is false.
 
-use crate::operation::{OPERATIONS, Operation, Outcome, READ, SEGMENTS, outcome};
-use crate::queue::{Descriptor, QUEUE_ENTRIES, Queue, QueueMemory, WRITE, addresses};
+use crate::operation::{Direction, OPERATIONS, Operation, Outcome, SEGMENTS, outcome};
+use crate::queue::{Descriptor, QUEUE_ENTRIES, Queue, QueueMemory, addresses};
 use crate::request::{REQUESTS, Request, Slot, check};
 use crate::runs::PhysicalRuns;
 use crate::transport::{Negotiated, Registers, Transport, TransportError};
@@ -64,6 +64,7 @@ pub struct Disk<R, M> {
     chain: Box<[Descriptor; SEGMENTS + 2]>,
     completed: u64,
     bytes_read: u64,
+    bytes_written: u64,
 }
 
 impl<R: Registers, M: QueueMemory> Disk<R, M> {
@@ -87,6 +88,7 @@ impl<R: Registers, M: QueueMemory> Disk<R, M> {
             chain: Box::new([Descriptor { address: 0, bytes: 0, flags: 0 }; SEGMENTS + 2]),
             completed: 0,
             bytes_read: 0,
+            bytes_written: 0,
         })
     }
 
@@ -104,9 +106,11 @@ impl<R: Registers, M: QueueMemory> Disk<R, M> {
             sectors: self.negotiated.sectors,
             read_only: self.negotiated.read_only,
             queue_depth: REQUESTS as u32,
+            in_flight: self.taken.0.count_ones(),
             pages_in_flight,
             requests: self.completed,
             bytes_read: self.bytes_read,
+            bytes_written: self.bytes_written,
         })
     }
 
@@ -115,15 +119,24 @@ impl<R: Registers, M: QueueMemory> Disk<R, M> {
         self.taken.first_free().is_some()
     }
 
-    /// Takes a read over and gives the device what it has room for. On success the slot is the request's until a
+    /// Takes a request over and gives the device what it has room for. On success the slot is the request's until a
     /// [`Completion`] names it.
-    pub fn submit(&mut self, extents: &Extents, runs: &PhysicalRuns, now: u64) -> Result<Slot, BlockError> {
+    pub fn submit(
+        &mut self,
+        direction: Direction,
+        extents: &Extents,
+        runs: &PhysicalRuns,
+        now: u64,
+    ) -> Result<Slot, BlockError> {
         if self.state == DiskState::Dead {
             return Err(BlockError::TimedOut);
         }
+        if direction == Direction::Write && self.negotiated.read_only {
+            return Err(BlockError::ReadOnly);
+        }
         check(extents, self.negotiated.sectors, runs.bytes())?;
         let slot = self.taken.first_free().ok_or(BlockError::Busy)?;
-        self.requests[slot].begin(extents, runs, now.saturating_add(REQUEST_TIMEOUT_NS));
+        self.requests[slot].begin(direction, extents, runs, now.saturating_add(REQUEST_TIMEOUT_NS));
         self.taken.add(slot);
         self.giving.add(slot);
         self.pump();
@@ -165,7 +178,10 @@ impl<R: Registers, M: QueueMemory> Disk<R, M> {
         self.giving.remove(slot);
         let request = &self.requests[slot];
         self.completed += 1;
-        self.bytes_read += request.done;
+        match request.direction {
+            Direction::Read => self.bytes_read += request.done,
+            Direction::Write => self.bytes_written += request.done,
+        }
         let result = match request.failure {
             Some(failure) => Err(failure),
             None => Ok(BlockDone { bytes: request.done }),
@@ -182,7 +198,8 @@ impl<R: Registers, M: QueueMemory> Disk<R, M> {
             self.queue.release(used.head);
             let request = &mut self.requests[operation.request];
             request.in_flight -= 1;
-            match outcome(self.queue.status(index), used.written, operation.bytes) {
+            let data = request.direction.written(operation.bytes);
+            match outcome(self.queue.status(index), used.written, data) {
                 Outcome::Done => request.done += u64::from(operation.bytes),
                 Outcome::Io => request.fail(Refusal::with_detail(BlockError::Io, operation.sector)),
                 Outcome::Unsupported => request.fail(BlockError::Unsupported.into()),
@@ -244,13 +261,13 @@ impl<R: Registers, M: QueueMemory> Disk<R, M> {
         }
         let chain = &mut *self.chain;
         let request = &mut self.requests[slot];
-        let (count, bytes) =
-            segments(&request.runs, rest, &mut chain[1..=most], self.negotiated.segment_bytes);
+        let direction = request.direction;
+        let (count, bytes) = segments(request, rest, &mut chain[1..=most], self.negotiated.segment_bytes);
         if bytes == 0 {
             request.fail(BlockError::OutOfRange.into());
             return Some(());
         }
-        chain[0] = self.queue.header(index, READ, rest.sector);
+        chain[0] = self.queue.header(index, direction.request_type(), rest.sector);
         chain[count + 1] = self.queue.status_place(index);
         let chain = &chain[..count + 2];
         let head = if indirect {
@@ -309,17 +326,18 @@ impl Request {
 }
 
 /// Writes the segments of the front of an extent; how many, and how many bytes, which is whole sectors.
-fn segments(runs: &PhysicalRuns, rest: Extent, room: &mut [Descriptor], most_bytes: u32) -> (usize, u32) {
+fn segments(request: &Request, rest: Extent, room: &mut [Descriptor], most_bytes: u32) -> (usize, u32) {
     let (mut count, mut bytes) = (0, 0);
     let most_bytes = most_bytes / SECTOR_BYTES as u32 * SECTOR_BYTES as u32;
-    let mut segments = runs.from(u64::from(rest.offset));
+    let flags = request.direction.descriptor_flags();
+    let mut segments = request.runs.from(u64::from(rest.offset));
     for descriptor in room {
         if bytes == rest.bytes {
             break;
         }
         let wanted = (rest.bytes - bytes).min(most_bytes);
         let Some(segment) = segments.next(wanted) else { break };
-        *descriptor = Descriptor { address: segment.address, bytes: segment.bytes, flags: WRITE };
+        *descriptor = Descriptor { address: segment.address, bytes: segment.bytes, flags };
         bytes += segment.bytes;
         count += 1;
     }

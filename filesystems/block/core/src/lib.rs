@@ -1,4 +1,4 @@
-//! The block driver's logic: finding a virtio disk on the PCI bus, bringing it up, splitting reads into device
+//! The block driver's logic: finding a virtio disk on the PCI bus, bringing it up, splitting requests into device
 //! operations, and keeping the books of the queue. No system call, no pointer, no clock.
 //!
 //! What touches hardware comes in through three traits: [`ConfigurationSpace`] (PCI), [`Registers`] (a mapped window),
@@ -21,8 +21,8 @@ mod runs;
 mod transport;
 
 pub use disk::{Completion, Disk, DiskState, REQUEST_TIMEOUT_NS};
-pub use operation::{OPERATIONS, SEGMENTS};
-pub use pci::{ConfigurationSpace, Function, PciDisk, PciError, find_disk};
+pub use operation::{Direction, OPERATIONS, SEGMENTS};
+pub use pci::{ConfigurationSpace, DiskUse, Function, PciDisk, PciError, SWAP_DEVICE, find_disk};
 pub use queue::{QUEUE_MEMORY_PAGES, QueueMemory};
 pub use request::{REQUESTS, Slot};
 pub use runs::{PhysicalRuns, RUNS_MAX, Segment};

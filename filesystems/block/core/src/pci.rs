@@ -4,6 +4,7 @@
 //! capabilities are followed for a bounded number of steps, and places are checked against the window by whoever maps it.
 
 use crate::transport::{Places, Window};
+use core::fmt;
 
 /// Functions of bus 0 are looked at; a disk behind a bridge is not found.
 const DEVICES: u8 = 32;
@@ -45,6 +46,38 @@ impl Function {
     }
 }
 
+/// Device number of the disk that the machine's memory may be written to. A disk there is that and nothing else, whichever
+/// other disks there are; any other disk is never written by the default pager.
+pub const SWAP_DEVICE: u8 = 16;
+
+/// What a disk is for. A client's capability to the driver carries the number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum DiskUse {
+    /// Files: the first virtio disk that is not for swap.
+    Files = 0,
+    /// Pages that do not fit in memory: the virtio disk with the number [`SWAP_DEVICE`].
+    Swap = 1,
+}
+
+impl DiskUse {
+    /// All, in the order of their numbers.
+    pub const ALL: [DiskUse; 2] = [DiskUse::Files, DiskUse::Swap];
+
+    const fn takes(self, device: u8) -> bool {
+        (device == SWAP_DEVICE) == matches!(self, DiskUse::Swap)
+    }
+}
+
+impl fmt::Display for DiskUse {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            DiskUse::Files => "disk",
+            DiskUse::Swap => "swap disk",
+        })
+    }
+}
+
 /// Access to configuration space.
 pub trait ConfigurationSpace {
     /// Reads a register; all ones where there is no such function.
@@ -67,15 +100,15 @@ pub struct PciDisk {
 /// Why there is no disk to drive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PciError {
-    /// No virtio disk with this index.
+    /// No virtio disk for this use.
     NotFound,
     /// It lacks a register block that a modern device has, or has it where no memory is.
     NotModern,
 }
 
-/// Finds the virtio disk with this index, in the order of device numbers, and switches memory access and bus mastering on.
-pub fn find_disk(space: &mut impl ConfigurationSpace, index: usize) -> Result<PciDisk, PciError> {
-    let function = disks(space, index).ok_or(PciError::NotFound)?;
+/// Finds the virtio disk for a use, and switches memory access and bus mastering on.
+pub fn find_disk(space: &mut impl ConfigurationSpace, used_for: DiskUse) -> Result<PciDisk, PciError> {
+    let function = first_disk(space, used_for).ok_or(PciError::NotFound)?;
     let places = places(space, function).ok_or(PciError::NotModern)?;
     let command = space.read(function, COMMAND) & 0xffff & !COMMAND_INTERRUPT_DISABLE;
     space.write(function, COMMAND, command | COMMAND_MEMORY | COMMAND_BUS_MASTER);
@@ -83,18 +116,14 @@ pub fn find_disk(space: &mut impl ConfigurationSpace, index: usize) -> Result<Pc
     Ok(PciDisk { function, interrupt_line, places })
 }
 
-fn disks(space: &mut impl ConfigurationSpace, index: usize) -> Option<Function> {
-    let mut found = 0;
-    for device in 0..DEVICES {
+fn first_disk(space: &mut impl ConfigurationSpace, used_for: DiskUse) -> Option<Function> {
+    for device in (0..DEVICES).filter(|device| used_for.takes(*device)) {
         let multiple = space.read(Function { device, function: 0 }, HEADER_TYPE) & MULTIPLE_FUNCTIONS != 0;
         for function in 0..if multiple { FUNCTIONS } else { 1 } {
             let function = Function { device, function };
             let identity = space.read(function, 0);
             if identity as u16 == VIRTIO_VENDOR && DISK_DEVICES.contains(&((identity >> 16) as u16)) {
-                if found == index {
-                    return Some(function);
-                }
-                found += 1;
+                return Some(function);
             }
         }
     }
@@ -208,15 +237,26 @@ mod tests {
     #[test]
     fn a_disk_is_found_and_switched_on() {
         let mut functions = [(1, [0x7000_8086; 64]), (4, disk())];
-        let found = find_disk(&mut Bus(&mut functions), 0).unwrap();
+        let found = find_disk(&mut Bus(&mut functions), DiskUse::Files).unwrap();
         assert_eq!(found.function, Function { device: 4, function: 0 });
         assert_eq!(found.interrupt_line, 11);
         assert_eq!(found.places.common, Window { address: 0xfebf_4000, bytes: 0x1000 });
         assert_eq!(found.places.notify.address, 0xfebf_7000);
         assert_eq!(found.places.notify_multiplier, 4);
         assert_eq!(functions[1].1[1], COMMAND_MEMORY | COMMAND_BUS_MASTER);
-        assert_eq!(find_disk(&mut Bus(&mut functions), 1), Err(PciError::NotFound));
+        assert_eq!(find_disk(&mut Bus(&mut functions), DiskUse::Swap), Err(PciError::NotFound));
         assert_eq!(Function { device: 4, function: 1 }.address(0x3d), 0x8000_213c);
+    }
+
+    #[test]
+    fn the_swap_disk_is_known_by_its_place_and_never_taken_for_another() {
+        let mut functions = [(SWAP_DEVICE, disk()), (SWAP_DEVICE + 1, disk())];
+        let mut found =
+            |used_for| find_disk(&mut Bus(&mut functions), used_for).map(|disk| disk.function.device);
+        assert_eq!(DiskUse::ALL.map(&mut found), [Ok(SWAP_DEVICE + 1), Ok(SWAP_DEVICE)]);
+        let mut alone = [(SWAP_DEVICE, disk())];
+        assert_eq!(find_disk(&mut Bus(&mut alone), DiskUse::Files), Err(PciError::NotFound));
+        assert!(DiskUse::ALL.iter().enumerate().all(|(number, one)| *one as usize == number));
     }
 
     #[test]
@@ -224,13 +264,13 @@ mod tests {
         let mut endless = disk();
         endless[0x84 / 4] = 0x09 | 0x84 << 8;
         let mut bus = [(3, endless)];
-        assert_eq!(find_disk(&mut Bus(&mut bus), 0), Err(PciError::NotModern));
+        assert_eq!(find_disk(&mut Bus(&mut bus), DiskUse::Files), Err(PciError::NotModern));
         for register in 0..64 {
             for value in [0, 1, 0xffff_ffff, 0xfc09_00fc, 0x0110_fc09] {
                 let mut words = disk();
                 words[register] = value;
                 let mut bus = [(3, words)];
-                let _ = find_disk(&mut Bus(&mut bus), 0);
+                let _ = find_disk(&mut Bus(&mut bus), DiskUse::Files);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Requests of clients: what is asked for, how much of it the device has, and how it is going.
 
+use crate::operation::Direction;
 use crate::runs::PhysicalRuns;
 use filesystems_api::block::{BlockError, Extent, Extents, SECTOR_BYTES};
 use kernel_protocol::Refusal;
@@ -13,7 +14,9 @@ pub type Slot = usize;
 /// A request in progress, or the place of one. It is large and never moved.
 pub struct Request {
     extents: Extents,
-    /// Where the data goes.
+    /// Which way the data goes.
+    pub direction: Direction,
+    /// Where in memory the data is, or goes.
     pub runs: PhysicalRuns,
     /// The extent that the device is to be given next, and how much of it is given already.
     extent: usize,
@@ -51,6 +54,7 @@ impl Request {
     pub fn vacant() -> Request {
         Request {
             extents: Extents::EMPTY,
+            direction: Direction::Read,
             runs: PhysicalRuns::new(),
             extent: 0,
             given: 0,
@@ -62,7 +66,8 @@ impl Request {
     }
 
     /// Begins a request that was checked.
-    pub fn begin(&mut self, extents: &Extents, runs: &PhysicalRuns, deadline: u64) {
+    pub fn begin(&mut self, direction: Direction, extents: &Extents, runs: &PhysicalRuns, deadline: u64) {
+        self.direction = direction;
         self.extents.assign(extents);
         self.runs.assign(runs);
         (self.extent, self.given, self.in_flight, self.done) = (0, 0, 0, 0);
@@ -92,10 +97,11 @@ impl Request {
         }
     }
 
-    /// Bytes of the locked range, from its start without a gap, that are written once the request is done.
+    /// Bytes of the locked range, from its start without a gap, that the device has written once the request is done.
     pub fn prefix(&self) -> u64 {
+        let has_written = self.failure.is_none() && self.direction == Direction::Read;
         let mut end = 0;
-        for extent in self.extents.as_slice().iter().filter(|_| self.failure.is_none()) {
+        for extent in self.extents.as_slice().iter().filter(|_| has_written) {
             if u64::from(extent.offset) != end {
                 break;
             }

@@ -65,7 +65,7 @@ fn scattered_reads_arrive_where_they_belong() {
         let runs = range(&device, &frames);
         let wanted =
             extents(&[(7, 512, 100 * 512), (900, 65_536, 300_000 / 512 * 512), (4095, 1_000_448, 512)]);
-        let slot = disk.submit(&wanted, &runs, 0).unwrap();
+        let slot = disk.submit(Direction::Read, &wanted, &runs, 0).unwrap();
         let completion = loop {
             match disk.next_completion(1) {
                 Some(completion) => break completion,
@@ -87,6 +87,71 @@ fn scattered_reads_arrive_where_they_belong() {
 }
 
 #[test]
+fn scattered_writes_arrive_where_they_belong() {
+    for (indirect, segments) in [(true, 126), (false, 126), (true, 3), (false, 1)] {
+        let device = device(indirect, segments);
+        let mut disk = start(&device).unwrap();
+        let frames: Vec<(u32, u32)> = (0..50).map(|index| (5000 + 3 * index, 1 + index % 2)).collect();
+        let runs = range(&device, &frames);
+        for (index, &(frame, _)) in frames.iter().enumerate() {
+            device.0.borrow_mut().memory.insert(frame.into(), [index as u8; 4096]);
+        }
+        let wanted = extents(&[(7, 512, 100 * 512), (900, 65_536, 512), (4095, 8192, 512)]);
+        let before = read_range(&device, &frames);
+        let slot = disk.submit(Direction::Write, &wanted, &runs, 0).unwrap();
+        let completion = loop {
+            match disk.next_completion(1) {
+                Some(completion) => break completion,
+                None => assert!(device.0.borrow().operations < 10_000),
+            }
+        };
+        assert_eq!((completion.slot, completion.written, completion.frames_safe), (slot, 0, true));
+        let bytes: u64 = wanted.as_slice().iter().map(|extent| u64::from(extent.bytes)).sum();
+        assert_eq!(completion.result.unwrap().bytes, bytes);
+        assert!(read_range(&device, &frames) == before, "the frames are only read");
+        for extent in wanted.as_slice() {
+            for offset in 0..u64::from(extent.bytes) {
+                let found = device.0.borrow().on_disk(extent.sector * 512 + offset);
+                assert_eq!(found, before[extent.offset as usize + offset as usize]);
+            }
+        }
+        assert_eq!(device.0.borrow().on_disk(6 * 512), contents(6 * 512), "what was not written stays");
+        let status = disk.status(256).unwrap();
+        assert_eq!((status.bytes_read, status.bytes_written), (0, bytes));
+    }
+}
+
+#[test]
+fn a_disk_that_cannot_be_written_is_not() {
+    let device = device(true, 126);
+    device.0.borrow_mut().read_only = true;
+    let mut disk = start(&device).unwrap();
+    assert!(disk.status(256).unwrap().read_only);
+    let runs = range(&device, &[(70, 1)]);
+    let wanted = extents(&[(0, 0, 512)]);
+    assert_eq!(disk.submit(Direction::Write, &wanted, &runs, 0), Err(BlockError::ReadOnly));
+    let runs = range(&device, &[(70, 1)]);
+    assert!(disk.submit(Direction::Read, &wanted, &runs, 0).is_ok());
+}
+
+#[test]
+fn writes_that_fail_are_errors_of_the_request() {
+    for (fault, expected) in [
+        (Fault::IoAt(103), BlockError::Io),
+        (Fault::Unsupported, BlockError::Unsupported),
+        (Fault::Short, BlockError::Io),
+    ] {
+        let device = device(true, 126);
+        let mut disk = start(&device).unwrap();
+        device.0.borrow_mut().fault = fault;
+        let runs = range(&device, &[(70, 2)]);
+        disk.submit(Direction::Write, &extents(&[(100, 0, 8192)]), &runs, 0).unwrap();
+        let completion = disk.next_completion(1).expect("an answer");
+        assert_eq!(completion.result.map_err(|refusal| refusal.error), Err(expected), "{fault:?}");
+    }
+}
+
+#[test]
 fn many_requests_are_in_flight_and_the_table_is_bounded() {
     let device = device(true, 126);
     let mut disk = start(&device).unwrap();
@@ -94,11 +159,12 @@ fn many_requests_are_in_flight_and_the_table_is_bounded() {
     let list = |index: u32| [(9000 + 10 * index, 2)];
     for index in 0..REQUESTS as u32 {
         let runs = range(&device, &list(index));
-        disk.submit(&extents(&[(u64::from(index) * 16, 0, 8192)]), &runs, 0).unwrap();
+        disk.submit(Direction::Read, &extents(&[(u64::from(index) * 16, 0, 8192)]), &runs, 0).unwrap();
     }
     assert!(!disk.has_room());
+    assert_eq!(disk.status(256).unwrap().in_flight, REQUESTS as u32);
     let more = range(&device, &[(1, 1)]);
-    assert_eq!(disk.submit(&extents(&[(0, 0, 512)]), &more, 0), Err(BlockError::Busy));
+    assert_eq!(disk.submit(Direction::Read, &extents(&[(0, 0, 512)]), &more, 0), Err(BlockError::Busy));
     assert_eq!(device.0.borrow().operations, 0);
     device.0.borrow_mut().fault = Fault::None;
     device.0.borrow_mut().run();
@@ -130,7 +196,7 @@ fn what_cannot_be_right_is_refused_before_the_device_sees_it() {
         (vec![(0, 0xffff_fe00, 0xffff_fe00)], BlockError::OutOfRange),
     ] {
         let runs = range(&device, &[(1, 1)]);
-        assert_eq!(disk.submit(&extents(&list), &runs, 0), Err(error), "{list:?}");
+        assert_eq!(disk.submit(Direction::Read, &extents(&list), &runs, 0), Err(error), "{list:?}");
     }
     assert_eq!(device.0.borrow().operations, 0);
 }
@@ -141,7 +207,7 @@ fn with_fault(fault: Fault) -> (Shared, Disk<Shared, Shared>, Completion) {
     let mut disk = start(&device).unwrap();
     device.0.borrow_mut().fault = fault;
     let runs = range(&device, &[(70, 1), (80, 3)]);
-    disk.submit(&extents(&[(100, 0, 4096), (50, 4096, 8192)]), &runs, 10).unwrap();
+    disk.submit(Direction::Read, &extents(&[(100, 0, 4096), (50, 4096, 8192)]), &runs, 10).unwrap();
     let completion = disk.next_completion(11).or_else(|| disk.next_completion(10 + REQUEST_TIMEOUT_NS));
     (device, disk, completion.expect("an answer"))
 }
@@ -169,7 +235,7 @@ fn faults_of_the_device_are_errors_of_the_request() {
         let list = [(200, 2)];
         let runs = range(&device, &list);
         let wanted = extents(&[(8, 0, 8192)]);
-        disk.submit(&wanted, &runs, 0).unwrap();
+        disk.submit(Direction::Read, &wanted, &runs, 0).unwrap();
         let mut completion = None;
         for _ in 0..4 {
             completion = completion.or_else(|| disk.next_completion(1));
@@ -186,7 +252,7 @@ fn the_status_of_an_earlier_operation_does_not_count() {
     for (fault, expected) in [(Fault::None, true), (Fault::NoStatus, false)] {
         device.0.borrow_mut().fault = fault;
         let runs = range(&device, &[(70, 1)]);
-        disk.submit(&extents(&[(8, 0, 4096)]), &runs, 0).unwrap();
+        disk.submit(Direction::Read, &extents(&[(8, 0, 4096)]), &runs, 0).unwrap();
         assert_eq!(disk.next_completion(1).unwrap().result.is_ok(), expected, "{fault:?}");
     }
 }
@@ -197,7 +263,7 @@ fn a_device_that_does_not_come_out_of_reset_keeps_its_frames() {
     let mut disk = start(&device).unwrap();
     device.0.borrow_mut().fault = Fault::Silent;
     let runs = range(&device, &[(70, 1)]);
-    disk.submit(&extents(&[(0, 0, 4096)]), &runs, 0).unwrap();
+    disk.submit(Direction::Read, &extents(&[(0, 0, 4096)]), &runs, 0).unwrap();
     device.0.borrow_mut().fault = Fault::NoReset;
     let completion = disk.next_completion(REQUEST_TIMEOUT_NS).unwrap();
     assert_eq!(completion.result, Err(BlockError::TimedOut.into()));
@@ -205,7 +271,7 @@ fn a_device_that_does_not_come_out_of_reset_keeps_its_frames() {
     assert_eq!(disk.state(), DiskState::Dead);
     assert!(disk.status(256).is_err());
     let runs = range(&device, &[(70, 1)]);
-    assert_eq!(disk.submit(&extents(&[(0, 0, 512)]), &runs, 0), Err(BlockError::TimedOut));
+    assert_eq!(disk.submit(Direction::Read, &extents(&[(0, 0, 512)]), &runs, 0), Err(BlockError::TimedOut));
     assert_eq!(disk.next_completion(u64::MAX), None);
 }
 
@@ -239,7 +305,7 @@ fn random_use_rings_and_descriptors_never_run_out() {
             let sector = next(SECTORS - 64);
             let wanted =
                 extents(&[(sector, 0, 512 * (1 + next(8) as u32)), (sector, 512 * next(7) as u32, 512)]);
-            submitted += u32::from(disk.submit(&wanted, &runs, step * 1000).is_ok());
+            submitted += u32::from(disk.submit(Direction::Read, &wanted, &runs, step * 1000).is_ok());
             while disk.next_completion(step * 1000).is_some() {
                 completed += 1;
             }

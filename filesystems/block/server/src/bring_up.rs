@@ -1,4 +1,4 @@
-//! Finding the disk and bringing it up, once, at the start. A driver before this one may have left it in any state, and
+//! Finding a disk and bringing it up, once, at the start. A driver before this one may have left it in any state, and
 //! writing: it is reset, which also lets go of the frames that it was given then.
 
 use crate::configuration::ConfigurationPorts;
@@ -7,7 +7,7 @@ use crate::registers::{DeviceMemory, MappedRegisters, RegistersError};
 use containers_api::MemoryError;
 use containers_api::dma::QuarantineRelease;
 use core::fmt;
-use filesystems_block_core::{Disk, PciDisk, PciError, Transport, TransportError, find_disk};
+use filesystems_block_core::{Disk, DiskUse, PciDisk, PciError, Transport, TransportError, find_disk};
 use kernel_runtime::containers::Container;
 use kernel_runtime::ipc::{CallError, call};
 use kernel_runtime::startup::Startup;
@@ -65,14 +65,17 @@ impl fmt::Display for BringUpError {
     }
 }
 
-/// Brings the disk up; its interrupt signals through `signaller`.
-pub fn bring_up(startup: &Startup<'_>, dma: Handle, signaller: Handle) -> Result<Hardware, BringUpError> {
+/// Brings the disk for a use up; its interrupt signals through `signaller`. Two disks may share a line: it signals the same.
+pub fn bring_up(
+    startup: &Startup<'_>,
+    used_for: DiskUse,
+    dma: Handle,
+    signaller: Handle,
+) -> Result<Hardware, BringUpError> {
     let named = |name| startup.capability(name).ok_or(BringUpError::NotGiven(name));
     let number = |name| startup.number(name).ok_or(BringUpError::NotGiven(name));
     let mut ports = ConfigurationPorts(named("pci-ports")?);
-    let index = startup.number("disk").unwrap_or(0);
-    let found =
-        find_disk(&mut ports, usize::try_from(index).unwrap_or(usize::MAX)).map_err(BringUpError::Pci)?;
+    let found = find_disk(&mut ports, used_for).map_err(BringUpError::Pci)?;
     let interrupt = named(line_name(found)?)?;
     let memory = DeviceMemory {
         handle: named("pci-memory")?,
@@ -83,13 +86,20 @@ pub fn bring_up(startup: &Startup<'_>, dma: Handle, signaller: Handle) -> Result
     let mut transport = Transport::new(registers, places).map_err(BringUpError::Transport)?;
     transport.reset().map_err(BringUpError::Transport)?;
     release_quarantine(dma)?;
-    let pages = Container::new(Capability::from_handle(named("device-pages")?));
+    let pages = match used_for {
+        DiskUse::Files => "device-pages",
+        DiskUse::Swap => "swap-device-pages",
+    };
+    let pages = Container::new(Capability::from_handle(named(pages)?));
     let shared = DeviceShared::new(dma, pages).map_err(BringUpError::Memory)?;
     let disk = Disk::start(transport, shared).map_err(BringUpError::Transport)?;
     syscall::interrupt_bind(interrupt, signaller).map_err(BringUpError::Interrupt)?;
     match disk.status(0) {
-        Ok(status) => log::info!("disk {index} on line {}: {} sectors", found.interrupt_line, status.sectors),
-        Err(_) => log::warn!("disk {index} does not tell its size"),
+        Ok(status) => {
+            let (device, line) = (found.function.device, found.interrupt_line);
+            log::info!("{used_for}: device {device} on line {line}: {} sectors", status.sectors);
+        }
+        Err(_) => log::warn!("{used_for} does not tell its size"),
     }
     Ok(Hardware { disk, interrupt })
 }

@@ -1,11 +1,11 @@
-//! What belongs to a read in progress outside the disk: who is to be answered, and the lock on its frames.
+//! What belongs to a request in progress outside the disk: who is to be answered, and the lock on its frames.
 
 use alloc::boxed::Box;
 use containers_api::MemoryError;
 use containers_api::contract::{Examine, ObjectKind};
 use containers_api::lock::{LockRelease, LockRuns};
 use filesystems_api::block::BlockError;
-use filesystems_block_core::{PhysicalRuns, REQUESTS, Slot};
+use filesystems_block_core::{Direction, PhysicalRuns, REQUESTS, Slot};
 use kernel_protocol::{ErrorCode, Refusal};
 use kernel_runtime::ipc::{CallError, call};
 use kernel_runtime::layout::CONTRACT;
@@ -55,9 +55,10 @@ fn bad_lock(error: CallError<MemoryError>) -> Refusal<BlockError> {
 pub fn physical_runs(
     lock: &PassedLock,
     dma: Handle,
+    direction: Direction,
     runs: &mut PhysicalRuns,
 ) -> Result<(), Refusal<BlockError>> {
-    let result = ask_for_runs(lock.0.handle(), dma, runs);
+    let result = ask_for_runs(lock.0.handle(), dma, direction, runs);
     if result.is_err() {
         let _ = call(lock.0.handle(), &LockRelease { written_bytes: 0 }, &[], Deadline::NEVER);
     }
@@ -65,10 +66,16 @@ pub fn physical_runs(
 }
 
 /// The frames of a range locked through `lock`.
-pub fn ask_for_runs(lock: Handle, dma: Handle, runs: &mut PhysicalRuns) -> Result<(), Refusal<BlockError>> {
+pub fn ask_for_runs(
+    lock: Handle,
+    dma: Handle,
+    direction: Direction,
+    runs: &mut PhysicalRuns,
+) -> Result<(), Refusal<BlockError>> {
+    let is_read = direction == Direction::Write;
     runs.clear();
     loop {
-        let request = LockRuns { first_page: runs.covered() };
+        let request = LockRuns { first_page: runs.covered(), is_read };
         let answer = call(lock, &request, &[dma, CONTRACT], Deadline::NEVER).map_err(bad_lock)?;
         if runs.extend(&answer).map_err(|_| BlockError::BadLock)? {
             return Ok(());
@@ -76,19 +83,21 @@ pub fn ask_for_runs(lock: Handle, dma: Handle, runs: &mut PhysicalRuns) -> Resul
     }
 }
 
-/// A read in progress.
+/// A request in progress.
 pub struct Pending {
     /// Who is to be answered, if that is possible.
     pub reply: Option<SavedReply>,
     /// The lock on the frames.
     pub lock: PassedLock,
+    /// How many frames.
+    pub frames: u64,
 }
 
-/// Reads in progress, each at the place that the disk gave it.
+/// Requests in progress, each at the place that the disk gave it.
 pub struct PendingTable(Box<[Option<Pending>]>);
 
 impl PendingTable {
-    /// No reads.
+    /// No requests.
     pub fn new() -> PendingTable {
         PendingTable((0..REQUESTS).map(|_| None).collect())
     }

@@ -14,7 +14,7 @@ use containers_api::space::MapProtection;
 use core::fmt;
 use core::sync::atomic::{Ordering, fence};
 use filesystems_api::block::BlockError;
-use filesystems_block_core::{PhysicalRuns, QUEUE_MEMORY_PAGES, QueueMemory};
+use filesystems_block_core::{Direction, PhysicalRuns, QUEUE_MEMORY_PAGES, QueueMemory};
 use kernel_abi::FRAME_BYTES;
 use kernel_protocol::Refusal;
 use kernel_runtime::containers::{Container, MemoryCallError};
@@ -63,7 +63,7 @@ impl DeviceShared {
         let lock = container.lock(0..PAGES, LockMode::Dma, TERM_NS)?.lock;
         let (_, passed) = container.lock_pass(lock, LockMode::Dma, TERM_NS)?;
         let mut runs = PhysicalRuns::new();
-        ask_for_runs(passed.handle(), dma, &mut runs).map_err(QueueMemoryError::Runs)?;
+        ask_for_runs(passed.handle(), dma, Direction::Read, &mut runs).map_err(QueueMemoryError::Runs)?;
         let page_address =
             |page| runs.segment(page * FRAME_BYTES, FRAME_BYTES as u32).map(|segment| segment.address);
         let addresses = (0..PAGES).filter_map(page_address).collect();

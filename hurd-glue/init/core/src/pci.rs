@@ -1,4 +1,5 @@
-//! Finding one device on the PCI bus by its identity: the one through which events leave the machine.
+//! Finding devices on the PCI bus that decide which servers there are: the one through which events leave the machine, and the
+//! disk for swap.
 //!
 //! The firmware has given the base address registers their addresses (PCI Local Bus Specification 3.0, 6.2.5).
 
@@ -27,6 +28,16 @@ pub fn second_window(identity: u32, mut read: impl FnMut(u32) -> u32) -> Option<
     (low & 1 == 0 && address != 0).then_some(address)
 }
 
+/// Device number of the disk for swap, as its driver knows it (`filesystems_block_core::SWAP_DEVICE`).
+pub const SWAP_DEVICE: u32 = 16;
+/// Vendor and device numbers of virtio disks: transitional, and modern only (virtio 1.2, 4.1.2.1).
+const DISKS: [u32; 2] = [0x1001_1af4, 0x1042_1af4];
+
+/// Whether there is a disk for swap. `read` as above.
+pub fn has_swap_disk(mut read: impl FnMut(u32) -> u32) -> bool {
+    DISKS.contains(&read(ENABLE | SWAP_DEVICE << 11))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +64,15 @@ mod tests {
         assert_eq!(second_window(SHARED_MEMORY, bus(0xc001, 0)), None, "ports");
         assert_eq!(second_window(SHARED_MEMORY, bus(0, 0)), None, "the firmware has given it none");
         assert_eq!(second_window(SHARED_MEMORY, |_| u32::MAX), None);
+    }
+
+    #[test]
+    fn the_disk_for_swap_is_one_of_its_number() {
+        assert!(!has_swap_disk(bus(0, 0)), "a disk of another number");
+        let at = |wanted, identity| {
+            move |address: u32| if address >> 11 & 0x1f == wanted { identity } else { u32::MAX }
+        };
+        assert!(DISKS.iter().all(|identity| has_swap_disk(at(SWAP_DEVICE, *identity))));
+        assert!(!has_swap_disk(at(SWAP_DEVICE, SHARED_MEMORY)) && !has_swap_disk(|_| u32::MAX));
     }
 }

@@ -134,7 +134,15 @@ mod tests {
         let rest: Vec<_> = core::iter::from_fn(|| restarts.take_due(u64::MAX)).collect();
         assert_eq!(
             rest,
-            [Server::Block, Server::Ext, Server::Bootfs, Server::Trace, Server::Devices, Server::Tmpfs]
+            [
+                Server::Block,
+                Server::Pager,
+                Server::Ext,
+                Server::Bootfs,
+                Server::Trace,
+                Server::Devices,
+                Server::Tmpfs
+            ]
         );
     }
 }

@@ -10,20 +10,22 @@ use kernel_abi::Rights;
 pub enum Server {
     /// The serial line.
     Console = 0,
-    /// The disk.
+    /// The disks.
     Block = 1,
+    /// The default pager, on a machine that has a disk for swap.
+    Pager = 2,
     /// The file server for the disk.
-    Ext = 2,
+    Ext = 3,
     /// The file server for the boot archive.
-    Bootfs = 3,
+    Bootfs = 4,
     /// The collector of events, on a machine that was booted with rings for them.
-    Trace = 4,
+    Trace = 5,
     /// The devices that need no hardware.
-    Devices = 5,
+    Devices = 6,
     /// Files in memory.
-    Tmpfs = 6,
+    Tmpfs = 7,
     /// The shell.
-    Shell = 7,
+    Shell = 8,
 }
 
 /// A kind of capability, and what of it.
@@ -43,11 +45,18 @@ pub enum Grant {
     Archive,
     /// Looking at all of physmem's records, and what else its rights allow.
     Control(ControlRights),
-    /// Being told physical addresses.
-    DmaAuthority,
-    /// Pages that the device itself reads and writes at all times. They are init's, since the device goes on when its driver
-    /// ends, and the next driver gets the same.
+    /// Being told physical addresses, for a disk by its number.
+    DmaAuthority(u64),
+    /// [`DEVICE_PAGES`] that the disk of a number itself reads and writes at all times. They are init's, since the disk goes on
+    /// when its driver ends, and the next driver gets the same.
     DevicePages(u64),
+    /// What outlives a default pager: its books and keys.
+    SwapRegion,
+    /// What outlives it: the compressed pages.
+    SwapStore,
+    /// The window through which pages leave memory and come back; it is physmem's. Whoever has this does without, where
+    /// physmem has made none.
+    SwapWindow,
     /// Writing events beside the kernel's own. Whoever has this does without, where there are no rings.
     TraceWriter,
     /// The rings of events, to be read.
@@ -108,7 +117,14 @@ const CONSOLE_PROGRAM: u64 = 0b011;
 /// What a person may do at the shell: end tasks and choose the policy, but not hand out physical addresses.
 const SHELL_CONTROL: ControlRights = ControlRights::END.union(ControlRights::POLICY);
 
-/// Pages of the disk's queue.
+/// Number of the disk with files, among the devices whose drivers are told physical addresses, and for its driver's clients.
+pub const DISK: u64 = 0;
+/// Number of the disk for pages that do not fit in memory.
+pub const SWAP_DISK: u64 = 1;
+/// Disks that there can be.
+pub const DISKS: u64 = 2;
+
+/// Pages of a disk's queue.
 pub const DEVICE_PAGES: u64 = 10;
 
 /// In the order in which they are started.
@@ -135,9 +151,25 @@ pub const SERVERS: &[Specification] = &[
             ("interrupt-9", Grant::Interrupt(9)),
             ("interrupt-10", Grant::Interrupt(10)),
             ("interrupt-11", Grant::Interrupt(11)),
-            ("dma", Grant::DmaAuthority),
-            ("device-pages", Grant::DevicePages(DEVICE_PAGES)),
+            ("dma", Grant::DmaAuthority(DISK)),
+            ("swap-dma", Grant::DmaAuthority(SWAP_DISK)),
+            ("device-pages", Grant::DevicePages(DISK)),
+            ("swap-device-pages", Grant::DevicePages(SWAP_DISK)),
             ("trace", Grant::TraceWriter),
+        ],
+        mounts: &[],
+    },
+    Specification {
+        server: Server::Pager,
+        name: "default-pager",
+        urgency: Urgency::Driver,
+        grants: &[
+            ("endpoint", Grant::OwnEndpoint),
+            ("block", Grant::Client(Server::Block, SWAP_DISK)),
+            ("region", Grant::SwapRegion),
+            ("store", Grant::SwapStore),
+            ("window", Grant::SwapWindow),
+            ("control", Grant::Control(ControlRights::PAGER)),
         ],
         mounts: &[],
     },
@@ -147,7 +179,7 @@ pub const SERVERS: &[Specification] = &[
         urgency: Urgency::FileServer,
         grants: &[
             ("endpoint", Grant::OwnEndpoint),
-            ("block", Grant::Client(Server::Block, 0)),
+            ("block", Grant::Client(Server::Block, DISK)),
             ("trace", Grant::TraceWriter),
         ],
         mounts: &[],
@@ -193,6 +225,7 @@ pub const SERVERS: &[Specification] = &[
             ("console", Grant::Client(Server::Console, CONSOLE_ALL)),
             ("console-program", Grant::Client(Server::Console, CONSOLE_PROGRAM)),
             ("control", Grant::Control(SHELL_CONTROL)),
+            ("pager", Grant::Client(Server::Pager, 0)),
         ],
         mounts: &[
             ("/", Server::Ext),
@@ -226,12 +259,18 @@ mod tests {
 
     #[test]
     fn authority_is_where_it_is_needed_and_nowhere_else() {
-        assert_eq!(holders(|grant| matches!(grant, Grant::DmaAuthority)), [Server::Block]);
+        assert_eq!(holders(|grant| matches!(grant, Grant::DmaAuthority(_))), [Server::Block]);
         assert_eq!(holders(|grant| matches!(grant, Grant::DevicePages(_))), [Server::Block]);
         assert_eq!(holders(|grant| matches!(grant, Grant::PciMemory)), [Server::Block]);
-        assert_eq!(holders(|grant| matches!(grant, Grant::Control(_))), [Server::Trace, Server::Shell]);
+        let control = holders(|grant| matches!(grant, Grant::Control(_)));
+        assert_eq!(control, [Server::Pager, Server::Trace, Server::Shell]);
         let more = |grant: &Grant| matches!(grant, Grant::Control(rights) if !rights.is_empty());
-        assert_eq!(holders(more), [Server::Shell]);
+        assert_eq!(holders(more), [Server::Pager, Server::Shell]);
+        let pages =
+            |grant: &Grant| matches!(grant, Grant::Control(rights) if rights.contains(ControlRights::PAGER));
+        assert_eq!(holders(pages), [Server::Pager]);
+        let kept = |grant: &Grant| matches!(grant, Grant::SwapRegion | Grant::SwapStore | Grant::SwapWindow);
+        assert_eq!(holders(kept), [Server::Pager]);
         assert_eq!(
             holders(|grant| matches!(grant, Grant::TraceRings | Grant::TraceChannel)),
             [Server::Trace]
@@ -239,7 +278,13 @@ mod tests {
         assert_eq!(holders(|grant| matches!(grant, Grant::TraceWriter)), [Server::Block, Server::Ext]);
         assert_eq!(holders(|grant| matches!(grant, Grant::Archive)), [Server::Bootfs]);
         assert_eq!(holders(|grant| matches!(grant, Grant::Ports(..))), [Server::Console, Server::Block]);
-        assert_eq!(holders(|grant| matches!(grant, Grant::Client(Server::Block, _))), [Server::Ext]);
+        assert_eq!(holders(|grant| matches!(grant, Grant::Client(Server::Block, DISK))), [Server::Ext]);
+        assert_eq!(
+            holders(|grant| matches!(grant, Grant::Client(Server::Block, SWAP_DISK))),
+            [Server::Pager]
+        );
+        let others = |grant: &Grant| matches!(grant, Grant::Client(Server::Block, disk) if *disk >= DISKS);
+        assert_eq!(holders(others), []);
     }
 
     #[test]

@@ -16,3 +16,4 @@ pub mod table;
 pub mod top;
 pub mod tree;
 pub mod units;
+pub mod vmstat;

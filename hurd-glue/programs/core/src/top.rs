@@ -43,6 +43,8 @@ pub struct Task {
     pub extra: u64,
     /// Pinned.
     pub pinned: u64,
+    /// Pages that are with the default pager.
+    pub swapped: u64,
     /// Calls made to the contract, and of these met.
     pub calls: u64,
     /// Met.
@@ -85,7 +87,9 @@ impl Screen {
             (core::cmp::Reverse((used, faults, task.held)), task.number)
         });
         let mut heading = alloc::vec![("ID", Align::Right), ("NAME", Align::Left)];
-        for name in ["CPU%", "MS", "WITHIN", "EXTRA", "PINNED", "FAULTS", "/s", "CALLS", "MET", "STANDING"] {
+        for name in
+            ["CPU%", "MS", "WITHIN", "EXTRA", "PINS", "OUT", "FAULTS", "/s", "CALLS", "MET", "STANDING"]
+        {
             heading.push((name, Align::Right));
         }
         let mut table = Table::new(&heading);
@@ -103,6 +107,7 @@ impl Screen {
                 within,
                 task.extra,
                 task.pinned,
+                task.swapped,
                 task.faults,
                 faults,
                 task.calls,
@@ -195,6 +200,7 @@ mod tests {
             faults,
             held: 9,
             extra: 2,
+            swapped: 6,
             ..Task::default()
         }
     }
@@ -209,7 +215,7 @@ mod tests {
         let lines: Vec<_> = second.lines().collect();
         assert!(lines[3].contains("task1") && lines[4].contains("task2"), "{second}");
         let cells: Vec<_> = lines[3].split_whitespace().collect();
-        assert_eq!(cells, ["11", "task1", "0", "0", "7", "2", "0", "450", "200", "0", "0", "0"]);
+        assert_eq!(cells, ["11", "task1", "0", "0", "7", "2", "0", "6", "450", "200", "0", "0", "0"]);
     }
 
     #[test]

@@ -18,7 +18,7 @@ const PROGRAM: Program = Program {
     help: "\
 usage: containers
 Lists the containers: the principal that pays, size and present pages, pages whose frame has other holders too,
-mappings, grants, locks in force, version.
+pages that are OUT with the default pager, mappings, grants, locks in force, version.
 ",
     accepts: Accepts { letters: "", least: 0, most: 0 },
 };
@@ -36,6 +36,7 @@ fn main(startup: Startup<'static>) -> i32 {
             ("PAGES", Align::Right),
             ("PRESENT", Align::Right),
             ("SHARED", Align::Right),
+            ("OUT", Align::Right),
             ("MAPPINGS", Align::Right),
             ("GRANTS", Align::Right),
             ("LOCKS", Align::Right),
@@ -49,6 +50,7 @@ fn main(startup: Startup<'static>) -> i32 {
                 one.pages.to_string(),
                 one.present.to_string(),
                 one.shared.to_string(),
+                one.out.to_string(),
                 one.mappings.to_string(),
                 one.grants.to_string(),
                 one.locks.to_string(),

@@ -29,8 +29,8 @@ const PROGRAM: Program = Program {
 usage: top [-n COUNT]
 Shows the tasks once a second, the busiest first, until `q` or Ctrl-C: the
 principal that pays; frames held WITHIN the guarantee of its contract, EXTRA
-beyond it, and PINNED; page faults a second and so far; CALLS for frames, how
-many were MET, and how many it may still ignore (STANDING).
+beyond it, and pinned (PINS); pages swapped OUT; page faults a second and so far; CALLS
+for frames, how many were MET, and how many it may still ignore (STANDING).
 With -n prints COUNT tables, one a second, whatever their length, and ends.
 ",
     accepts: Accepts { letters: "n", least: 0, most: 1 },
@@ -194,6 +194,7 @@ fn look(control: Handle) -> Result<(Summary, Vec<Task>), MemoryCallError> {
             held: of(|one| one.pages + one.records + one.kernel),
             extra: of(|one| one.extra),
             pinned: of(|one| one.pinned),
+            swapped: of(|one| one.swapped),
             calls: of(|one| one.calls),
             met: of(|one| one.met),
             standing: of(|one| one.standing),

@@ -86,6 +86,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("contracts", "who holds how many frames"),
     ("containers", "containers of memory"),
     ("free", "frames by state, and counters"),
+    ("swap", "pages that do not fit in memory"),
+    ("vmstat [COUNT]", "memory once a second"),
 ];
 
 /// The builtin of this name.

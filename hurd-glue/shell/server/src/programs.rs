@@ -124,6 +124,8 @@ pub struct Launcher {
     console: Option<Handle>,
     /// Looking at physmem's records, and no more.
     control: Option<Capability>,
+    /// Looking at the default pager, which can do no more.
+    pager: Option<Handle>,
 }
 
 impl Launcher {
@@ -134,6 +136,7 @@ impl Launcher {
         Launcher {
             console: startup.capability("console-program"),
             control: startup.capability("control").and_then(share).map(|(_, capability)| capability),
+            pager: startup.capability("pager"),
         }
     }
 
@@ -176,6 +179,9 @@ impl Launcher {
         if let Some(handle) = output {
             capabilities.push(Given { name: "output", handle, rights });
         }
+        if let Some(handle) = self.pager {
+            capabilities.push(Given { name: "pager", handle, rights });
+        }
         let program = Program {
             name: found.path.strip_prefix(ARCHIVE).unwrap_or(&found.path),
             arguments,
@@ -183,6 +189,7 @@ impl Launcher {
             mounts: &names.mounts().collect::<Vec<_>>(),
             directory: names.directory(),
             allowance: share.allowance(&own),
+            swap_limit: own.swap_limit,
             priority: PRIORITY_PROGRAM,
             time: Some(time),
         };

@@ -14,7 +14,7 @@ pub use image::ImageError;
 pub use source::{FileSource, ImageSource};
 pub use status::ExitStatus;
 
-use crate::containers::{Allowance, MemoryCallError, NewSpace, OwnContainer, OwnContract, Space};
+use crate::containers::{Allowance, MemoryCallError, NewSpace, OwnContainer, OwnContract, Space, Terms};
 use crate::files::FileCallError;
 use crate::ipc::CallError;
 use crate::layout::*;
@@ -58,6 +58,8 @@ pub struct Program<'a> {
     pub directory: &'a [u8],
     /// What it may hold.
     pub allowance: Allowance,
+    /// Pages of it that may be swapped out; 0 where there is no default pager.
+    pub swap_limit: u64,
     /// At most its schedule's.
     pub priority: u8,
     /// The part of the parent's schedule that is split off for it, in thousandths; none: it shares the parent's.
@@ -135,7 +137,8 @@ impl Process {
         let head = source.head()?;
         let image = image::parse(&head, source.bytes())?;
         let short = program.name.rsplit('/').next().unwrap_or(program.name);
-        let contract = OwnContract::split(CONTRACT, &program.allowance, short)?;
+        let terms = Terms { swap_limit: program.swap_limit, ..Terms::default() };
+        let contract = OwnContract::split_with(CONTRACT, &program.allowance, &terms, short)?;
         let NewSpace { task, space } = contract.create_space(short)?;
         let thread = space.create_thread()?;
         for segment in &image.segments {

@@ -205,7 +205,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                         self.contract_of(badge)?
                     }
                 };
-                let driver = Driver { answers, device: authority.rights() };
+                let driver = Driver { answers, device: authority.rights(), is_reader: asked.is_read };
                 let reply = self.runs(badge.name(), asked.first_page, driver)?;
                 self.answered_at_length(&reply)
             }

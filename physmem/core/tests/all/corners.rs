@@ -39,7 +39,7 @@ fn a_contract_that_ends_with_pins_waits_for_the_device() {
     let number = world.ask(granted, &lock, &[]).lock;
     let pass = LockPass { lock: number, mode: LockMode::Dma, term_ns: u64::MAX };
     let passed = world.ask_badge(granted, &pass, &[]);
-    world.ask(passed, &LockRuns { first_page: 0 }, &[authority]);
+    world.ask(passed, &LockRuns { first_page: 0, is_read: false }, &[authority]);
     let ends = world.stat(client).expires;
     world.run_until(ends);
     assert_eq!(world.refusal(client, &ContractStat {}, &[]), MemoryError::Stale);

@@ -74,7 +74,7 @@ impl Scene {
     }
 
     fn runs(&mut self, passed: u64, authority: u64) -> Vec<u32> {
-        let told: Runs = self.world.ask(passed, &LockRuns { first_page: 0 }, &[authority]);
+        let told: Runs = self.world.ask(passed, &LockRuns { first_page: 0, is_read: false }, &[authority]);
         let runs = &told.runs[..told.count];
         runs.iter().flat_map(|run| run.frame..run.frame + run.frames).collect()
     }
@@ -217,6 +217,51 @@ fn a_device_writes_straight_into_frames_that_nobody_zeroed() {
 }
 
 #[test]
+fn a_device_never_reads_what_others_left_in_frames() {
+    let mut scene = Scene::new();
+    let authority = scene.authority(scene.server);
+    let ask = LockRuns { first_page: 0, is_read: true };
+    scene.world.ask(scene.container, &Deallocate { first_page: 0, pages: 4 }, &[]);
+    let locked = scene.lock(LockMode::Dma, 0, 4);
+    let passed = scene.pass(locked.lock, 50);
+    assert_eq!(scene.world.refusal(passed, &ask, &[authority]), MemoryError::NoContents);
+    scene.unlock(locked.lock, 0);
+    // Under a fill lock its holder has seen the contents, and vouches for them.
+    let locked = scene.lock(LockMode::Fill, 0, 4);
+    scene.world.write(scene.server_space, GRANTED, 77);
+    let passed = scene.pass(locked.lock, 50);
+    let told: Runs = scene.world.ask(passed, &ask, &[authority]);
+    assert_eq!(scene.world.ram.borrow().bytes[told.runs[0].frame as usize][0], 77);
+    scene.world.ask(passed, &LockRelease { written_bytes: 0 }, &[]);
+    scene.unlock(locked.lock, 4 * PAGE);
+    assert_eq!(scene.world.read(scene.owner_space, BASE), 77, "the contents stay");
+}
+
+#[test]
+fn what_a_device_only_reads_stays_the_owners_when_the_lock_ends_early() {
+    let mut scene = Scene::new();
+    let driver = scene.world.split_with(scene.world.root(), 60, 0, 20);
+    let authority = scene.authority(driver);
+    for ends_with_its_driver in [false, true] {
+        let locked = scene.lock(LockMode::Fill, 0, 2);
+        scene.world.write(scene.server_space, GRANTED, 77);
+        let passed = scene.pass(locked.lock, 50);
+        let ask = LockRuns { first_page: 0, is_read: true };
+        let told: Runs = scene.world.ask(passed, &ask, &[authority]);
+        let old = told.runs[0].frame as usize;
+        if ends_with_its_driver {
+            scene.world.ask(driver, &ContractDestroy {}, &[]);
+        }
+        scene.unlock(locked.lock, 2 * PAGE);
+        assert_eq!(scene.world.read(scene.owner_space, BASE), 77, "the contents stay");
+        scene.world.write(scene.owner_space, BASE, 78);
+        assert_eq!(scene.world.ram.borrow().bytes[old][0], 77, "the device reads what it was given");
+        let _ = scene.world.ask(passed, &LockRelease { written_bytes: 0 }, &[]);
+        scene.world.check();
+    }
+}
+
+#[test]
 fn what_no_driver_vouches_for_is_zeroed_whatever_the_holder_claims() {
     let mut scene = Scene::new();
     scene.world.ask(scene.container, &Deallocate { first_page: 0, pages: 4 }, &[]);
@@ -295,7 +340,10 @@ fn a_driver_that_is_destroyed_leaves_the_quarantine_behind() {
     scene.world.ask(passed, &LockRelease { written_bytes: 0 }, &[]);
     scene.world.check();
     assert_eq!(scene.world.stat(scene.world.root()).guaranteed - before, 60, "now everything is");
-    assert_eq!(scene.world.refusal(passed, &LockRuns { first_page: 0 }, &[authority]), MemoryError::Stale);
+    assert_eq!(
+        scene.world.refusal(passed, &LockRuns { first_page: 0, is_read: false }, &[authority]),
+        MemoryError::Stale
+    );
 }
 
 #[test]
@@ -303,7 +351,7 @@ fn a_device_is_told_frames_only_with_authority_and_within_its_contract() {
     let mut scene = Scene::new();
     let locked = scene.lock(LockMode::Dma, 0, 8);
     let passed = scene.pass(locked.lock, 50);
-    let ask = LockRuns { first_page: 0 };
+    let ask = LockRuns { first_page: 0, is_read: false };
     assert_eq!(scene.world.refusal(passed, &ask, &[]), MemoryError::WrongObject);
     assert_eq!(scene.world.refusal(passed, &ask, &[scene.owner]), MemoryError::NotTrusted);
     let poor = scene.world.split_with(scene.world.root(), 40, 0, 7);
@@ -311,7 +359,7 @@ fn a_device_is_told_frames_only_with_authority_and_within_its_contract() {
     assert_eq!(scene.world.refusal(passed, &ask, &[authority]), MemoryError::PinLimit);
     let authority = scene.authority(scene.server);
     assert_eq!(
-        scene.world.refusal(passed, &LockRuns { first_page: 8 }, &[authority]),
+        scene.world.refusal(passed, &LockRuns { first_page: 8, is_read: false }, &[authority]),
         MemoryError::OutOfRange
     );
     assert_eq!(scene.runs(passed, authority).len(), 8);

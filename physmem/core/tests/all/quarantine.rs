@@ -48,7 +48,8 @@ impl Scene {
         let pass = LockPass { lock, mode: LockMode::Dma, term_ns: 900 };
         let passed = self.world.ask_badge(self.container, &pass, &[]);
         let authority = self.authority(device);
-        let told: Runs = self.world.ask(passed, &LockRuns { first_page: 0 }, &[authority, driver]);
+        let told: Runs =
+            self.world.ask(passed, &LockRuns { first_page: 0, is_read: false }, &[authority, driver]);
         (passed, told.runs[..told.count].iter().flat_map(|run| run.frame..run.frame + run.frames).collect())
     }
 
@@ -134,6 +135,9 @@ fn only_the_authority_of_a_device_releases() {
         assert_eq!(scene.world.refusal(wrong, &QuarantineRelease {}, &[]), MemoryError::Malformed);
     }
     let authority = scene.authority(DISK);
-    assert_eq!(scene.world.refusal(authority, &LockRuns { first_page: 0 }, &[]), MemoryError::Malformed);
+    assert_eq!(
+        scene.world.refusal(authority, &LockRuns { first_page: 0, is_read: false }, &[]),
+        MemoryError::Malformed
+    );
     assert_eq!(scene.release(DISK), 0);
 }

@@ -140,6 +140,7 @@ fn start(
         mounts: &mounts,
         directory: b"/",
         allowance: Allowance { guaranteed: frames, extra_limit: 0, pin_limit: 0 },
+        swap_limit: 0,
         priority: startup.priority,
         time: None,
     };

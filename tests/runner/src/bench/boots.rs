@@ -282,7 +282,7 @@ impl Bench<'_> {
             memory_bytes: if matches!(boot, Boot::System | Boot::Disk) { MEMORY } else { usual },
             cpus: if let Boot::Revocation(processors) = boot { processors } else { 1 },
             disk: (boot != Boot::FirstTask).then(|| Disk::new(&self.image)),
-            scratch: None,
+            swap: None,
             serial: Serial::Pipes,
             log: log.path().to_owned(),
             qmp: PathBuf::new(),

@@ -113,7 +113,7 @@ impl Files {
             memory_bytes,
             cpus: options.processors(),
             disk: Some(Disk::new(disk)),
-            scratch: None,
+            swap: None,
             serial: Serial::Pipes,
             log: log.path().to_owned(),
             qmp: PathBuf::new(),

@@ -266,7 +266,7 @@ impl<W: Write> Writer<W> {
                 DISK,
                 "disk",
                 format!("disk-{a}"),
-                String::from("disk read"),
+                String::from(if c == 1 { "disk write" } else { "disk read" }),
                 json!({"bytes": b}),
             ),
             EventKind::DiskDone => {

@@ -11,7 +11,7 @@ use containers_api::dma::QuarantineRelease;
 use containers_api::lock::{LockRelease, LockRuns};
 use containers_api::{MemoryError, control};
 use filesystems_api::block::{BlockDone, BlockError};
-use filesystems_block_core::{Completion, PhysicalRuns, REQUESTS};
+use filesystems_block_core::{Completion, Direction, PhysicalRuns, REQUESTS};
 use kernel_protocol::{ErrorCode, Refusal};
 use physmem_core::badge::Badge;
 
@@ -156,7 +156,7 @@ impl Driver {
                 return Err(refusal);
             }
         };
-        match self.disk.submit(&call.extents, &runs, env.now()) {
+        match self.disk.submit(Direction::Read, &call.extents, &runs, env.now()) {
             Ok(slot) => {
                 env.record.note(slot as u64, || format!("gives the disk request {slot}"));
                 self.pending[slot] = Some(Pending { call: call.call, lock: call.lock });
@@ -172,7 +172,7 @@ impl Driver {
     fn runs(&mut self, env: &mut Env<'_>, lock: u64) -> Result<PhysicalRuns, Option<Refusal<BlockError>>> {
         let mut runs = PhysicalRuns::new();
         loop {
-            let request = LockRuns { first_page: runs.covered() };
+            let request = LockRuns { first_page: runs.covered(), is_read: false };
             let answer = env.world.ask(lock, &request, &[self.authority, self.contract]);
             if let Err(refused) = &answer
                 && refused.error == MemoryError::Again

@@ -121,6 +121,7 @@ impl Worker {
             mounts: &mounts,
             directory: b"/",
             allowance: Allowance { guaranteed, extra_limit: extra_limit.min(nursery.extra_limit), pin_limit },
+            swap_limit: 0,
             priority: startup.priority - self.rank(),
             // Its own, so that no task uses up another one's, or the supervisor's.
             time: Some(self.task.time),

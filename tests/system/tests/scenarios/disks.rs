@@ -2,7 +2,7 @@
 
 use crate::Scenario;
 use std::time::Duration;
-use tests_runner::machine::ReadFault;
+use tests_runner::machine::{Fault, Transfer};
 use tests_system::image::{Image, Maker, noise};
 use tests_system::{Boot, Outcome};
 
@@ -35,7 +35,10 @@ fn small(kind: &'static str) -> Maker {
 fn refused(boot: Boot, error: &str) -> Outcome {
     let commands = "ls /; stat /file; sha256sum /file; ls /.boot/bin && echo alive";
     let errors = format!("ls: /: {error}\nstat: /file: {error}\nsha256sum: /file: {error}\n");
-    boot.exec(commands).mentions(&errors).mentions("sha256sum\nstacked\nstat\ntop\nalive\n").success()
+    boot.exec(commands)
+        .mentions(&errors)
+        .mentions("sha256sum\nstacked\nstat\nswap\ntop\nvmstat\nalive\n")
+        .success()
 }
 
 fn missing() {
@@ -95,14 +98,17 @@ fn damaged(kind: &'static str) {
             let boot = Boot::new().disk(&damaged).limit(Duration::from_secs(40));
             let commands = "ls -l -a / /folder; stat / /file /folder /folder/inner; hexdump /folder/inner\n\
                  sha256sum /file /folder/inner\nls /.boot/bin && echo alive";
-            let outcome = boot.exec(commands).mentions("sha256sum\nstacked\nstat\ntop\nalive\n").success();
+            let outcome = boot
+                .exec(commands)
+                .mentions("sha256sum\nstacked\nstat\nswap\ntop\nvmstat\nalive\n")
+                .success();
             assert!(!outcome.log().contains("panic"), "{kind} {region} {seed}:\n{}", outcome.log());
         }
     }
 }
 
 fn unreadable() {
-    let fault = ReadFault { sector: None, once: false };
+    let fault = Fault { on: Transfer::Read, sector: None, once: false };
     refused(Boot::new().disk(&small("ext4").make()).fault(fault), "input/output error");
 }
 
@@ -115,7 +121,7 @@ fn lines() -> Vec<u8> {
 fn faulty(block: u64, once: bool) -> (Image, Boot) {
     let image = small("ext4").size("2M").file("lines", &lines()).make();
     let sector = 2 * image.block("/lines", block);
-    let boot = Boot::new().disk(&image).fault(ReadFault { sector: Some(sector), once });
+    let boot = Boot::new().disk(&image).fault(Fault { on: Transfer::Read, sector: Some(sector), once });
     (image, boot)
 }
 
@@ -150,5 +156,5 @@ fn stopped() {
     let image = small("ext4").size("8M").file("large", &noise(3, 3 << 20)).make();
     let boot = Boot::new().disk(&image).disk_speed(8_000).limit(Duration::from_secs(120));
     let outcome = boot.exec_alone("sha256sum /large; ls /.boot/bin && echo alive").success();
-    outcome.mentions(" did not answer").mentions("sha256sum\nstacked\nstat\ntop\nalive\n");
+    outcome.mentions(" did not answer").mentions("sha256sum\nstacked\nstat\nswap\ntop\nvmstat\nalive\n");
 }

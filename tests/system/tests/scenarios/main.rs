@@ -20,6 +20,7 @@ mod restart;
 mod shell;
 mod stacking;
 mod stress;
+mod swap;
 mod tmpfs;
 mod top;
 mod trace;
@@ -51,6 +52,7 @@ const SCENARIOS: &[(&str, &[Scenario])] = &[
     ("shell", shell::SCENARIOS),
     ("stacking", stacking::SCENARIOS),
     ("stress", stress::SCENARIOS),
+    ("swap", swap::SCENARIOS),
     ("tmpfs", tmpfs::SCENARIOS),
     ("top", top::SCENARIOS),
     ("trace", trace::SCENARIOS),

@@ -56,7 +56,8 @@ fn principal(shell: &mut Conversation, name: &str) -> String {
     number.unwrap_or_else(|| panic!("no principal in {line:?}")).to_owned()
 }
 
-fn kill(shell: &mut Conversation, name: &str) {
+/// Ends a server.
+pub fn kill(shell: &mut Conversation, name: &str) {
     let number = principal(shell, name);
     let answer = shell.command(&format!("kill {number}"));
     assert!(answer.is_empty(), "killing {name}: {answer}");

@@ -41,6 +41,9 @@ pub enum Fault {
 
 pub struct Device {
     pub memory: BTreeMap<u64, [u8; 4096]>,
+    /// Sectors that were written.
+    pub written: BTreeMap<u64, [u8; 512]>,
+    pub read_only: bool,
     pub registers: BTreeMap<u64, u32>,
     pub status: u8,
     pub indirect: bool,
@@ -129,9 +132,10 @@ impl Device {
         let (header, rest) = chain.split_first().unwrap();
         let (status, data) = rest.split_last().unwrap();
         assert!(header.1 == 16 && !header.2 && status.1 == 1 && status.2);
-        assert!(data.len() <= self.segments as usize && data.iter().all(|part| part.2));
+        let is_read = self.load(header.0, 4) == 0;
+        assert!(data.len() <= self.segments as usize && data.iter().all(|part| part.2 == is_read));
         self.largest = self.largest.max(data.len());
-        assert_eq!(self.load(header.0, 4), 0, "a read");
+        assert!(is_read || self.load(header.0, 4) == 1 && !self.read_only, "a read or write");
         let sector = self.load(header.0 + 8, 8);
         let total: u64 = data.iter().map(|part| part.1).sum();
         assert!(total.is_multiple_of(512) && total > 0 && sector + total / 512 <= SECTORS);
@@ -146,7 +150,14 @@ impl Device {
             let mut position = sector * 512;
             for &(address, bytes, _) in data {
                 for offset in 0..bytes {
-                    *self.byte(address + offset) = contents(position + offset);
+                    let (place, at) = (address + offset, position + offset);
+                    if is_read {
+                        *self.byte(place) = self.on_disk(at);
+                    } else {
+                        let byte = *self.byte(place);
+                        let whole = std::array::from_fn(|index| contents(at / 512 * 512 + index as u64));
+                        self.written.entry(at / 512).or_insert(whole)[at as usize % 512] = byte;
+                    }
                 }
                 position += bytes;
             }
@@ -154,11 +165,17 @@ impl Device {
         if self.fault != Fault::NoStatus {
             self.store(status.0, 1, answer);
         }
-        if self.fault == Fault::Short { total - 1 } else { total + 1 }
+        let written = if is_read { total } else { 0 };
+        if self.fault == Fault::Short { written.saturating_sub(1) } else { written + 1 }
+    }
+
+    /// A byte of the disk.
+    pub fn on_disk(&self, byte: u64) -> u8 {
+        self.written.get(&(byte / 512)).map_or(contents(byte), |sector| sector[byte as usize % 512])
     }
 }
 
-/// What is on the disk.
+/// What is on the disk at the beginning.
 pub fn contents(byte: u64) -> u8 {
     (byte / 512 * 7 + byte % 251) as u8
 }
@@ -191,7 +208,9 @@ impl Registers for Shared {
             a if a == CONFIG + 4 || a == CONFIG + 8 => 0,
             a if a == CONFIG + 12 => device.segments,
             a if a == COMMON + 4 => match device.registers.get(&COMMON) {
-                Some(0) => 1 << 2 | u32::from(device.indirect) << 28 | 1 << 9,
+                Some(0) => {
+                    1 << 2 | u32::from(device.indirect) << 28 | u32::from(device.read_only) << 5 | 1 << 9
+                }
                 _ => 1,
             },
             _ => panic!("{address:#x}"),
@@ -262,6 +281,8 @@ pub fn device(indirect: bool, segments: u32) -> Shared {
     memory.extend((0..QUEUE_MEMORY_PAGES as u64).map(|page| (QUEUE_FRAME + 2 * page, [0xaa; 4096])));
     Shared(Rc::new(RefCell::new(Device {
         memory,
+        written: BTreeMap::new(),
+        read_only: false,
         registers: BTreeMap::new(),
         status: 7,
         indirect,

@@ -133,7 +133,8 @@ impl Run {
         let lock = self.containers[index].locks[at];
         let Some(mut passed) = lock.passed else { return };
         if !passed.told {
-            let asked = self.ask(passed.badge, &LockRuns { first_page: 0 }, &[self.authority], None);
+            let asked =
+                self.ask(passed.badge, &LockRuns { first_page: 0, is_read: false }, &[self.authority], None);
             let Some(told) = asked else { return };
             let runs = &told.runs[..told.count];
             let frames: Vec<u32> = runs.iter().flat_map(|run| run.frame..run.frame + run.frames).collect();

@@ -35,6 +35,7 @@ pub fn measure(startup: &Startup<'_>, bench: &mut Bench<'_>) -> Result<(), Faile
             mounts: &[],
             directory: b"/",
             allowance: ALLOWANCE,
+            swap_limit: 0,
             priority: startup.priority,
             time: None,
         };

@@ -57,7 +57,7 @@ pub fn measure(places: &Places, kernel: &Kernel, image: &Path, with_time: bool) 
             memory_bytes: MEMORY_BYTES,
             cpus: 1,
             disk: Some(Disk::new(image)),
-            scratch: Some(swap.to_path_buf()),
+            swap: Some(Disk::writable(swap.to_path_buf())),
             serial: Serial::Pipes,
             log: PathBuf::new(),
             qmp: PathBuf::new(),
