@@ -5,7 +5,7 @@ use crate::frames::{Contents, Frames, Span, Whose};
 use crate::layout::{CONTAINER_GRANTS, CONTAINER_LOCKS, container};
 use crate::limits::OPERATION_PAGES_MAX;
 use crate::mutations::{self, Mutation};
-use crate::pages::{self, Cursor, Entry, FrameList, GROUP_PAGES, to_end_of_group};
+use crate::pages::{self, Cursor, Entry, FEW_PAGES, FrameList, GROUP_PAGES, to_end_of_group};
 use crate::record::{Container, Contract, Name, Records};
 use crate::{eviction, grant, lock};
 use containers_api::container::ContainerStatus;
@@ -331,24 +331,35 @@ fn filled(frames: &mut impl Frames, payer: Name<Contract>, entry: Entry, content
 }
 
 /// Changes the entries of a span, which have places, one after the other.
+#[inline]
 pub(crate) fn change_entries<F: Frames>(
+    frames: &mut F,
+    this: Name<Container>,
+    span: Span,
+    change: impl FnMut(&mut F, Entry) -> Entry,
+) {
+    if span.pages <= FEW_PAGES as u64 {
+        change_in::<FEW_PAGES, F>(frames, this, span, change)
+    } else {
+        change_in::<GROUP_PAGES, F>(frames, this, span, change)
+    }
+}
+
+fn change_in<const N: usize, F: Frames>(
     frames: &mut F,
     this: Name<Container>,
     span: Span,
     mut change: impl FnMut(&mut F, Entry) -> Entry,
 ) {
     let mut cursor = Cursor::new(this);
-    let (mut old, mut new) = ([Entry::ABSENT; GROUP_PAGES], [Entry::ABSENT; GROUP_PAGES]);
+    let mut room = [Entry::ABSENT; N];
     let mut page = span.first;
     while page < span.end() {
-        let pages = to_end_of_group(page).min(span.end() - page) as usize;
-        let (old, new) = (&mut old[..pages], &mut new[..pages]);
-        cursor.load(frames, page, old);
-        for (new, old) in new.iter_mut().zip(&*old) {
-            *new = change(frames, *old);
-        }
-        cursor.store(frames, page, old, new);
-        page += pages as u64;
+        let entries = &mut room[..to_end_of_group(page).min(span.end() - page) as usize];
+        cursor.load(frames, page, entries);
+        entries.iter_mut().for_each(|entry| *entry = change(frames, *entry));
+        cursor.store(frames, page, entries);
+        page += entries.len() as u64;
     }
     cursor.finish(frames);
 }
@@ -422,25 +433,34 @@ pub fn fill_absent(
 /// Takes up to `budget` pages of a span out of a container and returns their charges; lost ones become absent. No
 /// mapping of them is left.
 pub fn drop_pages(frames: &mut impl Frames, this: Name<Container>, span: Span, budget: u64) -> Step {
+    if span.pages <= FEW_PAGES as u64 {
+        drop_in::<FEW_PAGES>(frames, this, span, budget)
+    } else {
+        drop_in::<GROUP_PAGES>(frames, this, span, budget)
+    }
+}
+
+fn drop_in<const N: usize>(frames: &mut impl Frames, this: Name<Container>, span: Span, budget: u64) -> Step {
     let payer = frames.get(this, container::CONTRACT);
     let (mut dropped, mut left, mut page) = (0, budget, span.first);
     let mut result = Step::Done;
     let mut cursor = Cursor::new(this);
-    let mut room = [Entry::ABSENT; GROUP_PAGES];
+    let mut room = [Entry::ABSENT; N];
     while let Some(leaf) = pages::first_leaf(frames, this, Span { first: page, pages: span.end() - page }) {
         let first = leaf.span.first;
         let entries = &mut room[..leaf.span.pages.min(to_end_of_group(first)) as usize];
         cursor.load(frames, first, entries);
         let passed = first_of(entries, left);
-        let mut going = FrameList::new();
-        entries[..passed].iter().for_each(|entry| going.add(entry.frame()));
+        let mut going = FrameList::<N>::new();
+        entries[..passed].iter().for_each(|entry| going.add(*entry));
         frames.leave_each(going.as_slice());
         for number in entries[..passed].iter().filter_map(|entry| entry.out()) {
             frames.leave_out(number, payer);
         }
-        cursor.store(frames, first, &entries[..passed], &[Entry::ABSENT; GROUP_PAGES][..passed]);
         dropped += going.as_slice().len() as u64;
         left -= entries[..passed].iter().filter(|&&entry| entry != Entry::ABSENT).count() as u64;
+        entries[..passed].fill(Entry::ABSENT);
+        cursor.store(frames, first, &entries[..passed]);
         page = first + passed as u64;
         if passed < entries.len() {
             result = Step::More;

@@ -15,7 +15,7 @@
 
 mod cursor;
 
-pub use cursor::{Cursor, GROUP_PAGES, to_end_of_group};
+pub use cursor::{Cursor, FEW_PAGES, GROUP_PAGES, to_end_of_group};
 
 use crate::frames::Span;
 use crate::layout::container;
@@ -109,23 +109,23 @@ impl Entry {
     }
 }
 
-/// Frames of the pages of one group, gathered to be let go of or held together.
-pub(crate) struct FrameList {
-    list: [u32; GROUP_PAGES],
+/// Frames of at most `N` pages of one group, gathered to be let go of or held together.
+pub(crate) struct FrameList<const N: usize> {
+    list: [u32; N],
     used: usize,
 }
 
-impl FrameList {
-    pub(crate) fn new() -> FrameList {
-        FrameList { list: [0; GROUP_PAGES], used: 0 }
+impl<const N: usize> FrameList<N> {
+    pub(crate) fn new() -> FrameList<N> {
+        FrameList { list: [0; N], used: 0 }
     }
 
-    /// Adds one, if there is one.
+    /// Adds that of a page of the group, if it has one.
     #[inline(always)]
-    pub(crate) fn add(&mut self, frame: Option<u32>) {
-        // Written in any case: so there is no branch.
-        self.list[self.used] = frame.unwrap_or(0);
-        self.used += usize::from(frame.is_some());
+    pub(crate) fn add(&mut self, entry: Entry) {
+        // Written in any case, so that there is no branch; there are no more pages than places.
+        self.list[self.used % N] = (entry.0 >> Entry::FRAME_SHIFT) as u32;
+        self.used += usize::from(entry.frame().is_some());
     }
 
     pub(crate) fn as_slice(&self) -> &[u32] {
@@ -503,12 +503,24 @@ pub(crate) struct Leaf {
 }
 
 impl Leaf {
+    #[inline(always)]
     pub(crate) fn get(&self, records: &impl Records, page: u64) -> Entry {
         let Place::Word(frame, index) = self.branch.place(page, 0) else { return Entry::ABSENT };
         Entry(records.words(frame)[index])
     }
 
+    /// The entries of its pages.
+    #[inline(always)]
+    pub(crate) fn entries<'a>(&self, records: &'a impl Records) -> impl Iterator<Item = Entry> + Clone + 'a {
+        let words: &[u64] = match self.branch.place(self.span.first, 0) {
+            Place::Word(frame, index) => &records.words(frame)[index..index + self.span.pages as usize],
+            Place::Root => &[],
+        };
+        words.iter().map(|&word| Entry(word))
+    }
+
     /// Changes an entry that is not absent to another one that is not; the container's counts are the caller's to change.
+    #[inline(always)]
     pub(crate) fn put(&self, records: &mut impl Records, page: u64, entry: Entry) {
         if let Place::Word(frame, index) = self.branch.place(page, 0) {
             records.words_mut(frame)[index] = entry.0;

@@ -20,7 +20,7 @@ use crate::frames::{Contents, Count, Frames, Span};
 use crate::layout::{OVERDUE, container, hold, lock};
 use crate::lock::{find, require_within, start_term, stop_term};
 use crate::mutations::{self, Mutation};
-use crate::pages::{Cursor, Entry};
+use crate::pages::{Cursor, Entry, GROUP_PAGES, to_end_of_group};
 use crate::record::{Container, Contract, Hold, Lock, Name, Records};
 use containers_api::{LockMode, MemoryError};
 use kernel_abi::FRAME_BYTES;
@@ -124,11 +124,16 @@ pub fn tell_frames(
         let made = make_hold(frames, this, driver, span.pages)?;
         frames.set(this, lock::HOLD, Some(made));
     }
-    for page in span.first + first..span.end() {
-        let frame = cursor.get(frames, page).frame().expect("a locked page is present");
-        if !tell(frame) {
+    let mut room = [Entry::ABSENT; GROUP_PAGES];
+    let mut page = span.first + first;
+    while page < span.end() {
+        let entries = &mut room[..to_end_of_group(page).min(span.end() - page) as usize];
+        cursor.load(frames, page, entries);
+        let mut told = entries.iter().map(|entry| entry.frame().expect("a locked page is present"));
+        if !told.all(&mut tell) {
             break;
         }
+        page += entries.len() as u64;
     }
     Ok(span.pages)
 }

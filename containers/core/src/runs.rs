@@ -14,16 +14,20 @@ pub fn first_present(records: &impl Records, array: Name<Container>, span: Span,
         if found.is_some_and(|found| found.end() != leaf.span.first) {
             break;
         }
-        for page in leaf.span.first..leaf.span.end() {
-            match (leaf.get(records, page).frame(), &mut found) {
-                (Some(_), None) => found = Some(Span::page(page)),
-                (Some(_), Some(found)) => found.pages += 1,
-                (None, None) => continue,
-                (None, Some(_)) => return found,
-            }
-            if found.is_some_and(|found| found.pages == most) {
-                return found;
-            }
+        let is_there = |entry: Entry| entry.frame().is_some();
+        let absent = if found.is_some() {
+            0
+        } else {
+            leaf.entries(records).take_while(|&entry| !is_there(entry)).count()
+        };
+        let before = found.unwrap_or(Span { first: leaf.span.first + absent as u64, pages: 0 });
+        let entries = leaf.entries(records).skip(absent).take((most - before.pages) as usize);
+        let pages = before.pages + entries.take_while(|&entry| is_there(entry)).count() as u64;
+        if pages != 0 {
+            found = Some(Span { pages, ..before });
+        }
+        if pages != 0 && (pages == most || before.first + pages != leaf.span.end()) {
+            return found;
         }
         let rest = Span { first: leaf.span.end(), pages: span.end() - leaf.span.end() };
         left = (rest.pages != 0).then_some(rest);

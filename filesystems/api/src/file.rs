@@ -14,6 +14,12 @@ pub const NAME_BYTES: usize = 255;
 /// Bytes that one [`IoRead`] returns at most.
 pub const SMALL_READ_BYTES: usize = 400;
 
+/// Bytes that one [`IoWrite`] carries at most.
+pub const SMALL_WRITE_BYTES: usize = 400;
+
+/// Offset of a write that begins where the file ends, whoever else writes.
+pub const APPEND: u64 = u64::MAX;
+
 /// Symbolic links followed in one lookup, as Linux does.
 pub const LINKS_MAX: u32 = 40;
 
@@ -69,6 +75,8 @@ error_codes! {
         Truncated = 23, System, "the file system is larger than its disk: run 'e2fsck -f IMAGE' on the host";
         /// The disk's driver ended in the middle of it. It is started again: another attempt waits for it.
         DriverEnded = 24, System, "the disk's driver has ended";
+        /// There is no room for what is written.
+        NoSpace = 25, Caller, "no space left";
     }
 }
 
@@ -135,7 +143,8 @@ message! {
 message! {
     /// What a read did. Bytes from the first asked for are valid, in order, without holes.
     pub struct ReadDone {
-        /// Valid bytes; fewer than asked for at the end of the file, or where an error ended the read.
+        /// Valid bytes; fewer than asked for at the end of the file, or where an error ended the read. A device without an end
+        /// may bring fewer, too; none mean that nothing follows.
         bytes: u64,
         /// 0, or the [`FileError`] that ended the read early.
         error: u32,
@@ -151,6 +160,14 @@ message! {
     pub struct SmallContents {
         /// The bytes; fewer than asked for at the end of the file.
         bytes: Bytes<SMALL_READ_BYTES>,
+    }
+}
+
+message! {
+    /// What a write did.
+    pub struct Written {
+        /// Bytes taken, from the first on.
+        bytes: u64,
     }
 }
 
@@ -221,5 +238,13 @@ protocol! {
     } => SmallContents;
 
     /// The file system that the node belongs to.
-    6 FsysStat {} => FileSystemStatus;
+    6 FileStatfs {} => FileSystemStatus;
+
+    /// Writes a few bytes through the message. Needs the right to write. Errors: `ReadOnly`, `NoSpace` (nothing was written).
+    7 IoWrite {
+        /// First byte of the file, or [`APPEND`].
+        offset: u64,
+        /// The bytes.
+        bytes: Bytes<SMALL_WRITE_BYTES>,
+    } => Written;
 }

@@ -14,6 +14,8 @@ bitflags! {
     pub struct NodeRights: u8 {
         /// Read contents, look up names.
         const READ = 1 << 0;
+        /// Change contents and names.
+        const WRITE = 1 << 1;
     }
 }
 

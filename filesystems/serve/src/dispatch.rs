@@ -4,7 +4,7 @@ use crate::badge::{NodeBadge, NodeRights};
 use filesystems_api::directory::Entries;
 use filesystems_api::file::{
     FileError, FileSystemStatus, IoReadContainer, Looked, NodeKind, NodeStatus, PATH_BYTES, ReadDone,
-    Request, SMALL_READ_BYTES, SmallContents,
+    Request, SMALL_READ_BYTES, SmallContents, Written,
 };
 use kernel_protocol::{Bytes, Refusal};
 
@@ -45,7 +45,11 @@ pub trait FileSystem {
     fn read_container(&self, node: NodeBadge, read: &IoReadContainer, sent: Self::Sent) -> Result<ReadDone>;
     /// See [`filesystems_api::file::IoRead`]. At most [`SMALL_READ_BYTES`] are asked for.
     fn read_small(&self, node: NodeBadge, offset: u64, bytes: usize) -> Result<SmallContents>;
-    /// See [`filesystems_api::file::FsysStat`].
+    /// See [`filesystems_api::file::IoWrite`]. Answered so by whatever cannot be written.
+    fn write_small(&self, _node: NodeBadge, _offset: u64, _bytes: &[u8]) -> Result<Written> {
+        Err(FileError::ReadOnly.into())
+    }
+    /// See [`filesystems_api::file::FileStatfs`].
     fn file_system(&self) -> Result<FileSystemStatus>;
 }
 
@@ -60,6 +64,8 @@ pub enum Answer {
     Status(NodeStatus),
     /// Small contents.
     Small(SmallContents),
+    /// What a write did.
+    Written(Written),
     /// What the file system is.
     FileSystem(FileSystemStatus),
 }
@@ -85,8 +91,12 @@ pub fn dispatch_read<F: FileSystem>(
 /// Carries any other request out.
 pub fn dispatch<F: FileSystem>(file_system: &F, badge: u64, request: &Request) -> Result<Answer> {
     let node = NodeBadge::decode(badge).ok_or(FileError::Stale)?;
-    let reads = !matches!(request, Request::IoStat(_) | Request::FsysStat(_));
-    if reads && !node.rights().contains(NodeRights::READ) {
+    let needed = match request {
+        Request::IoStat(_) | Request::FileStatfs(_) => NodeRights::empty(),
+        Request::IoWrite(_) => NodeRights::WRITE,
+        _ => NodeRights::READ,
+    };
+    if !node.rights().contains(needed) {
         return Err(FileError::MissingRight.into());
     }
     Ok(match request {
@@ -100,7 +110,10 @@ pub fn dispatch<F: FileSystem>(file_system: &F, badge: u64, request: &Request) -
             let bytes = usize::try_from(read.bytes).unwrap_or(usize::MAX).min(SMALL_READ_BYTES);
             Answer::Small(file_system.read_small(node, read.offset, bytes)?)
         }
-        Request::FsysStat(_) => Answer::FileSystem(file_system.file_system()?),
+        Request::IoWrite(write) => {
+            Answer::Written(file_system.write_small(node, write.offset, write.bytes.as_slice())?)
+        }
+        Request::FileStatfs(_) => Answer::FileSystem(file_system.file_system()?),
     })
 }
 
@@ -164,7 +177,7 @@ mod tests {
         let lookup =
             |path: &[u8]| Request::DirLookup(DirLookup { path: Bytes::new(path).unwrap(), follow: true });
         let Ok(Answer::Looked(looked, Some(badge))) = ask(0, &lookup(b"x")) else { panic!() };
-        assert_eq!((looked.size, badge), (9, NodeBadge::node(7, 3, NodeRights::READ)));
+        assert_eq!((looked.size, badge), (9, NodeBadge::node(7, 3, NodeRights::all())));
         let Ok(Answer::Looked(looked, None)) = ask(badge.encode(), &lookup(b"/etc")) else { panic!() };
         assert_eq!(looked.retry.as_slice(), b"/etc");
         let without = NodeBadge::node(7, 3, NodeRights::empty()).encode();
@@ -178,6 +191,18 @@ mod tests {
         assert_eq!(read(without, &asked), Err(FileError::MissingRight.into()));
         assert_eq!(read(u64::MAX, &asked), Err(FileError::Stale.into()));
         assert!(read(0, &asked).is_ok());
+    }
+
+    #[test]
+    fn a_write_needs_the_right_to_and_a_file_system_that_can_be_written() {
+        let bytes = Bytes::new(b"x").unwrap();
+        let write = Request::IoWrite(filesystems_api::file::IoWrite { offset: 0, bytes });
+        assert_eq!(ask(0, &write), Err(FileError::ReadOnly.into()));
+        let reader = NodeBadge::node(7, 3, NodeRights::READ).encode();
+        assert_eq!(ask(reader, &write), Err(FileError::MissingRight.into()));
+        let writer = NodeBadge::node(7, 3, NodeRights::WRITE).encode();
+        let asked = IoReadContainer { offset: 0, bytes: 1, container_offset: 0 };
+        assert_eq!(read(writer, &asked), Err(FileError::MissingRight.into()));
     }
 
     #[test]

@@ -60,6 +60,7 @@ fn outgoing(endpoint: Handle, answer: &Answer) -> Result<Outgoing> {
         Answer::Entries(entries) => Outgoing::reply(entries),
         Answer::Status(status) => Outgoing::reply(status),
         Answer::Small(contents) => Outgoing::reply(contents),
+        Answer::Written(written) => Outgoing::reply(written),
         Answer::FileSystem(status) => Outgoing::reply(status),
     })
 }

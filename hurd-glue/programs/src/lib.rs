@@ -11,8 +11,9 @@ use alloc::vec::Vec;
 use core::fmt::{Display, Write};
 use hurd_glue_programs_core::arguments::{Accepts, Arguments, UsageError};
 use kernel_runtime::Handle;
-use kernel_runtime::console::{Console, Output};
+use kernel_runtime::console::Console;
 use kernel_runtime::files::Names;
+use kernel_runtime::output::{Output, Sink};
 use kernel_runtime::startup::Startup;
 
 /// Everything is done.
@@ -40,6 +41,8 @@ pub struct Context<'a> {
     pub arguments: Arguments<'a>,
     /// Where it writes.
     pub out: Output,
+    /// Where it complains, if that is not where it writes.
+    errors: Option<Output>,
     /// Where it may read what is typed.
     pub console: Option<Console>,
     /// Where it looks names up.
@@ -52,7 +55,10 @@ pub struct Context<'a> {
 /// Runs a program: reads its arguments, gives help, turns failures into a status.
 pub fn run(startup: &Startup<'static>, program: &Program, body: fn(&mut Context<'_>)) -> i32 {
     let console = startup.capability("console").map(Console::new);
-    let mut out = Output::new(console);
+    // Whoever has its output somewhere else is told what is wrong on the console all the same.
+    let file = startup.capability("output").map(Sink::File);
+    let mut errors = file.map(|_| Output::new(console));
+    let mut out = Output::to(file.or(console.map(Sink::Console)));
     let arguments = match Arguments::parse(&startup.arguments, program.accepts) {
         Ok(arguments) => arguments,
         Err(UsageError::Help) => {
@@ -62,7 +68,7 @@ pub fn run(startup: &Startup<'static>, program: &Program, body: fn(&mut Context<
         Err(error) => {
             let name = program.name;
             // Writing to the console's buffer cannot fail.
-            let _ = writeln!(out, "{name}: {error} (see `{name} --help`)");
+            let _ = writeln!(errors.as_mut().unwrap_or(&mut out), "{name}: {error} (see `{name} --help`)");
             return USAGE;
         }
     };
@@ -70,6 +76,7 @@ pub fn run(startup: &Startup<'static>, program: &Program, body: fn(&mut Context<
         name: program.name,
         arguments,
         out,
+        errors,
         console,
         names: Names::from_startup(startup),
         control: startup.capability("control"),
@@ -78,16 +85,20 @@ pub fn run(startup: &Startup<'static>, program: &Program, body: fn(&mut Context<
     };
     body(&mut context);
     context.out.flush();
-    if context.failed || context.out.failed() { FAILED } else { DONE }
+    if let Some(error) = context.out.error() {
+        context.complain(b"output", error);
+    }
+    if context.failed { FAILED } else { DONE }
 }
 
 impl<'a> Context<'a> {
     /// Says what is wrong with something, and goes on.
     pub fn complain(&mut self, subject: &[u8], error: impl Display) {
         self.failed = true;
-        let _ = write!(self.out, "{}: ", self.name);
-        self.out.write(subject);
-        let _ = writeln!(self.out, ": {error}");
+        let errors = self.errors.as_mut().unwrap_or(&mut self.out);
+        let _ = write!(errors, "{}: ", self.name);
+        errors.write(subject);
+        let _ = writeln!(errors, ": {error}");
     }
 
     /// The operands. Taken out, so that the context can be used while going through them.

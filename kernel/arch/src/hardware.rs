@@ -1,7 +1,7 @@
 //! [`Machine`] on real hardware: frames through the direct map, page tables, user copies, devices.
 
 use crate::debug_console::{self, DebugConsole};
-use crate::layout::{DIRECT_MAP, frame_pointer};
+use crate::layout::{DIRECT_MAP, direct, frame_pointer};
 use crate::processor::{self, PerCpu};
 use crate::{apic, clock, paging, requests, user_copy};
 use core::arch::asm;
@@ -43,18 +43,19 @@ impl Hardware {
 impl Machine for Hardware {
     fn object<T: Object>(&mut self, link: Link) -> &mut T {
         self.assert_kind(link.frame(), T::KIND);
-        let slots: *mut T = frame_pointer(link.frame());
+        let object = direct(link.address()) as *mut T;
         // SAFETY: the frame is a kernel frame formatted with `T` (its kind says so: a frame gets its kind and its format
-        // together), so it lies in the direct map, holds `PER_FRAME` valid values and is not mapped anywhere else. The
-        // slot is below `PER_FRAME`: links are made by code that checks it. `&mut self` keeps the reference unique.
-        unsafe { &mut *slots.add(link.slot() as usize) }
+        // together), so it lies in the direct map, holds a valid value at each of its slots and is not mapped anywhere else. The
+        // link names a slot: links are made by code that checks it. `&mut self` keeps the reference unique.
+        unsafe { &mut *object }
     }
 
     fn format<T: Object>(&mut self, frame: u32) {
-        let slots: *mut T = frame_pointer(frame);
-        for slot in 0..T::PER_FRAME as usize {
-            // SAFETY: the frame is RAM that has just become the kernel's; `PER_FRAME` values fit (checked at compile time).
-            unsafe { slots.add(slot).write(T::EMPTY) };
+        for slot in 0..T::PER_FRAME {
+            let object = direct(Link::new::<T>(frame, slot).address()) as *mut T;
+            // SAFETY: the frame is RAM that has just become the kernel's; `PER_FRAME` values fit, each at its slot (checked at
+            // compile time).
+            unsafe { object.write(T::EMPTY) };
         }
     }
 

@@ -9,7 +9,7 @@ use core::fmt::Write;
 use core::hint;
 use core::sync::atomic::{AtomicBool, Ordering};
 use kernel_core::objects::{Context, Thread};
-use kernel_core::{Kernel, Machine};
+use kernel_core::{Fast, Kernel, Machine};
 use x86_64::instructions::interrupts;
 use x86_64::registers::control::Cr2;
 
@@ -120,16 +120,22 @@ fn interrupt(kernel: &mut Kernel<Hardware>, vector: u32) {
 extern "C" fn system_call() -> *mut Context {
     let Some(mut guard) = lock::try_take() else { return contended_system_call() };
     let kernel = entered(&mut guard);
-    if let Some(link) = kernel.fast_system_call() {
-        return &raw mut kernel.machine.object::<Thread>(link).context;
+    match kernel.fast_system_call() {
+        Fast::Runs(link) => &raw mut kernel.machine.object::<Thread>(link).context,
+        Fast::Untaken => general_system_call(guard),
+        Fast::Taken => choose_and_leave(guard),
     }
-    general_system_call(guard)
 }
 
 #[inline(never)]
 fn general_system_call(mut guard: KernelGuard) -> *mut Context {
     let kernel = guard.as_mut().expect("the kernel is set before anything can enter it");
     kernel.system_call();
+    leave(guard)
+}
+
+#[cold]
+fn choose_and_leave(guard: KernelGuard) -> *mut Context {
     leave(guard)
 }
 

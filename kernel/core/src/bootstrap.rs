@@ -66,10 +66,12 @@ impl<M: Machine> Kernel<M> {
         let object = self.machine.object::<Task>(task.link);
         (object.root, object.table[0]) = (frames.root, frames.table);
         (object.threads, object.thread_count) = (thread.link, 1);
-        *self.capability_at(Link::new(frames.table, 0)) = Capability { name: task, ..Capability::NULL };
+        *self.capability_at(Link::new::<Capability>(frames.table, 0)) =
+            Capability { name: task, ..Capability::NULL };
         let mut give = |handle: Handle, kind, name| {
             assert!(handle.0 < CAPABILITIES_PER_FRAME);
-            *self.capability_at(Link::new(frames.table, handle.0)) = Capability::full(kind, name);
+            *self.capability_at(Link::new::<Capability>(frames.table, handle.0)) =
+                Capability::full(kind, name);
         };
         give(boot::TASK, Kind::Task, task);
         give(boot::THREAD, Kind::Thread, thread);
@@ -80,7 +82,7 @@ impl<M: Machine> Kernel<M> {
         give(boot::LOG, Kind::Log, ObjectName::NONE);
         give(boot::SCHEDULE, Kind::Schedule, schedule);
         give(boot::TRACE, Kind::Trace, ObjectName::NONE);
-        self.capability_at(Link::new(frames.table, boot::NOTIFICATION.0)).badge = 1;
+        self.capability_at(Link::new::<Capability>(frames.table, boot::NOTIFICATION.0)).badge = 1;
         self.first_task = task;
         (task.link, thread.link)
     }
@@ -126,7 +128,7 @@ impl<M: Machine> Kernel<M> {
 
     fn first<T: Object>(&mut self, frame: u32, set_up: impl FnOnce(&mut T)) -> ObjectName {
         self.format_first::<T>(frame);
-        let link = Link::new(frame, 0);
+        let link = Link::new::<T>(frame, 0);
         set_up(self.machine.object::<T>(link));
         self.name_of::<T>(link)
     }

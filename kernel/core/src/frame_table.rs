@@ -118,8 +118,13 @@ impl FrameEntry {
 
     /// Counts a mapping gone.
     pub fn remove_mapping(&mut self) {
-        debug_assert!(self.map_count() > 0);
-        self.kind_and_count -= 1 << 8;
+        self.remove_mappings(1);
+    }
+
+    /// Counts several mappings gone; of a page table: entries.
+    pub fn remove_mappings(&mut self, count: u32) {
+        debug_assert!(self.map_count() >= count);
+        self.kind_and_count -= count << 8;
     }
 }
 

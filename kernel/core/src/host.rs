@@ -174,7 +174,7 @@ impl Machine for HostMachine {
         assert_eq!(kind, T::KIND, "frame {:#x} holds other objects", link.frame());
         let slots = self.objects[link.frame() as usize].as_mut().expect("the frame was formatted");
         let slots = slots.downcast_mut::<Vec<T>>().expect("the frame was formatted for this kind");
-        &mut slots[link.slot() as usize]
+        &mut slots[link.slot::<T>() as usize]
     }
 
     fn entered(&mut self, processor: usize) {

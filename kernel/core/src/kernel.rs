@@ -229,7 +229,7 @@ impl<M: Machine> Kernel<M> {
         }
         match self.machine.object::<Task>(task).table[frame as usize] {
             0 => Err(KernelError::NoTable),
-            frame => Ok(Link::new(frame, slot)),
+            frame => Ok(Link::new::<Capability>(frame, slot)),
         }
     }
 

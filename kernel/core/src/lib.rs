@@ -37,6 +37,7 @@ mod scheduler;
 mod timer;
 pub mod trace;
 
+pub use calls::Fast;
 pub use kernel::Kernel;
 pub use machine::{Machine, UserFault};
 pub use name::{Link, ObjectName};

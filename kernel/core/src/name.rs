@@ -1,31 +1,52 @@
 //! How kernel objects refer to each other.
 
-/// Place of an object: frame and slot within it, in one word. Used for links that both ends cut, and inside
-/// [`ObjectName`].
+use crate::objects::Object;
+use kernel_abi::FRAME_BYTES;
+
+/// Place of an object: frame and slot within it, in one word. It is the object's physical address in units of [`UNIT_BYTES`], so that
+/// nothing is multiplied on the way to an object. Used for links that both ends cut, and inside [`ObjectName`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct Link(u32);
 
-/// Slots that a link can tell apart in a frame.
-const SLOT_BITS: u32 = 7;
+/// What a link counts in. The slots of a frame begin at multiples of it.
+pub const UNIT_BYTES: u64 = 32;
+
+/// Bits of the place within a frame.
+const UNIT_BITS: u32 = (FRAME_BYTES / UNIT_BYTES).trailing_zeros();
 
 impl Link {
     /// No object.
     pub const NONE: Link = Link(u32::MAX);
 
     /// The object in this slot of this frame.
-    pub const fn new(frame: u32, slot: u32) -> Link {
-        Link(frame << SLOT_BITS | slot)
+    pub const fn new<T: Object>(frame: u32, slot: u32) -> Link {
+        Link((frame << UNIT_BITS) | (slot * Link::units::<T>()))
+    }
+
+    /// Units from one slot to the next.
+    const fn units<T: Object>() -> u32 {
+        (1 << UNIT_BITS) / T::PER_FRAME
     }
 
     /// The frame it lies in.
     pub const fn frame(self) -> u32 {
-        self.0 >> SLOT_BITS
+        self.0 >> UNIT_BITS
     }
 
-    /// Its slot in the frame.
-    pub const fn slot(self) -> u32 {
-        self.0 & ((1 << SLOT_BITS) - 1)
+    /// Its slot in the frame, which holds objects of kind `T`.
+    pub const fn slot<T: Object>(self) -> u32 {
+        self.unit() / Link::units::<T>()
+    }
+
+    /// Its place in the frame, in units.
+    const fn unit(self) -> u32 {
+        self.0 & ((1 << UNIT_BITS) - 1)
+    }
+
+    /// The physical address of the object.
+    pub const fn address(self) -> u64 {
+        self.0 as u64 * UNIT_BYTES
     }
 
     /// As a number, for people.
@@ -49,7 +70,7 @@ impl core::fmt::Debug for Link {
         if self.is_none() {
             formatter.write_str("none")
         } else {
-            write!(formatter, "{:#x}:{}", self.frame(), self.slot())
+            write!(formatter, "{:#x}:{}", self.frame(), self.unit())
         }
     }
 }

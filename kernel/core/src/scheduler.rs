@@ -134,7 +134,8 @@ mod tests {
 
     fn threads(priorities: &[u8]) -> (HostMachine, std::vec::Vec<Link>) {
         let mut machine = HostMachine::new(64);
-        let links: std::vec::Vec<_> = (0..priorities.len() as u32).map(|n| Link::new(1 + n, 0)).collect();
+        let links: std::vec::Vec<_> =
+            (0..priorities.len() as u32).map(|n| Link::new::<Thread>(1 + n, 0)).collect();
         for (&link, &priority) in links.iter().zip(priorities) {
             machine.frame(link.frame()).unwrap().take_for(FrameKind::Thread);
             machine.format::<Thread>(link.frame());

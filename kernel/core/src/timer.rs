@@ -10,14 +10,14 @@ use crate::machine::Machine;
 use crate::name::Link;
 use crate::objects::{Notification, Schedule, Thread};
 
-/// log2 of a tick in nanoseconds: one microsecond, so that a deadline is noticed soon after it has passed.
-pub const TICK_SHIFT: u32 = 10;
+/// log2 of a tick in nanoseconds: a quarter of a microsecond, so that a deadline is noticed soon after it has passed.
+pub const TICK_SHIFT: u32 = 8;
 
 const SLOT_BITS: u32 = 6;
 pub(crate) const SLOTS: usize = 1 << SLOT_BITS;
-pub(crate) const LEVELS: usize = 8;
+pub(crate) const LEVELS: usize = 9;
 
-/// The last tick that the wheel has a place for, nine years after boot: later deadlines count as this one.
+/// The last tick that the wheel has a place for, 146 years after boot: later deadlines count as this one.
 const TICK_MAX: u64 = (1 << (SLOT_BITS * LEVELS as u32)) - 1;
 
 /// A node's place while it is in no list.
@@ -50,6 +50,8 @@ pub struct TimerWheel {
     /// What [`TimerWheel::next_event`] answers, kept up to date: it is asked at every kernel entry.
     next_event: u64,
     pub(crate) occupied: [u64; LEVELS],
+    /// Levels with an occupied slot.
+    pub(crate) levels: u32,
     pub(crate) heads: [[Link; SLOTS]; LEVELS],
 }
 
@@ -68,6 +70,7 @@ impl TimerWheel {
         tick: 0,
         next_event: u64::MAX,
         occupied: [0; LEVELS],
+        levels: 0,
         heads: [[Link::NONE; SLOTS]; LEVELS],
     };
 
@@ -98,7 +101,13 @@ impl TimerWheel {
         }
         if self.heads[level][slot].is_none() {
             self.occupied[level] &= !(1 << slot);
-            self.note_first();
+            if self.occupied[level] == 0 {
+                self.levels &= !(1 << level);
+            }
+            // What is not first does not change what is.
+            if self.start_of(level, slot) << TICK_SHIFT <= self.next_event {
+                self.note_first();
+            }
         }
     }
 
@@ -116,6 +125,10 @@ impl TimerWheel {
     /// [`TimerWheel::next_event`] is still in the past. Moving an object to a lower level is a step, and so is taking it out.
     pub fn expire(&mut self, machine: &mut impl Machine, now: u64, steps: &mut u32) -> Option<Link> {
         let now_tick = (now >> TICK_SHIFT).min(TICK_MAX);
+        if self.next_event >> TICK_SHIFT > now_tick {
+            self.tick = self.tick.max(now_tick);
+            return None;
+        }
         while let Some((level, slot)) = self.first() {
             let start = self.start_of(level, slot);
             if start > now_tick {
@@ -144,6 +157,7 @@ impl TimerWheel {
         let slot = (tick.max(self.tick) >> (SLOT_BITS * level as u32)) as usize % SLOTS;
         let head = core::mem::replace(&mut self.heads[level][slot], link);
         self.occupied[level] |= 1 << slot;
+        self.levels |= 1 << level;
         let entry = node(machine, link);
         (entry.next, entry.previous) = (head, Link::NONE);
         entry.place = (level * SLOTS + slot) as u16;
@@ -157,8 +171,11 @@ impl TimerWheel {
     fn first(&self) -> Option<(usize, usize)> {
         let mut first = None;
         let mut earliest = u64::MAX;
-        for (level, &slots) in self.occupied.iter().enumerate().filter(|&(_, &slots)| slots != 0) {
-            let slot = slots.trailing_zeros() as usize;
+        let mut levels = self.levels;
+        while levels != 0 {
+            let level = levels.trailing_zeros() as usize;
+            levels &= levels - 1;
+            let slot = self.occupied[level].trailing_zeros() as usize;
             let start = self.start_of(level, slot);
             if start <= earliest {
                 (first, earliest) = (Some((level, slot)), start);
@@ -185,7 +202,7 @@ mod tests {
 
     fn machine_with_nodes(count: u32) -> (HostMachine, Vec<Link>) {
         let mut machine = HostMachine::new(1 + count.div_ceil(32));
-        let nodes = (0..count).map(|n| Link::new(1 + n / 32, n % 32)).collect();
+        let nodes = (0..count).map(|n| Link::new::<Notification>(1 + n / 32, n % 32)).collect();
         for frame in 1..=count.div_ceil(32) {
             machine.frame(frame).unwrap().take_for(FrameKind::Notification);
             machine.format::<Notification>(frame);
@@ -241,8 +258,8 @@ mod tests {
         let mut wheel = TimerWheel::EMPTY;
         wheel.set(&mut machine, nodes[0], u64::MAX);
         wheel.set(&mut machine, nodes[1], u64::MAX - (1 << TICK_SHIFT));
-        assert!(wheel.next_event() > 1 << 57);
-        assert_eq!(fire_all(&mut wheel, &mut machine, 1 << 57), []);
+        assert!(wheel.next_event() > 1 << 61);
+        assert_eq!(fire_all(&mut wheel, &mut machine, 1 << 61), []);
         assert_eq!(fire_all(&mut wheel, &mut machine, u64::MAX).len(), 2);
     }
 

@@ -6,7 +6,6 @@
 use crate::ipc::{CallError, call};
 use crate::{Deadline, Handle, KernelError};
 use alloc::vec::Vec;
-use core::fmt;
 use hurd_glue_api::console::*;
 use kernel_protocol::Bytes;
 
@@ -55,59 +54,5 @@ impl Console {
     pub fn foreground(self, notification: Option<Handle>) -> Result<(), ConsoleCallError> {
         let request = ConsoleForeground { armed: notification.is_some() };
         twice(|| call(self.0, &request, notification.as_slice(), Deadline::NEVER)).map(drop)
-    }
-}
-
-/// Output that is collected and sent in whole messages. What the console refuses is lost: [`Output::failed`] tells.
-#[derive(Debug)]
-pub struct Output {
-    console: Option<Console>,
-    bytes: Vec<u8>,
-    failed: bool,
-}
-
-impl Output {
-    /// Output to a console, or to nowhere.
-    pub fn new(console: Option<Console>) -> Output {
-        Output { console, bytes: Vec::with_capacity(CHUNK_BYTES), failed: console.is_none() }
-    }
-
-    /// Adds bytes.
-    pub fn write(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let room = CHUNK_BYTES - self.bytes.len();
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.bytes.extend_from_slice(now);
-            bytes = later;
-            if self.bytes.len() == CHUNK_BYTES {
-                self.flush();
-            }
-        }
-    }
-
-    /// Sends what is collected.
-    pub fn flush(&mut self) {
-        if let (Some(console), false) = (self.console, self.bytes.is_empty()) {
-            self.failed |= console.write(&self.bytes).is_err();
-        }
-        self.bytes.clear();
-    }
-
-    /// Whether bytes were lost.
-    pub fn failed(&self) -> bool {
-        self.failed
-    }
-}
-
-impl fmt::Write for Output {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.write(text.as_bytes());
-        Ok(())
-    }
-}
-
-impl Drop for Output {
-    fn drop(&mut self) {
-        self.flush();
     }
 }

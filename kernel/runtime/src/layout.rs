@@ -26,6 +26,10 @@ pub const HEAP_END: u64 = 0x20_0000_0000;
 pub const MAPPINGS_BASE: u64 = 0x20_0000_0000;
 /// End of the room for containers.
 pub const MAPPINGS_END: u64 = 0x6000_0000_0000;
+/// The map of a task that uses Mach's `vm_*` calls; nothing else is mapped there.
+pub const VM_BASE: u64 = 0x6000_0000_0000;
+/// End of that map.
+pub const VM_END: u64 = 0x6800_0000_0000;
 /// Highest address of the first thread's stack, which grows down.
 pub const FIRST_STACK_END: u64 = 0x7000_0000_0000;
 /// Bytes of the first thread's stack; frames come as they are touched.

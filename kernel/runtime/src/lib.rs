@@ -47,6 +47,8 @@ pub mod memory;
 #[cfg(feature = "heap")]
 pub mod notification;
 #[cfg(feature = "heap")]
+pub mod output;
+#[cfg(feature = "heap")]
 pub mod process;
 #[cfg(feature = "heap")]
 mod ranges;

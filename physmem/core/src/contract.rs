@@ -40,7 +40,7 @@ impl Charge {
 
 /// All that a contract is charged for.
 #[inline(always)]
-fn charged(payer: &View<'_, Contract>) -> u64 {
+pub(crate) fn charged(payer: &View<'_, Contract>) -> u64 {
     payer.get(contract::PAGES)
         + payer.get(contract::RECORDS)
         + payer.get(contract::KERNEL)

@@ -95,11 +95,13 @@ const DEAD: Bits = (60, 4);
 /// In place of the records used: the frame holds words for others to read.
 const PAGE_OF_WORDS: u64 = 0xff;
 
-/// Bits of the state in the first word.
-const STATE_MASK: u32 = 0xf;
+/// First bit of the first word's part of the payload.
+const HIGH_SHIFT: u32 = 27;
 
 // What is held by pages is on the way of every fault and copy: both fields lie in two words.
 const _: () = assert!(PRINCIPAL.0 == 0 && PRINCIPAL.1 == HOLDERS.0 && HOLDERS.0 + HOLDERS.1 == 64);
+/// Where the generation lies in the first word.
+const GENERATION: u32 = GENERATION_MAX << 4;
 
 /// Payload bits: what state and generation leave.
 const PAYLOAD_BITS: u32 = 69;
@@ -107,7 +109,7 @@ const PAYLOAD_BITS: u32 = 69;
 impl FrameEntry {
     fn payload(&self) -> u128 {
         let [low, middle, high, _] = self.0.map(u128::from);
-        middle | high << 32 | (low >> 27) << 64
+        middle | high << 32 | (low >> HIGH_SHIFT) << 64
     }
 
     fn get(&self, (first, bits): Bits) -> u64 {
@@ -124,7 +126,7 @@ impl FrameEntry {
         debug_assert!(payload >> PAYLOAD_BITS == 0);
         self.0[1] = payload as u32;
         self.0[2] = (payload >> 32) as u32;
-        self.0[0] = self.0[0] & ((1 << 27) - 1) | ((payload >> 64) as u32) << 27;
+        self.0[0] = self.0[0] & ((1 << HIGH_SHIFT) - 1) | ((payload >> 64) as u32) << HIGH_SHIFT;
     }
 
     /// The lower 64 bits of the payload.
@@ -142,11 +144,28 @@ impl FrameEntry {
         STATES[self.0[0] as usize & 7]
     }
 
+    fn is(&self, state: State) -> bool {
+        self.0[0] & 7 == state as u32
+    }
+
     /// Changes the state; the payload starts from zero.
     #[inline(always)]
     fn enter(&mut self, state: State) {
-        let generation = self.0[0] & GENERATION_MAX << 4;
-        self.0 = [generation | state as u32, 0, 0, 0];
+        self.0 = [self.0[0] & GENERATION | state as u32, 0, 0, 0];
+    }
+
+    /// Changes the state to a free one.
+    fn enter_free(&mut self, state: State, principal: u64, next: u32) {
+        assert!(principal >> PRINCIPAL.1 == 0, "a value does not fit the frame database");
+        // The next frame's number is the only field that lies across words: its last bit is the first of those above the generation.
+        let (next, payload) = (u64::from(next), principal | u64::from(next) << NEXT_FREE.0);
+        let last = (next >> (u64::BITS - NEXT_FREE.0)) as u32;
+        self.0 = [
+            self.0[0] & GENERATION | state as u32 | last << HIGH_SHIFT,
+            payload as u32,
+            (payload >> 32) as u32,
+            0,
+        ];
     }
 
     fn generation(&self) -> u32 {
@@ -209,14 +228,18 @@ impl<'a> FrameDatabase<'a> {
     /// Moves a frame from one state to another.
     pub fn change(&mut self, frame: u32, from: State, to: State) {
         let entry = self.entry(frame);
-        assert!(entry.0[0] & STATE_MASK == from as u32, "frame {frame} is {:?}, not {from:?}", entry.state());
+        assert!(entry.is(from), "frame {frame} is {:?}, not {from:?}", entry.state());
         entry.enter(to);
+        self.recount(from, to);
+    }
+
+    fn recount(&mut self, from: State, to: State) {
         self.counts[from as usize] -= 1;
         self.counts[to as usize] += 1;
     }
 
     fn expect(&self, frame: u32, state: State) {
-        assert!(self.at(frame).state() == state, "frame {frame} is not {state:?}");
+        assert!(self.at(frame).is(state), "frame {frame} is not {state:?}");
     }
 }
 
@@ -225,11 +248,33 @@ impl FrameDatabase<'_> {
     /// Frees a frame in some state. What it holds is zero, or was left by a principal.
     pub fn free(&mut self, frame: u32, from: State, zero: bool, principal: u64) {
         let to = if zero { State::FreeZero } else { State::FreeDirty };
-        self.change(frame, from, to);
-        let next = if zero { self.free_zero } else { self.free_dirty };
-        // Both fields at once: this is on the way of every frame that comes back.
-        self.entry(frame).put(u128::from(principal) << PRINCIPAL.0 | u128::from(next) << NEXT_FREE.0);
-        *(if zero { &mut self.free_zero } else { &mut self.free_dirty }) = frame;
+        let next = core::mem::replace(if zero { &mut self.free_zero } else { &mut self.free_dirty }, frame);
+        // All fields at once: this is on the way of every frame that comes back.
+        let entry = self.entry(frame);
+        assert!(entry.is(from), "frame {frame} is {:?}, not {from:?}", entry.state());
+        entry.enter_free(to, principal, next);
+        self.recount(from, to);
+    }
+
+    /// The first free frame, dirty or zero, now held by a page of a principal: the way of every frame that is handed over.
+    pub fn take_to_hold(&mut self, zero: bool, principal: u64) -> Option<u32> {
+        assert!(principal >> PRINCIPAL.1 == 0, "a value does not fit the frame database");
+        let (head, from) = match zero {
+            true => (&mut self.free_zero, State::FreeZero),
+            false => (&mut self.free_dirty, State::FreeDirty),
+        };
+        let frame = *head;
+        if frame == NO_FRAME {
+            return None;
+        }
+        let entry = &mut self.entries[frame as usize];
+        assert!(entry.is(from), "frame {frame} is {:?}, not {from:?}", entry.state());
+        let above = u64::from(entry.0[0] >> HIGH_SHIFT) << (u64::BITS - NEXT_FREE.0);
+        *head = (entry.low() >> NEXT_FREE.0 | above) as u32;
+        entry.enter(State::Held);
+        entry.set_low(1 << HOLDERS.0 | principal);
+        self.recount(from, State::Held);
+        Some(frame)
     }
 
     /// The first free frame, dirty or zero, now in state `to`.
@@ -298,20 +343,23 @@ impl FrameDatabase<'_> {
     /// One holder fewer; the last one frees the frame, with what is in it.
     #[inline]
     pub fn leave(&mut self, frame: u32) {
+        let next = self.free_dirty;
         let entry = self.held(frame);
         let payload = entry.low();
-        if payload >> HOLDERS.0 == 1 {
-            let principal = payload & ((1 << PRINCIPAL.1) - 1);
-            return self.free(frame, State::Held, false, principal);
+        if payload >> HOLDERS.0 > 1 {
+            entry.set_low(payload - (1 << HOLDERS.0));
+            return;
         }
-        entry.set_low(payload - (1 << HOLDERS.0));
+        entry.enter_free(State::FreeDirty, payload & ((1 << PRINCIPAL.1) - 1), next);
+        self.free_dirty = frame;
+        self.recount(State::Held, State::FreeDirty);
     }
 
     /// The entry of a frame in state held: holders and principal fill the lower words of its payload.
     #[inline(always)]
     fn held(&mut self, frame: u32) -> &mut FrameEntry {
         let entry = &mut self.entries[frame as usize];
-        assert!(entry.0[0] & STATE_MASK == State::Held as u32, "frame {frame} is not held");
+        assert!(entry.is(State::Held), "frame {frame} is not held");
         entry
     }
 
@@ -469,5 +517,56 @@ impl FrameDatabase<'_> {
     pub fn next_quarantined(&self, frame: u32) -> u32 {
         self.expect(frame, State::Quarantined);
         self.at(frame).get(NEXT) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_free_frame_keeps_generation_principal_and_the_next_one() {
+        let most = ((1 << PRINCIPAL.1) - 1, (1 << NEXT_FREE.1) - 1, GENERATION_MAX);
+        for (principal, next, generation) in [most, (1, 1 << 24, 0), (0, NO_FRAME, 7)] {
+            let mut entry = FrameEntry([u32::MAX; 4]);
+            entry.set_generation(generation);
+            entry.enter_free(State::FreeDirty, principal, next);
+            assert_eq!((entry.state(), entry.generation()), (State::FreeDirty, generation));
+            assert_eq!((entry.get(PRINCIPAL), entry.get(NEXT_FREE)), (principal, u64::from(next)));
+        }
+    }
+
+    #[test]
+    fn the_last_holder_leaves_a_free_frame_with_its_contents_named() {
+        let mut entries = [FrameEntry::default(); 3];
+        let mut database = FrameDatabase::new(&mut entries);
+        database.change(2, State::Absent, State::Held);
+        database.hold(2, 9);
+        assert!(database.join(2, 9, 4));
+        database.leave(2);
+        assert_eq!((database.holders(2), database.count(State::Held)), (1, 1));
+        database.leave(2);
+        assert_eq!((database.state(2), database.count(State::Held)), (State::FreeDirty, 0));
+        assert_eq!(database.take_own(9, 1, State::Held), Some(2));
+    }
+
+    #[test]
+    fn the_list_of_free_frames_keeps_its_highest_number_and_every_generation() {
+        let mut entries = [FrameEntry::default(); 4];
+        let mut database = FrameDatabase::new(&mut entries);
+        let highest = (1 << NEXT_FREE.1) - 1;
+        for zero in [false, true] {
+            database.change(1, State::Absent, State::Record);
+            database.set_generation(1, GENERATION_MAX);
+            *(if zero { &mut database.free_zero } else { &mut database.free_dirty }) = highest;
+            database.free(1, State::Record, zero, (1 << PRINCIPAL.1) - 1);
+            assert_eq!(database.at(1).get(NEXT_FREE), u64::from(highest));
+            assert_eq!(database.at(1).get(PRINCIPAL), (1 << PRINCIPAL.1) - 1);
+            assert_eq!(database.take_to_hold(zero, 7), Some(1));
+            assert_eq!(if zero { database.free_zero } else { database.free_dirty }, highest);
+            assert_eq!((database.holders(1), database.principal(1)), (1, 7));
+            assert_eq!((database.generation(1), database.count(State::Held)), (GENERATION_MAX, 1));
+            database.change(1, State::Held, State::Absent);
+        }
     }
 }

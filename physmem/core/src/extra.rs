@@ -5,6 +5,7 @@
 //! Contracts with extra frames are in one chain, the *holders*.
 
 use crate::chain::Chain;
+use crate::contract::charged;
 use crate::layout::contract::{self, TERMS};
 use crate::machine::Physmem;
 use crate::pmap::{Pmap, RecordMemory};
@@ -36,7 +37,8 @@ fn merge(terms: &mut [(u64, u64)], mut used: usize) -> &[(u64, u64)] {
 impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// What a contract holds beyond the guarantee.
     pub fn extra_of(&self, payer: Name<Contract>) -> u64 {
-        self.charged(payer).saturating_sub(self.get(payer, contract::GUARANTEED))
+        let view = self.view(payer);
+        charged(&view).saturating_sub(view.get(contract::GUARANTEED))
     }
 
     /// The sum of what all contracts hold beyond their guarantees.
@@ -130,14 +132,16 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
 
     /// Extra frames whose term will be over at a moment.
     pub(crate) fn callable_by(&self, payer: Name<Contract>, moment: u64) -> u64 {
-        let over = TERMS.iter().filter(|(_, end)| self.get(payer, *end) <= moment);
-        over.map(|(count, _)| self.get(payer, *count)).sum()
+        let view = self.view(payer);
+        let over = TERMS.iter().filter(|(_, end)| view.get(*end) <= moment);
+        over.map(|(count, _)| view.get(*count)).sum()
     }
 
     /// When the next term ends that is not over.
     pub(crate) fn next_term_end(&self, payer: Name<Contract>) -> Option<u64> {
+        let view = self.view(payer);
         let running = |(count, end): &(_, _)| {
-            (self.get(payer, *count) != 0).then(|| self.get(payer, *end)).filter(|&end| end > self.now)
+            (view.get(*count) != 0).then(|| view.get(*end)).filter(|&end| end > self.now)
         };
         TERMS.iter().filter_map(running).min()
     }

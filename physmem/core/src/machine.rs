@@ -19,6 +19,7 @@ use crate::handles::Handles;
 use crate::latency::Histogram;
 use crate::layout::contract;
 use crate::limits::{self, FRAMES_MAX, lending_margin};
+use crate::mapping::BATCH;
 use crate::owed::Owed;
 use crate::paging::Paging;
 use crate::pmap::{Pmap, RecordMemory};
@@ -28,6 +29,7 @@ use crate::zeroing::ZeroQueue;
 use containers_core::frames::Roots;
 use containers_core::record::{Container, Contract, Name, Record, Records, Size, Space};
 use kernel_abi::Handle;
+use kernel_abi::pmap::PageRange;
 
 /// What was done since boot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -157,6 +159,8 @@ pub struct Physmem<'a, P, M> {
     pub(crate) zero_queue: ZeroQueue,
     /// What is to be entered for the last fault.
     pub(crate) resolved: Cluster,
+    /// Ranges to be unmapped or protected in one go, for the time of that.
+    pub(crate) ranges: [PageRange; BATCH],
     pub(crate) counters: Counters,
     /// The clock page, which anybody may map.
     pub clock_frame: Option<u32>,
@@ -215,6 +219,7 @@ impl<'a, P: Pmap, M: RecordMemory> Physmem<'a, P, M> {
             handles: Handles::new(handles.0, handles.1),
             zero_queue: ZeroQueue::default(),
             resolved: Cluster::new(0),
+            ranges: [PageRange::default(); BATCH],
             counters: Counters::default(),
             clock_frame: None,
             is_tracing: false,

@@ -17,20 +17,28 @@ use kernel_abi::pmap::{PageRange, Protection};
 use kernel_abi::{FRAME_BYTES, Handle, KernelError};
 
 /// Ranges that one kernel call takes at most.
-const BATCH: usize = 32;
+pub(crate) const BATCH: usize = 32;
 
-/// Ranges of one address space.
+/// Ranges of one address space. They lie in [`Physmem::ranges`], which nobody else uses meanwhile.
 struct Batch {
     space: Option<Name<Space>>,
-    ranges: [PageRange; BATCH],
     used: usize,
     protect: bool,
 }
 
 impl Batch {
     fn new(protect: bool) -> Batch {
-        Batch { space: None, ranges: [PageRange::default(); BATCH], used: 0, protect }
+        Batch { space: None, used: 0, protect }
     }
+}
+
+fn change_ranges(
+    pmap: &mut impl Pmap,
+    task: Handle,
+    ranges: &[PageRange],
+    protect: bool,
+) -> Result<(), KernelError> {
+    if protect { pmap.protect(task, ranges) } else { pmap.remove(task, ranges) }
 }
 
 /// A mapping's record, read at once. Not to be kept beyond a change of the mapping.
@@ -200,7 +208,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             batch.space = Some(space);
         }
         let address = self.get(this, mapping::ADDRESS) + (part.first - first) * FRAME_BYTES;
-        batch.ranges[batch.used] = PageRange { address, pages: part.pages };
+        self.ranges[batch.used] = PageRange { address, pages: part.pages };
         batch.used += 1;
     }
 
@@ -209,14 +217,20 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         let used = core::mem::take(&mut batch.used);
         let forgotten = if batch.protect { Mutation::ForgetWriteProtect } else { Mutation::ForgetUnmap };
         if used != 0 && !self.get(space, space::ENDED) && !mutations::has(forgotten) {
-            self.change_ranges(space, &batch.ranges[..used], batch.protect);
+            let task = Handle(self.get(space, space::TASK));
+            let result = change_ranges(&mut self.pmap, task, &self.ranges[..used], batch.protect);
+            self.ranges_changed(space, result);
         }
     }
 
     /// Removes or protects ranges of a space. Where its task has ended, all its page tables go.
     pub(crate) fn change_ranges(&mut self, space: Name<Space>, ranges: &[PageRange], protect: bool) {
         let task = Handle(self.get(space, space::TASK));
-        let result = if protect { self.pmap.protect(task, ranges) } else { self.pmap.remove(task, ranges) };
+        let result = change_ranges(&mut self.pmap, task, ranges, protect);
+        self.ranges_changed(space, result);
+    }
+
+    fn ranges_changed(&mut self, space: Name<Space>, result: Result<(), KernelError>) {
         match result {
             Ok(()) => {}
             Err(KernelError::WrongState) => self.take_tables(space),

@@ -195,9 +195,11 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         if fate == Fate::Discarded {
             self.counters.discarded += pages;
         }
-        let number = self.get(run.container, container::NUMBER);
-        let principal = self.get(this, contract::PRINCIPAL);
-        self.trace(EventKind::Seized, [principal, number, pages, u64::from(fate == Fate::Discarded)]);
+        if self.is_tracing {
+            let number = self.get(run.container, container::NUMBER);
+            let principal = self.get(this, contract::PRINCIPAL);
+            self.trace(EventKind::Seized, [principal, number, pages, u64::from(fate == Fate::Discarded)]);
+        }
         self.record_seizure(this, run, fate);
     }
 }

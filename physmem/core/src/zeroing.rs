@@ -73,31 +73,22 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
     /// A free frame for a page of a principal. Admission has made sure that there is one.
     pub(crate) fn take_frame(&mut self, principal: u64, contents: Contents) -> u32 {
         let found = match contents {
-            Contents::Overwritten | Contents::Raw => self.take_dirty(),
-            Contents::Own => self.database.take_own(principal, OWN_SEARCH, State::Held),
+            Contents::Overwritten | Contents::Raw => self.database.take_to_hold(false, principal),
+            Contents::Own => {
+                let found = self.database.take_own(principal, OWN_SEARCH, State::Held);
+                found.inspect(|&frame| self.database.hold(frame, principal))
+            }
             Contents::Zero => None,
         };
-        let frame = match found {
-            Some(frame) => {
-                self.counters.zeroing_skipped += 1;
-                frame
-            }
-            None => self.take_zero(),
-        };
-        self.database.hold(frame, principal);
-        frame
-    }
-
-    fn take_dirty(&mut self) -> Option<u32> {
-        self.database.take(false, State::Held)
-    }
-
-    fn take_zero(&mut self) -> u32 {
-        if let Some(frame) = self.database.take(true, State::Held) {
+        if let Some(frame) = found {
+            self.counters.zeroing_skipped += 1;
+            return frame;
+        }
+        if let Some(frame) = self.database.take_to_hold(true, principal) {
             self.counters.pre_zeroed += 1;
             return frame;
         }
-        let frame = self.take_dirty().expect("what is charged finds a frame");
+        let frame = self.database.take_to_hold(false, principal).expect("what is charged finds a frame");
         if !mutations::has(Mutation::SkipZeroing) {
             self.queue_zero(frame, 0, FRAME_BYTES);
         }

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use containers_api::control::{ContainerList, ContractEntry, ContractList, SystemStat, SystemStatus};
-use filesystems_api::file::FsysStat;
+use filesystems_api::file::FileStatfs;
 use kernel_abi::FRAME_BYTES;
 use kernel_runtime::ipc::call;
 use kernel_runtime::layout::{HEAP_BASE, HEAP_END};
@@ -42,7 +42,7 @@ impl Books {
         let never = Deadline::NEVER;
         // First, because a file server that is still mounting its disk answers when it has done so.
         if let Some(&(_, root)) = startup.mounts.iter().find(|(prefix, _)| *prefix == "/") {
-            let _ = call(Handle(root), &FsysStat {}, &[], never);
+            let _ = call(Handle(root), &FileStatfs {}, &[], never);
         }
         let system = call(control, &SystemStat {}, &[], never).map_err(|error| ("system status", error))?;
         let mut contracts = Vec::new();

@@ -2,7 +2,8 @@
 
 use alloc::string::String;
 use core::fmt::{Debug, Write};
-use kernel_runtime::console::{Console, Output};
+use kernel_runtime::console::Console;
+use kernel_runtime::output::Output;
 use kernel_runtime::startup::Startup;
 
 /// Why a test failed.

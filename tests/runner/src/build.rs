@@ -203,8 +203,10 @@ mod tests {
         let (kernel, programs) = assign(Path::new("/root"), &everything()).unwrap();
         assert_eq!(kernel, Path::new("/target/boot"));
         let names: Vec<_> = programs.iter().map(|(name, _)| name.as_str()).collect();
-        let expected =
-            ["physmem", "init", "trace", "console", "block", "ext", "bootfs", "shell", "bin/cat", "bin/ls"];
+        let expected = [
+            "physmem", "init", "trace", "console", "block", "ext", "bootfs", "devices", "shell", "bin/cat",
+            "bin/ls",
+        ];
         assert_eq!(names, expected);
     }
 

@@ -247,7 +247,7 @@ fn what_decodes_encodes_to_the_same() {
             RevocationStat, LatencyStat, PolicySet, SystemStatus,
         }
         containers_api::dma { QuarantineRelease, QuarantineReleased }
-        filesystems_api::file { DirReaddir, IoStat, IoReadContainer, IoRead, FsysStat, ReadDone }
+        filesystems_api::file { DirReaddir, IoStat, IoReadContainer, IoRead, IoWrite, FileStatfs, ReadDone, Written }
         filesystems_api::block { BlockStat, BlockRead, BlockStatus, BlockDone }
     }
 }

@@ -11,6 +11,7 @@ pub const MAY_USE_UNSAFE: &[(&str, &str)] = &[
     ("kernel-runtime", "system calls, and views of mapped pages"),
     ("physmem-server", "views of the frames that hold its own records, in one module"),
     ("physmem-stacked-server", "views of the pages that hold its own records, in one module"),
+    ("hurd-glue-vm", "names for C, and bytes of the task's own map, in one module"),
     ("filesystems-block-server", "memory that the disk reads and writes by itself, in one module"),
     ("tests-linux", "system calls of Linux, as what Tenure is compared with; runs in its own machine"),
     ("tests-counter", "calls from and to QEMU; runs on the host"),

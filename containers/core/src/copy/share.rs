@@ -6,7 +6,7 @@
 use crate::container::whole_frame;
 use crate::frames::{Contents, Frames, Span};
 use crate::layout::container;
-use crate::pages::{Cursor, Entry, FrameList, GROUP_PAGES, to_end_of_group};
+use crate::pages::{Cursor, Entry, FEW_PAGES, FrameList, GROUP_PAGES, to_end_of_group};
 use crate::record::{Container, Contract, Name};
 
 /// Pages of a container.
@@ -44,9 +44,17 @@ fn groups(from: Span, to: Span) -> impl Iterator<Item = Group> {
 
 /// Looks at what copying the pages of `source` to `destination`, as many, takes.
 pub(super) fn survey(frames: &mut impl Frames, source: Part, destination: Part) -> Survey {
+    if source.1.pages <= FEW_PAGES as u64 {
+        survey_in::<FEW_PAGES>(frames, source, destination)
+    } else {
+        survey_in::<GROUP_PAGES>(frames, source, destination)
+    }
+}
+
+fn survey_in<const N: usize>(frames: &mut impl Frames, source: Part, destination: Part) -> Survey {
     let mut survey = Survey { needed: 0, changing: None, is_shared: true };
     let (mut from, mut to) = (Cursor::new(source.0), Cursor::new(destination.0));
-    let (mut theirs, mut ours) = ([Entry::ABSENT; GROUP_PAGES], [Entry::ABSENT; GROUP_PAGES]);
+    let (mut theirs, mut ours) = ([Entry::ABSENT; N], [Entry::ABSENT; N]);
     for group in groups(source.1, destination.1) {
         let (theirs, ours) = (&mut theirs[..group.pages], &mut ours[..group.pages]);
         from.load(frames, group.from, theirs);
@@ -67,20 +75,27 @@ pub(super) fn survey(frames: &mut impl Frames, source: Part, destination: Part) 
 /// Has the pages of `destination` hold the frames of those of `source`, as many. They are charged and have places, and no mapping of
 /// them is left. How many got a frame of their own instead, with the same contents, since theirs has all the holders that it can have.
 pub(super) fn share(frames: &mut impl Frames, source: Part, destination: Part) -> u64 {
+    if source.1.pages <= FEW_PAGES as u64 {
+        share_in::<FEW_PAGES>(frames, source, destination)
+    } else {
+        share_in::<GROUP_PAGES>(frames, source, destination)
+    }
+}
+
+fn share_in<const N: usize>(frames: &mut impl Frames, source: Part, destination: Part) -> u64 {
     let payer = frames.get(destination.0, container::CONTRACT);
     let (mut from, mut to) = (Cursor::new(source.0), Cursor::new(destination.0));
-    let mut room = [[Entry::ABSENT; GROUP_PAGES]; 4];
+    let mut room = [[Entry::ABSENT; N]; 2];
     let (mut copied, mut dropped) = (0, 0);
     for group in groups(source.1, destination.1) {
-        let [theirs, marked, ours, new] = room.each_mut().map(|entries| &mut entries[..group.pages]);
+        let [theirs, ours] = room.each_mut().map(|entries| &mut entries[..group.pages]);
         from.load(frames, group.from, theirs);
         to.load(frames, group.to, ours);
-        let Exchanged { copies, absent, has_marked } =
-            exchange(frames, payer, (theirs, &mut *marked), (ours, &mut *new));
+        let Exchanged { copies, absent, has_marked } = exchange::<N>(frames, payer, theirs, ours);
         if has_marked {
-            from.store(frames, group.from, theirs, marked);
+            from.store(frames, group.from, theirs);
         }
-        to.store(frames, group.to, ours, new);
+        to.store(frames, group.to, ours);
         copied += copies;
         dropped += absent;
     }
@@ -100,53 +115,51 @@ struct Exchanged {
     has_marked: bool,
 }
 
-/// Has the destination hold what the source holds: entries as they were, and room for what becomes of them.
-fn exchange(
+/// Changes entries of source and destination so that they hold the same frames.
+fn exchange<const N: usize>(
     frames: &mut impl Frames,
     payer: Name<Contract>,
-    (theirs, marked): (&[Entry], &mut [Entry]),
-    (ours, new): (&[Entry], &mut [Entry]),
+    source: &mut [Entry],
+    destination: &mut [Entry],
 ) -> Exchanged {
-    let (mut leaving, mut joining) = (FrameList::new(), FrameList::new());
-    let mut exchanged = Exchanged { copies: 0, absent: 0, has_marked: false };
-    let pages = theirs.iter().zip(ours).zip(marked.iter_mut().zip(new.iter_mut()));
-    for ((&source, &held), (marked, new)) in pages {
-        (*marked, *new) = (source, held);
-        if source.agrees(held) {
-            continue;
-        }
-        leaving.add(held.frame());
-        joining.add(source.frame());
-        if let Some(frame) = source.frame() {
-            exchanged.has_marked |= !source.is_shared();
-            *marked = source.shared(true);
-            *new = Entry::resident(frame).shared(true);
-        } else {
-            exchanged.absent += u64::from(held.frame().is_some());
-            *new = if source.out().is_some() { source } else { Entry::ABSENT };
-        }
-        if let Some(number) = source.out() {
-            frames.join_out(number, payer);
-        }
-        if let Some(number) = held.out() {
-            frames.leave_out(number, payer);
+    let (mut leaving, mut joining) = (FrameList::<N>::new(), FrameList::<N>::new());
+    for (theirs, ours) in source.iter().zip(&*destination) {
+        if !theirs.agrees(*ours) {
+            leaving.add(*ours);
+            joining.add(*theirs);
         }
     }
     // The source holds whatever is joined: it is there also where somebody left it a moment ago.
     frames.leave_each(leaving.as_slice());
-    let joined = frames.join_each(joining.as_slice(), payer);
-    if joined == joining.as_slice().len() {
-        return exchanged;
-    }
-    let exchanges = |&index: &usize| theirs[index].frame().is_some() && !theirs[index].agrees(ours[index]);
-    for index in (0..theirs.len()).filter(exchanges).skip(joined) {
-        let Some(frame) = theirs[index].frame() else { continue };
-        if frames.join(frame, payer).is_err() {
+    let mut joined = frames.join_each(joining.as_slice(), payer);
+    let mut exchanged = Exchanged { copies: 0, absent: 0, has_marked: false };
+    for (theirs, ours) in source.iter_mut().zip(destination) {
+        if theirs.agrees(*ours) {
+            continue;
+        }
+        // What is out joins first: both may be out under one number.
+        if let Some(number) = theirs.out() {
+            frames.join_out(number, payer);
+        }
+        if let Some(number) = ours.out() {
+            frames.leave_out(number, payer);
+        }
+        let Some(frame) = theirs.frame() else {
+            exchanged.absent += u64::from(ours.frame().is_some());
+            *ours = if theirs.out().is_some() { *theirs } else { Entry::ABSENT };
+            continue;
+        };
+        if joined == 0 && frames.join(frame, payer).is_err() {
             let copy = frames.take(payer, Contents::Overwritten);
             frames.copy(whole_frame(frame, copy));
             exchanged.copies += 1;
-            (marked[index], new[index]) = (theirs[index], Entry::resident(copy));
+            *ours = Entry::resident(copy);
+            continue;
         }
+        joined = joined.saturating_sub(1);
+        exchanged.has_marked |= !theirs.is_shared();
+        *theirs = theirs.shared(true);
+        *ours = Entry::resident(frame).shared(true);
     }
     exchanged
 }

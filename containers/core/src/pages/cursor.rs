@@ -12,6 +12,9 @@ const LEAF_SHIFT: u32 = super::NODE_SHIFT;
 /// much to be cleared.
 pub const GROUP_PAGES: usize = 32;
 
+/// So many pages are worth room of their own size.
+pub const FEW_PAGES: usize = 4;
+
 const _: () = assert!((1_usize << LEAF_SHIFT).is_multiple_of(GROUP_PAGES), "a group lies in one leaf");
 
 /// Pages from this one on that lie in the same group.
@@ -46,39 +49,31 @@ impl Tally {
         self.shared += change(Entry::is_shared);
     }
 
-    fn note_all(&mut self, old: &[Entry], new: &[Entry]) {
-        if let (Some(old), Some(new)) = (Plain::of(old), Plain::of(new)) {
-            self.used += new.present - old.present;
-            self.present += new.present - old.present;
-            self.shared += new.shared - old.shared;
+    /// Notes that words of the array become other entries.
+    fn note_all(&mut self, words: &[u64], new: &[Entry]) {
+        let (mut seen, mut differing) = (0, 0);
+        for (&word, new) in words.iter().zip(new) {
+            seen |= word | new.0;
+            differing |= word ^ new.0;
+        }
+        if differing & (Entry::STATE | Entry::SHARED) == 0 {
             return;
         }
-        for (&old, &new) in old.iter().zip(new) {
-            self.note(old, new);
+        // Where all are absent or have frames, one bit says which it is.
+        if seen & Entry::STATE & !Entry::RESIDENT == 0 {
+            let (mut present, mut shared) = (0_u64, 0_u64);
+            for (&word, new) in words.iter().zip(new) {
+                present = present.wrapping_add(new.0 & Entry::RESIDENT).wrapping_sub(word & Entry::RESIDENT);
+                shared = shared.wrapping_add(new.0 & Entry::SHARED).wrapping_sub(word & Entry::SHARED);
+            }
+            self.used += present as i64;
+            self.present += present as i64;
+            self.shared += shared as i64 >> Entry::SHARED_SHIFT;
+            return;
         }
-    }
-}
-
-/// Counts of entries of which each is absent or has a frame.
-struct Plain {
-    present: i64,
-    shared: i64,
-}
-
-impl Plain {
-    /// `None`: an entry is something else.
-    fn of(entries: &[Entry]) -> Option<Plain> {
-        // Both counts in one word: there are far fewer entries than half of it can count.
-        const HALF: u32 = 32;
-        let (mut seen, mut counts) = (0, 0_u64);
-        for entry in entries {
-            seen |= entry.0;
-            let shared = (entry.0 & Entry::SHARED) << (HALF - Entry::SHARED_SHIFT);
-            counts = counts.wrapping_add(entry.0 & Entry::RESIDENT | shared);
+        for (&word, &new) in words.iter().zip(new) {
+            self.note(Entry(word), new);
         }
-        let (present, shared) = (counts & ((1 << HALF) - 1), counts >> HALF);
-        (seen & Entry::STATE & !Entry::RESIDENT == 0)
-            .then_some(Plain { present: present as i64, shared: shared as i64 })
     }
 }
 
@@ -132,21 +127,21 @@ impl Cursor {
         }
     }
 
-    /// Changes the entries of successive pages that lie in one leaf, which were `old`.
+    /// Changes the entries of successive pages that lie in one leaf.
     ///
     /// # Panics
     /// If the pages have no places and not all new entries are absent.
-    pub fn store(&mut self, records: &mut impl Records, page: u64, old: &[Entry], new: &[Entry]) {
+    pub fn store(&mut self, records: &mut impl Records, page: u64, new: &[Entry]) {
         let place = self.at(records, page).map(|here| here.branch.place(page, 0));
         let Some(Place::Word(frame, index)) = place else {
             assert!(new.iter().all(|&new| new == Entry::ABSENT), "pages from {page} on have no place");
             return;
         };
         let words = &mut records.words_mut(frame)[index..index + new.len()];
+        self.tally.note_all(words, new);
         for (word, entry) in words.iter_mut().zip(new) {
             *word = entry.0;
         }
-        self.tally.note_all(old, new);
         self.is_changed = true;
     }
 

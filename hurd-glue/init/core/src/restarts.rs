@@ -132,6 +132,8 @@ mod tests {
         assert_eq!(restarts.take_due(FIRST_PAUSE_NS), None);
         assert_eq!(restarts.next_due(), Some(FIRST_PAUSE_NS + 1));
         let rest: Vec<_> = core::iter::from_fn(|| restarts.take_due(u64::MAX)).collect();
-        assert_eq!(rest, [Server::Block, Server::Pager, Server::Ext, Server::Bootfs, Server::Trace]);
+        let others =
+            [Server::Block, Server::Pager, Server::Ext, Server::Bootfs, Server::Trace, Server::Devices];
+        assert_eq!(rest, others);
     }
 }

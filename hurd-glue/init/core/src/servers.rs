@@ -20,8 +20,10 @@ pub enum Server {
     Bootfs = 4,
     /// The collector of events, on a machine that was booted with rings for them.
     Trace = 5,
+    /// The devices that need no hardware.
+    Devices = 6,
     /// The shell.
-    Shell = 6,
+    Shell = 7,
 }
 
 /// A kind of capability, and what of it.
@@ -200,6 +202,13 @@ pub const SERVERS: &[Specification] = &[
         mounts: &[],
     },
     Specification {
+        server: Server::Devices,
+        name: "devices",
+        urgency: Urgency::FileServer,
+        grants: &[("endpoint", Grant::OwnEndpoint)],
+        mounts: &[],
+    },
+    Specification {
         server: Server::Shell,
         name: "shell",
         urgency: Urgency::Shell,
@@ -209,7 +218,7 @@ pub const SERVERS: &[Specification] = &[
             ("control", Grant::Control(SHELL_CONTROL)),
             ("pager", Grant::Client(Server::Pager, 0)),
         ],
-        mounts: &[("/", Server::Ext), ("/.boot", Server::Bootfs)],
+        mounts: &[("/", Server::Ext), ("/.boot", Server::Bootfs), ("/dev", Server::Devices)],
     },
 ];
 

@@ -1,5 +1,7 @@
-//! Commands that the shell itself runs, because they change it or time what it does.
+//! Commands that the shell itself runs, because they change it or tell of it. Those that change how commands run are in
+//! [`hurd_glue_shell_core::run`].
 
+use crate::job_control::{fg, jobs, wait};
 use crate::programs::Share;
 use crate::shell::Shell;
 use alloc::vec::Vec;
@@ -7,55 +9,68 @@ use containers_api::MemoryError;
 use containers_api::control::ContractKill;
 use core::fmt::Write;
 use filesystems_api::file::{FileError, NodeKind};
+use hurd_glue_shell_core::conditions::{self, Found};
+pub use hurd_glue_shell_core::run::{FAILED, USAGE};
+use hurd_glue_shell_core::run::{Ran, SPECIAL};
+use kernel_runtime::Deadline;
 use kernel_runtime::files::path;
 use kernel_runtime::ipc::{CallError, call};
-use kernel_runtime::{Deadline, clock};
 
-/// Status of a command that is used wrongly.
-pub const USAGE: u8 = 2;
-/// Status of a command that failed.
-pub const FAILED: u8 = 1;
-/// Highest status that the machine can end with.
-const STATUS_MAX: u8 = 99;
+/// Why a builtin does not run in the background.
+pub const BACKGROUND: &str = "runs in the shell itself, not in the background";
+
+/// What a builtin does with its arguments.
+#[derive(Clone, Copy)]
+pub enum Action {
+    /// It gives a status.
+    Status(fn(&mut Shell, &[&[u8]]) -> u8),
+    /// It may be ended by Ctrl-C, or end the shell.
+    Ran(fn(&mut Shell, &[&[u8]]) -> Ran),
+}
 
 /// A command of the shell's own.
-pub struct Builtin {
+struct Builtin {
     name: &'static str,
     usage: &'static str,
     what: &'static str,
-    /// Runs it with its arguments; its status.
-    pub run: fn(&mut Shell, &[&[u8]]) -> u8,
+    action: Action,
+}
+
+const fn builtin(
+    name: &'static str,
+    usage: &'static str,
+    what: &'static str,
+    run: fn(&mut Shell, &[&[u8]]) -> u8,
+) -> Builtin {
+    Builtin { name, usage, what, action: Action::Status(run) }
+}
+
+const fn running(
+    name: &'static str,
+    usage: &'static str,
+    what: &'static str,
+    run: fn(&mut Shell, &[&[u8]]) -> Ran,
+) -> Builtin {
+    Builtin { name, usage, what, action: Action::Ran(run) }
 }
 
 const BUILTINS: &[Builtin] = &[
-    Builtin { name: "help", usage: "help", what: "this list", run: help },
-    Builtin { name: "cd", usage: "cd [DIRECTORY]", what: "changes the directory", run: cd },
-    Builtin { name: "pwd", usage: "pwd", what: "shows the directory", run: pwd },
-    Builtin { name: "echo", usage: "echo [WORD]...", what: "writes words; $? is the last status", run: echo },
-    Builtin { name: "true", usage: "true", what: "status 0", run: |_, _| 0 },
-    Builtin { name: "false", usage: "false", what: "status 1", run: |_, _| 1 },
-    Builtin { name: "time", usage: "time COMMAND", what: "says how long a command takes", run: time },
-    Builtin {
-        name: "with",
-        usage: "with FRAMES|all COMMAND",
-        what: "gives a program more memory than usual",
-        run: with,
-    },
-    Builtin { name: "history", usage: "history", what: "lists the lines entered so far", run: history },
-    Builtin {
-        name: "kill",
-        usage: "kill PRINCIPAL",
-        what: "ends a task of `ps`, with its contract",
-        run: kill,
-    },
-    Builtin {
-        name: "policy",
-        usage: "policy [NAME]",
-        what: "whose extra frames go first",
-        run: crate::policy::run,
-    },
-    Builtin { name: "exit", usage: "exit [STATUS]", what: "ends the shell, and so the machine", run: exit },
-    Builtin { name: "poweroff", usage: "poweroff", what: "switches the machine off", run: poweroff },
+    builtin("help", "help", "this list", help),
+    builtin("cd", "cd [DIRECTORY]", "changes the directory", cd),
+    builtin("pwd", "pwd", "shows the directory", pwd),
+    builtin("echo", "echo [WORD]...", "writes words", echo),
+    builtin("true", "true", "status 0", |_, _| 0),
+    builtin("false", "false", "status 1", |_, _| 1),
+    builtin("test", "test CONDITION", "compares words and numbers, looks for files (-e -f -d)", test),
+    builtin("[", "[ CONDITION ]", "the same", bracket),
+    builtin("jobs", "jobs", "lists programs in the background", jobs),
+    running("wait", "wait [NUMBER]...", "waits for programs in the background", wait),
+    running("fg", "fg [NUMBER]", "waits for one that Ctrl-C ends", fg),
+    running("with", "with FRAMES|all COMMAND", "gives a program more memory than usual", with),
+    builtin("history", "history", "lists the lines entered so far", history),
+    builtin("kill", "kill PRINCIPAL", "ends a task of `ps`, with its contract", kill),
+    builtin("policy", "policy [NAME]", "whose extra frames go first", crate::policy::run),
+    running("poweroff", "poweroff", "switches the machine off", |_, _| Ran::Ended(0)),
 ];
 
 /// What programs there are, for `help`.
@@ -75,20 +90,21 @@ const PROGRAMS: &[(&str, &str)] = &[
 ];
 
 /// The builtin of this name.
-pub fn find(name: &[u8]) -> Option<&'static Builtin> {
-    BUILTINS.iter().find(|builtin| builtin.name.as_bytes() == name)
+pub fn find(name: &[u8]) -> Option<Action> {
+    BUILTINS.iter().find(|builtin| builtin.name.as_bytes() == name).map(|builtin| builtin.action)
 }
 
 pub(crate) fn usage(shell: &mut Shell, name: &str) -> u8 {
-    let usage = find(name.as_bytes()).map_or("", |builtin| builtin.usage);
+    let usage = BUILTINS.iter().find(|builtin| builtin.name == name).map_or("", |builtin| builtin.usage);
     shell.complain(b"usage", usage, USAGE)
 }
 
 fn help(shell: &mut Shell, _: &[&[u8]]) -> u8 {
     let out = shell.out();
     let _ = out.write_str("Commands of the shell:\n");
-    for builtin in BUILTINS {
-        let _ = writeln!(out, "  {:<30} {}", builtin.usage, builtin.what);
+    let special = SPECIAL.iter().map(|&(_, usage, what)| (usage, what));
+    for (usage, what) in BUILTINS.iter().map(|builtin| (builtin.usage, builtin.what)).chain(special) {
+        let _ = writeln!(out, "  {usage:<30} {what}");
     }
     let _ = out.write_str("Programs (each has --help):\n");
     for (usage, what) in PROGRAMS {
@@ -96,6 +112,7 @@ fn help(shell: &mut Shell, _: &[&[u8]]) -> u8 {
     }
     let _ = out.write_str(
         "Between commands: `;` `&&` `||` `&` (in the background).\n\
+         if, while, until, for and ! as in a Unix shell; NAME=value, $NAME, $? (last status), $! (last job).\n\
          Quotes, backslash and # as usual.\n\
          Keys: cursor keys, Ctrl-A E U K W L; Ctrl-C ends a program.\n\
          Leave with `poweroff`, or Ctrl-A X in QEMU.\n",
@@ -133,28 +150,35 @@ fn echo(shell: &mut Shell, arguments: &[&[u8]]) -> u8 {
     0
 }
 
-fn time(shell: &mut Shell, arguments: &[&[u8]]) -> u8 {
-    if arguments.is_empty() {
-        return usage(shell, "time");
+fn test(shell: &mut Shell, words: &[&[u8]]) -> u8 {
+    let mut look = |name: &[u8]| match shell.names().lookup_described(name, true) {
+        Ok((_, NodeKind::File, _)) => Found::File,
+        Ok((_, NodeKind::Directory, _)) => Found::Directory,
+        Ok(_) => Found::Other,
+        Err(_) => Found::Nothing,
+    };
+    match conditions::holds(words, &mut look) {
+        Ok(holds) => u8::from(!holds),
+        Err(error) => shell.complain(b"test", error, USAGE),
     }
-    let (start, start_ticks) = (clock::now(), clock::ticks());
-    let status = shell.run_words(arguments, false);
-    let (nanoseconds, ticks) = (clock::now() - start, clock::ticks() - start_ticks);
-    let milliseconds = nanoseconds / 1_000_000;
-    let (seconds, rest) = (milliseconds / 1000, milliseconds % 1000);
-    let _ = writeln!(shell.out(), "real {seconds}.{rest:03} s, {ticks} ticks");
-    status
 }
 
-fn with(shell: &mut Shell, arguments: &[&[u8]]) -> u8 {
+fn bracket(shell: &mut Shell, words: &[&[u8]]) -> u8 {
+    match conditions::without_bracket(words) {
+        Ok(words) => test(shell, words),
+        Err(error) => shell.complain(b"[", error, USAGE),
+    }
+}
+
+fn with(shell: &mut Shell, arguments: &[&[u8]]) -> Ran {
     let [frames, command @ ..] = arguments else {
-        return usage(shell, "with");
+        return Ran::Status(usage(shell, "with"));
     };
     let number = || core::str::from_utf8(frames).ok().and_then(|text| text.parse().ok());
     let share = if *frames == b"all" { Some(Share::All) } else { number().map(Share::Frames) };
     match share {
         Some(share) if !command.is_empty() => shell.run_with(command, false, share),
-        _ => usage(shell, "with"),
+        _ => Ran::Status(usage(shell, "with")),
     }
 }
 
@@ -186,24 +210,4 @@ fn kill(shell: &mut Shell, arguments: &[&[u8]]) -> u8 {
         }
         Err(error) => shell.complain(text, error, FAILED),
     }
-}
-
-fn exit(shell: &mut Shell, arguments: &[&[u8]]) -> u8 {
-    let status = match arguments {
-        [] => Some(shell.status()),
-        [text] => core::str::from_utf8(text).ok().and_then(|text| text.parse().ok()),
-        _ => None,
-    };
-    match status {
-        Some(status) => {
-            shell.end(status.min(STATUS_MAX));
-            status
-        }
-        None => usage(shell, "exit"),
-    }
-}
-
-fn poweroff(shell: &mut Shell, _: &[&[u8]]) -> u8 {
-    shell.end(0);
-    0
 }

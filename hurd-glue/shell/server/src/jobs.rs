@@ -37,8 +37,8 @@ pub struct Notice<'a> {
     pub time: u64,
 }
 
-/// Status of a program that Ctrl-C ended: 128 and the number of the signal that Unix has for it.
-const INTERRUPTED: u32 = 130;
+/// Status of a program that Ctrl-C ended.
+const INTERRUPTED: u32 = hurd_glue_shell_core::run::INTERRUPTED as u32;
 
 /// End of a program whose contract somebody destroyed, and its status with it: 128 and the number of SIGKILL.
 const DESTROYED: ExitStatus = ExitStatus::Killed(137);
@@ -76,6 +76,25 @@ impl End {
             status => Some(status),
         }
     }
+}
+
+/// What Ctrl-C does while a background program is waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum OnInterrupt {
+    /// The program goes on, and nobody waits for it any more.
+    StopWaiting,
+    /// It is ended.
+    EndProgram,
+}
+
+/// What became of waiting for a background program.
+pub enum Awaited {
+    /// It has ended, and its number is free.
+    Ended(End),
+    /// Ctrl-C ended the wait.
+    Interrupted,
+    /// Nothing runs under this number.
+    NoSuchJob,
 }
 
 /// All programs of the shell.
@@ -117,11 +136,14 @@ impl Jobs {
 
     /// Ctrl-C ends the foreground program from now on. Without a console there is no Ctrl-C either.
     fn arm(&mut self) {
+        let was_armed = self.is_armed;
         // Again if it is armed already: the console may have been started anew, and knows nothing then.
         self.is_armed = self.console.foreground(Some(self.interrupt.handle())).is_ok();
-        // One that came between two programs is nobody's.
         self.pending |= self.events.poll().unwrap_or(0);
-        self.pending &= !INTERRUPT;
+        if !was_armed {
+            // One that came before the first program of a line is nobody's. Between two it is for what comes.
+            self.pending &= !INTERRUPT;
+        }
     }
 
     /// Ctrl-C is input from now on.
@@ -140,18 +162,76 @@ impl Jobs {
         let process = launch(Notice { death: &self.events, bits: FOREGROUND, time: FOREGROUND_TIME })?;
         let mut interrupted = false;
         loop {
-            let bits = self.events.wait(Deadline::NEVER)?;
-            self.pending |= bits & !(INTERRUPT | FOREGROUND);
+            let bits = self.await_bits(INTERRUPT | FOREGROUND)?;
             if bits & FOREGROUND != 0 {
                 let status = process.exit_status().unwrap_or(DESTROYED);
                 return Ok(End { status, interrupted });
             }
-            if bits & INTERRUPT != 0 {
-                interrupted = true;
+            interrupted = true;
+            // It may have ended by itself in the same moment.
+            let _ = process.kill(INTERRUPTED);
+        }
+    }
+
+    /// Waits until one of these bits has come, and takes them; the others are kept.
+    fn await_bits(&mut self, wanted: u64) -> Result<u64, KernelError> {
+        while self.pending & wanted == 0 {
+            self.pending |= self.events.wait(Deadline::NEVER)?;
+        }
+        let bits = self.pending & wanted;
+        self.pending &= !wanted;
+        Ok(bits)
+    }
+
+    /// Whether Ctrl-C came since this was asked, or since the last program ended.
+    pub fn take_interrupt(&mut self) -> bool {
+        if !self.is_armed {
+            self.arm();
+        }
+        self.pending |= self.events.poll().unwrap_or(0);
+        let was = self.pending & INTERRUPT != 0;
+        self.pending &= !INTERRUPT;
+        was
+    }
+
+    /// Waits for a background program's end.
+    pub fn wait(&mut self, number: usize, on_interrupt: OnInterrupt) -> Result<Awaited, LaunchError> {
+        let is_there = |slot: &Option<Job>| slot.is_some();
+        let Some(index) =
+            number.checked_sub(1).filter(|&index| self.background.get(index).is_some_and(is_there))
+        else {
+            return Ok(Awaited::NoSuchJob);
+        };
+        self.arm();
+        let bit = 1 << (FIRST_BACKGROUND + index);
+        let mut interrupted = false;
+        loop {
+            let bits = self.await_bits(INTERRUPT | bit)?;
+            if bits & bit != 0 {
+                let job = self.background[index].take();
+                let status = job.and_then(|job| job.process.exit_status()).unwrap_or(DESTROYED);
+                return Ok(Awaited::Ended(End { status, interrupted }));
+            }
+            if on_interrupt == OnInterrupt::StopWaiting {
+                return Ok(Awaited::Interrupted);
+            }
+            interrupted = true;
+            if let Some(job) = &self.background[index] {
                 // It may have ended by itself in the same moment.
-                let _ = process.kill(INTERRUPTED);
+                let _ = job.process.kill(INTERRUPTED);
             }
         }
+    }
+
+    /// Numbers and names of background programs whose ends were not reported.
+    pub fn running(&self) -> impl Iterator<Item = (usize, &String)> {
+        let jobs = self.background.iter().enumerate();
+        jobs.filter_map(|(index, job)| job.as_ref().map(|job| (index + 1, &job.name)))
+    }
+
+    /// The highest number of a background program.
+    pub fn last_number(&self) -> Option<usize> {
+        self.running().last().map(|(number, _)| number)
     }
 
     /// Starts a program and leaves it running. Its number.
@@ -186,7 +266,7 @@ impl Jobs {
                 ended.push(EndedJob { number: index + 1, name, status });
             }
         }
-        self.pending = 0;
+        self.pending &= INTERRUPT;
         ended
     }
 }

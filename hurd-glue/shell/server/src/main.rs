@@ -10,16 +10,14 @@ extern crate alloc;
 
 mod builtins;
 mod interactive;
+mod job_control;
 mod jobs;
+mod outputs;
 mod policy;
 mod programs;
+mod scripts;
 mod shell;
 
-use alloc::vec::Vec;
-use filesystems_api::file::FileError;
-use kernel_protocol::Refusal;
-use kernel_runtime::files::{Names, ReadError, Window};
-use kernel_runtime::ipc::CallError;
 use kernel_runtime::region;
 use kernel_runtime::startup::Startup;
 use shell::Shell;
@@ -30,8 +28,6 @@ kernel_runtime::program!(main);
 const EXEC_ARGUMENT: &[u8] = b"exec";
 /// Where they are.
 const EXEC: &[u8] = b"/.boot/exec";
-/// Pages of them that are read at a time.
-const EXEC_PAGES: u64 = 16;
 /// Bytes that they may have at most.
 const EXEC_BYTES_MAX: usize = 1 << 20;
 
@@ -50,7 +46,7 @@ fn main(startup: Startup<'static>) -> i32 {
         return interactive::run(&mut shell);
     }
     log_boot_time();
-    match exec(shell.names()) {
+    match scripts::read(shell.names(), EXEC, EXEC_BYTES_MAX) {
         Ok(commands) => shell.run_lines(&commands),
         Err(error) => {
             let status = shell.complain(EXEC, error, BROKEN as u8);
@@ -65,22 +61,4 @@ fn log_boot_time() {
     let ticks = kernel_runtime::clock::ticks();
     region::begin::<{ region::UP }>();
     kernel_runtime::logging::write_line(format_args!("boot: prompt after {ticks} ticks"));
-}
-
-/// The commands to run without a person.
-fn exec(names: &Names) -> Result<Vec<u8>, ReadError> {
-    let node = names.lookup(EXEC, true)?;
-    let mut window = Window::new(EXEC_PAGES)?;
-    let mut commands = Vec::new();
-    loop {
-        let bytes = window.read(&node, commands.len() as u64)?;
-        if bytes.is_empty() {
-            return Ok(commands);
-        }
-        if commands.len() + bytes.len() > EXEC_BYTES_MAX {
-            let too_long = Refusal::new(FileError::OutOfRange);
-            return Err(ReadError::File(CallError::Refused(too_long)));
-        }
-        commands.extend_from_slice(bytes);
-    }
 }

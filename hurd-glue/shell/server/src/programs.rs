@@ -58,7 +58,7 @@ impl Share {
 /// Status of a command that is not there, as shells have it.
 const NOT_FOUND: u8 = 127;
 /// Status of a command that cannot be run.
-const NOT_RUNNABLE: u8 = 126;
+pub const NOT_RUNNABLE: u8 = 126;
 
 /// Why a program does not run.
 #[derive(Debug)]
@@ -156,12 +156,13 @@ impl Launcher {
         }
     }
 
-    /// Starts a program.
+    /// Starts a program. `output`: the node that its output goes to, if that is not the console.
     pub fn start(
         &self,
         names: &Names,
         found: &Found,
         arguments: &[&[u8]],
+        output: Option<Handle>,
         share: Share,
         notice: Notice<'_>,
     ) -> Result<Process, LaunchError> {
@@ -177,6 +178,9 @@ impl Launcher {
         }
         if let Some(handle) = self.pager {
             capabilities.push(Given { name: "pager", handle, rights });
+        }
+        if let Some(handle) = output {
+            capabilities.push(Given { name: "output", handle, rights });
         }
         let program = Program {
             name: found.path.strip_prefix(ARCHIVE).unwrap_or(&found.path),

@@ -1,24 +1,26 @@
-//! The shell's state, and running the commands of a line.
+//! The shell's state, and its side of running commands: programs, builtins, scripts.
 
 use crate::builtins;
+use crate::builtins::{Action, BACKGROUND};
 use crate::jobs::{Jobs, Notice};
-use crate::programs::{Launcher, Share};
+use crate::outputs::Outputs;
+use crate::programs::{LaunchError, Launcher, NOT_RUNNABLE, Share};
+use crate::scripts;
 use alloc::vec::Vec;
 use core::fmt::{Display, Write};
 use core::time::Duration;
 use hurd_glue_shell_core::editor::Editor;
-use hurd_glue_shell_core::script::{Command, commands};
-use kernel_runtime::console::{Console, Output};
+use hurd_glue_shell_core::run::{FAILED, Interpreter, Ran, USAGE, World};
+use hurd_glue_shell_core::syntax::commands;
+use kernel_runtime::console::Console;
 use kernel_runtime::containers::MemoryCallError;
 use kernel_runtime::files::Names;
+use kernel_runtime::output::Output;
 use kernel_runtime::startup::Startup;
-use kernel_runtime::{Deadline, Handle, KernelError};
+use kernel_runtime::{Deadline, Handle, KernelError, clock};
 
 /// How long the last output may take.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
-
-/// Status of a line that makes no sense.
-const SYNTAX: u8 = 2;
 
 /// Everything that the shell knows.
 pub struct Shell {
@@ -26,10 +28,13 @@ pub struct Shell {
     control: Option<Handle>,
     names: Names,
     out: Output,
+    /// Where output goes instead of the console; the last one is in force.
+    outputs: Outputs,
     jobs: Jobs,
     launcher: Launcher,
     editor: Editor,
-    status: u8,
+    /// What is kept from line to line; it is elsewhere while lines run.
+    interpreter: Interpreter,
     /// The shell ends with this status.
     ended: Option<u8>,
 }
@@ -76,10 +81,11 @@ impl Shell {
             control: startup.capability("control"),
             names: Names::from_startup(startup),
             out: Output::new(Some(console)),
+            outputs: Outputs::new(console),
             jobs: Jobs::new(console)?,
             launcher: Launcher::new(startup),
             editor: Editor::default(),
-            status: 0,
+            interpreter: Interpreter::default(),
             ended: None,
         })
     }
@@ -121,7 +127,7 @@ impl Shell {
 
     /// The last status.
     pub fn status(&self) -> u8 {
-        self.status
+        self.interpreter.status()
     }
 
     /// Ends the shell after the current command.
@@ -139,7 +145,7 @@ impl Shell {
         self.out.flush();
         // Whoever has stopped looking at the output must not keep the machine from ending.
         let _ = self.console.drain(Deadline::after(DRAIN_TIME));
-        i32::from(self.ended.unwrap_or(self.status))
+        i32::from(self.ended.unwrap_or(self.status()))
     }
 
     /// Background programs that ended since the last time, as lines for the person.
@@ -149,86 +155,155 @@ impl Shell {
         }
     }
 
+    /// Programs in the background.
+    pub fn jobs(&mut self) -> &mut Jobs {
+        &mut self.jobs
+    }
+
     /// Ctrl-C is input again.
     pub fn take_keyboard(&mut self) {
         self.jobs.disarm();
     }
 
-    /// Says what is wrong with something; the status for it.
+    /// Says what is wrong with something, on the console; the status for it.
     pub fn complain(&mut self, subject: &[u8], error: impl Display, status: u8) -> u8 {
-        self.out.write(subject);
-        let _ = writeln!(self.out, ": {error}");
+        self.tell(subject, format_args!(": {error}"));
         status
+    }
+
+    /// Says something on the console, wherever output goes.
+    fn tell(&mut self, subject: &[u8], what: core::fmt::Arguments<'_>) {
+        let mut console = self.outputs.file().map(|_| Output::new(Some(self.console)));
+        let out = console.as_mut().unwrap_or(&mut self.out);
+        out.write(subject);
+        let _ = writeln!(out, "{what}");
     }
 
     /// Runs the commands of one or several lines.
     pub fn run_lines(&mut self, lines: &[u8]) {
-        let commands = match commands(lines) {
-            Ok(commands) => commands,
+        match commands(lines) {
+            Ok(commands) => {
+                let mut interpreter = core::mem::take(&mut self.interpreter);
+                self.ended = interpreter.run(self, &commands);
+                self.interpreter = interpreter;
+            }
             Err(error) => {
-                self.status = self.complain(b"shell", error, SYNTAX);
-                self.out.flush();
-                return;
+                let status = self.complain(b"shell", error, USAGE);
+                self.interpreter.set_status(status);
             }
+        }
+        self.out.flush();
+    }
+
+    /// Runs a builtin or a program, which is under such a share of the shell's memory.
+    pub fn run_with(&mut self, words: &[&[u8]], background: bool, share: Share) -> Ran {
+        let Some((name, arguments)) = words.split_first() else {
+            return Ran::Status(0);
         };
-        for command in commands {
-            if command.condition.holds(self.status) {
-                self.status = self.run_command(&command);
-                self.out.flush();
-            }
-            if self.has_ended() {
-                return;
-            }
+        match builtins::find(name) {
+            Some(_) if background => Ran::Status(self.complain(name, BACKGROUND, USAGE)),
+            Some(Action::Status(run)) => Ran::Status(run(self, arguments)),
+            Some(Action::Ran(run)) => run(self, arguments),
+            None => self
+                .run_program(name, arguments, background, share)
+                .unwrap_or_else(|error| Ran::Status(self.complain(name, &error, error.status()))),
         }
     }
 
-    fn run_command(&mut self, command: &Command) -> u8 {
-        let words: Vec<Vec<u8>> = command.words.iter().map(|word| word.expand(self.status)).collect();
-        let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
-        self.run_words(&words, command.background)
+    fn run_program(
+        &mut self,
+        name: &[u8],
+        arguments: &[&[u8]],
+        background: bool,
+        share: Share,
+    ) -> Result<Ran, LaunchError> {
+        // What the shell has written comes before what the program writes.
+        self.out.flush();
+        let program = self.launcher.find(&self.names, name)?;
+        let output = self.outputs.file();
+        let launch =
+            |notice: Notice<'_>| self.launcher.start(&self.names, &program, arguments, output, share, notice);
+        if background {
+            let number = self.jobs.start_background(name, launch)?;
+            self.tell(b"", format_args!("[{number}] started"));
+            return Ok(Ran::Started(number));
+        }
+        let end = self.jobs.run_foreground(launch)?;
+        if end.interrupted {
+            self.out.write(b"^C\n");
+        }
+        if let Some(words) = end.in_words() {
+            self.complain(name, words, 0);
+        }
+        Ok(if end.interrupted { Ran::Interrupted } else { Ran::Status(end.status.code()) })
     }
+}
 
-    /// Runs a builtin or a program.
-    pub fn run_words(&mut self, words: &[&[u8]], background: bool) -> u8 {
+impl World for Shell {
+    /// Nanoseconds and ticks.
+    type Moment = (u64, u64);
+
+    fn run(&mut self, words: &[&[u8]], background: bool) -> Ran {
         self.run_with(words, background, Share::Usual)
     }
 
-    /// The same, the program under such a share of the shell's memory.
-    pub fn run_with(&mut self, words: &[&[u8]], background: bool, share: Share) -> u8 {
-        let Some((name, arguments)) = words.split_first() else {
-            return 0;
-        };
-        if let Some(builtin) = builtins::find(name) {
-            return (builtin.run)(self, arguments);
-        }
-        // What the shell has written comes before what the program writes.
+    fn complain(&mut self, subject: &[u8], what: &dyn Display) {
+        Shell::complain(self, subject, what, 0);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.out.write(bytes);
+    }
+
+    fn script(&mut self, name: &[u8]) -> Result<Vec<u8>, u8> {
+        scripts::read(&self.names, name, scripts::SCRIPT_BYTES_MAX)
+            .map_err(|error| Shell::complain(self, name, error, NOT_RUNNABLE))
+    }
+
+    fn output_to(&mut self, name: &[u8], append: bool) -> Result<(), u8> {
         self.out.flush();
-        let program = match self.launcher.find(&self.names, name) {
-            Ok(program) => program,
-            Err(error) => return self.complain(name, &error, error.status()),
-        };
-        let launch =
-            |notice: Notice<'_>| self.launcher.start(&self.names, &program, arguments, share, notice);
-        if background {
-            return match self.jobs.start_background(name, launch) {
-                Ok(number) => {
-                    let _ = writeln!(self.out, "[{number}] started");
-                    0
-                }
-                Err(error) => self.complain(name, &error, error.status()),
-            };
-        }
-        match self.jobs.run_foreground(launch) {
-            Ok(end) => {
-                if end.interrupted {
-                    self.out.write(b"^C\n");
-                }
-                if let Some(words) = end.in_words() {
-                    self.complain(name, words, 0);
-                }
-                end.status.code()
+        match self.outputs.open(&self.names, name, append) {
+            Ok(()) => {
+                self.out = self.outputs.output();
+                Ok(())
             }
-            Err(error) => self.complain(name, &error, error.status()),
+            Err(error) => Err(Shell::complain(self, name, error, FAILED)),
         }
+    }
+
+    fn output_back(&mut self) -> Result<(), u8> {
+        self.out.flush();
+        let error = self.out.error();
+        // Nothing of the old one is sent after its node is gone.
+        self.outputs.close();
+        self.out = self.outputs.output();
+        error.map_or(Ok(()), |error| Err(Shell::complain(self, b"output", error, FAILED)))
+    }
+
+    fn directory(&self) -> Vec<u8> {
+        self.names.directory().to_vec()
+    }
+
+    fn set_directory(&mut self, directory: &[u8]) {
+        self.names.set_directory(directory);
+    }
+
+    fn interrupted(&mut self) -> bool {
+        let was = self.jobs.take_interrupt();
+        if was {
+            self.out.write(b"^C\n");
+        }
+        was
+    }
+
+    fn now(&mut self) -> (u64, u64) {
+        (clock::now(), clock::ticks())
+    }
+
+    fn tell_time(&mut self, (start, start_ticks): (u64, u64)) {
+        let (nanoseconds, ticks) = (clock::now() - start, clock::ticks() - start_ticks);
+        let milliseconds = nanoseconds / 1_000_000;
+        let (seconds, rest) = (milliseconds / 1000, milliseconds % 1000);
+        let _ = writeln!(self.out, "real {seconds}.{rest:03} s, {ticks} ticks");
     }
 }

@@ -18,7 +18,11 @@ impl<M: Machine> Kernel<M> {
     ) -> Result<R, Stop> {
         self.check_array(array, count, 8, BATCH_ITEMS as u64)?;
         let count = count as usize;
-        if count <= FEW {
+        if count == 1 {
+            let mut words = [0];
+            self.machine.read_user_words(array, &mut words)?;
+            act(self, &words)
+        } else if count <= FEW {
             let mut words = [0; FEW];
             self.machine.read_user_words(array, &mut words[..count])?;
             act(self, &words[..count])
@@ -49,7 +53,11 @@ impl<M: Machine> Kernel<M> {
     ) -> Result<R, Stop> {
         self.check_array(array, count, 16, BATCH_ITEMS as u64)?;
         let count = count as usize;
-        if count <= FEW {
+        if count == 1 {
+            let mut words = [0; 2];
+            self.machine.read_user_words(array, &mut words)?;
+            act(self, &[words])
+        } else if count <= FEW {
             let mut words = [[0; 2]; FEW];
             self.machine.read_user_words(array, words[..count].as_flattened_mut())?;
             act(self, &words[..count])

@@ -11,6 +11,7 @@
 //! A path looks at everything before it changes anything and, where one condition does not hold, leaves the call to
 //! the general code as if it had not looked. That code is the reference: the same tests run over both.
 
+use super::local::is_local;
 use crate::frame_table::FrameKind;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
@@ -27,37 +28,56 @@ const REGISTER_MESSAGE: u64 = 0xffff_ffff_0000_000f;
 /// Words of a message that are moved one by one.
 const SHORT: usize = 2;
 
+/// What has come of a system call on its way in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fast {
+    /// No fast path applies. Nothing has changed: the general code must take the call.
+    Untaken,
+    /// The thread to run; its address space is active.
+    Runs(Link),
+    /// The call is taken, but the general code must choose who runs.
+    Taken,
+}
+
+impl From<Option<Link>> for Fast {
+    #[inline(always)]
+    fn from(next: Option<Link>) -> Fast {
+        next.map_or(Fast::Untaken, Fast::Runs)
+    }
+}
+
 impl<M: Machine> Kernel<M> {
-    /// Takes the current thread's system call if a fast path applies: the thread to run, its address space active. `None`:
-    /// nothing has changed, the general code must take it.
+    /// Takes the current thread's system call if a fast path applies.
     #[inline]
-    pub fn fast_system_call(&mut self) -> Option<Link> {
+    pub fn fast_system_call(&mut self) -> Fast {
         let current = self.current();
         let context = &self.machine.object::<Thread>(current).context;
         let (call, handle, info, deadline) = (context.rax, context.rdi, context.rsi, context.rbx);
         // Events are written by the general code.
         if self.tracer.on != 0 {
-            return None;
+            return Fast::Untaken;
+        }
+        let is_short =
+            info & !REGISTER_MESSAGE == 0 && (info & 0xf) as usize <= REGISTER_WORDS && deadline == 0;
+        if call == SystemCall::Call as u64 {
+            if is_short {
+                return self.fast_call(current, handle, MessageInfo(info));
+            }
+            return self.fast_laden_call(current, handle, MessageInfo(info), deadline);
+        }
+        if call == SystemCall::ReplyReceive as u64 {
+            if is_short {
+                return self.fast_reply_receive(current, handle, MessageInfo(info));
+            }
+            return self.fast_laden_reply_receive(current, handle, MessageInfo(info), deadline);
+        }
+        if call == SystemCall::ResolveReceive as u64 && deadline == 0 {
+            return self.fast_resolve_receive(current).into();
         }
         if call == SystemCall::Signal as u64 {
-            return self.fast_signal(current, handle);
+            return self.fast_signal(current, handle).into();
         }
-        if deadline != 0 {
-            return None;
-        }
-        if call == SystemCall::ResolveReceive as u64 {
-            return self.fast_resolve_receive(current);
-        }
-        if info & !REGISTER_MESSAGE != 0 || (info & 0xf) as usize > REGISTER_WORDS {
-            return None;
-        }
-        if call == SystemCall::Call as u64 {
-            self.fast_call(current, handle, MessageInfo(info))
-        } else if call == SystemCall::ReplyReceive as u64 {
-            self.fast_reply_receive(current, handle, MessageInfo(info))
-        } else {
-            None
-        }
+        if is_local(call) { self.fast_local(current, call) } else { Fast::Untaken }
     }
 
     /// Signals a notification that somebody waits for who is more urgent than the current thread, which waits in its queue then.
@@ -105,19 +125,32 @@ impl<M: Machine> Kernel<M> {
     }
 
     #[inline(always)]
-    fn fast_call(&mut self, current: Link, handle: u64, info: MessageInfo) -> Option<Link> {
-        let (endpoint, badge) = self.fast_endpoint(current, handle, Rights::SEND)?;
+    fn fast_call(&mut self, current: Link, handle: u64, info: MessageInfo) -> Fast {
+        let Some((endpoint, badge)) = self.fast_endpoint(current, handle, Rights::SEND) else {
+            return Fast::Untaken;
+        };
         let receivers = self.machine.object::<Endpoint>(endpoint).receivers;
         let receiver = receivers.first();
         if receiver.is_none() {
-            return None;
+            return Fast::Untaken;
         }
         let lent = self.machine.object::<Thread>(current).priority;
         let priority = self.machine.object::<Thread>(receiver).own.max(lent);
-        if !self.fast_can_run(receiver, priority) {
-            return None;
+        if !self.is_plain(receiver) {
+            return self.fast_laden_call(current, handle, info, 0);
         }
-        let mut receivers = receivers;
+        if !self.fast_can_switch(priority) {
+            return Fast::Untaken;
+        }
+        self.fast_hand_over(current, receiver, endpoint, priority);
+        self.fast_message(current, receiver, info, badge);
+        self.fast_switch(receiver).into()
+    }
+
+    /// Has the first of those who wait at an endpoint work for the current thread, which waits for the reply.
+    #[inline(always)]
+    pub(super) fn fast_hand_over(&mut self, current: Link, receiver: Link, endpoint: Link, priority: u8) {
+        let mut receivers = self.machine.object::<Endpoint>(endpoint).receivers;
         receivers.pop(&mut self.machine);
         let object = self.machine.object::<Endpoint>(endpoint);
         (object.receivers, object.server) = (receivers, receiver);
@@ -132,37 +165,56 @@ impl<M: Machine> Kernel<M> {
         thread.reply = ReplyName { caller, sequence };
         thread.waits_for = Link::NONE;
         thread.priority = priority;
-        self.fast_message(current, receiver, info, badge);
-        self.fast_switch(receiver)
     }
 
     #[inline(always)]
-    fn fast_reply_receive(&mut self, current: Link, handle: u64, info: MessageInfo) -> Option<Link> {
-        let (endpoint, _) = self.fast_endpoint(current, handle, Rights::RECEIVE)?;
+    fn fast_reply_receive(&mut self, current: Link, handle: u64, info: MessageInfo) -> Fast {
+        let Some((endpoint, _)) = self.fast_endpoint(current, handle, Rights::RECEIVE) else {
+            return Fast::Untaken;
+        };
+        let Some((caller, priority)) = self.fast_can_answer(current, endpoint) else {
+            return Fast::Untaken;
+        };
+        let thread = self.machine.object::<Thread>(current);
+        if thread.window_filled != 0 || thread.fallen_back || !self.is_plain(caller) {
+            return self.fast_laden_reply_receive(current, handle, info, 0);
+        }
+        if !self.fast_can_switch(priority) {
+            return Fast::Untaken;
+        }
+        self.fast_wait(current, endpoint);
+        self.fast_message(current, caller, info, 0);
+        self.fast_switch(caller).into()
+    }
+
+    /// The caller whom the current thread owes a reply, and its priority, if that one still waits for it and the current thread will
+    /// have to wait at an endpoint.
+    #[inline(always)]
+    pub(super) fn fast_can_answer(&mut self, current: Link, endpoint: Link) -> Option<(Link, u8)> {
         let thread = self.machine.object::<Thread>(current);
         let (reply, bound) = (thread.reply, thread.bound);
-        let is_plain = thread.window_filled == 0 && !thread.fallen_back;
         let caller = self.fast_caller_of(reply)?;
         let thread = self.machine.object::<Thread>(caller);
-        let priority = thread.priority;
-        if !is_plain || thread.is_fault || !self.fast_can_run(caller, priority) {
+        if thread.is_fault {
             return None;
         }
+        let priority = thread.priority;
         if !bound.is_none() && self.machine.object::<Notification>(bound.link).bits != 0 {
             return None;
         }
+        self.machine.object::<Endpoint>(endpoint).has_no_senders().then_some((caller, priority))
+    }
+
+    /// Has the current thread wait at an endpoint. It owes no reply any more.
+    #[inline(always)]
+    pub(super) fn fast_wait(&mut self, current: Link, endpoint: Link) {
         let mut receivers = self.machine.object::<Endpoint>(endpoint).receivers;
-        if !self.machine.object::<Endpoint>(endpoint).has_no_senders() {
-            return None;
-        }
         receivers.push(&mut self.machine, current);
         self.machine.object::<Endpoint>(endpoint).receivers = receivers;
         let thread = self.machine.object::<Thread>(current);
         thread.reply = ReplyName::NONE;
         (thread.state, thread.waits_for) = (ThreadState::Receiving, endpoint);
         (thread.serves, thread.priority) = (endpoint, thread.own);
-        self.fast_message(current, caller, info, 0);
-        self.fast_switch(caller)
     }
 
     /// The endpoint that a handle of the current thread names with these rights, and the badge.
@@ -193,7 +245,7 @@ impl<M: Machine> Kernel<M> {
         if frame == 0 {
             return None;
         }
-        Some(*self.machine.object::<Capability>(Link::new(frame, slot)))
+        Some(*self.machine.object::<Capability>(Link::new::<Capability>(frame, slot)))
     }
 
     /// The endpoint of a name, if it still exists.
@@ -222,13 +274,25 @@ impl<M: Machine> Kernel<M> {
         (is_it && thread.state == ThreadState::AwaitingReply).then_some(caller.link)
     }
 
-    /// Whether the processor may go from the current thread, which is about to wait, straight to another one: nobody
-    /// better waits anywhere, and an equal that waits here will have its turn in time.
+    /// Whether the processor may go from the current thread, which is about to wait, straight to another one, which gets
+    /// nothing but registers.
     #[inline(always)]
     pub(super) fn fast_can_run(&mut self, other: Link, priority: u8) -> bool {
+        self.is_plain(other) && self.fast_can_switch(priority)
+    }
+
+    /// Whether a thread that waits needs nothing but registers to go on: no deadline has to be cancelled, nothing to be dropped.
+    #[inline(always)]
+    fn is_plain(&mut self, other: Link) -> bool {
         let thread = self.machine.object::<Thread>(other);
-        let is_plain = !thread.timer.is_set() && thread.window_filled == 0 && !thread.unfinished;
-        is_plain && (self.waiting.wrapping_shr(priority.into()) == 0 || self.equals_can_wait(priority))
+        !thread.timer.is_set() && thread.window_filled == 0 && !thread.unfinished
+    }
+
+    /// Whether the processor may go on with a thread of a priority that does not stand in a queue: nobody better waits anywhere, and
+    /// an equal that waits here will have its turn in time.
+    #[inline(always)]
+    pub(super) fn fast_can_switch(&mut self, priority: u8) -> bool {
+        self.waiting.wrapping_shr(priority.into()) == 0 || self.equals_can_wait(priority)
     }
 
     /// Whether those who wait are no better than a priority, and where they are its equals here, their turn is timed.
@@ -279,71 +343,5 @@ impl<M: Machine> Kernel<M> {
         let words = self.machine.object::<Thread>(sender).context.words();
         let context = &mut self.machine.object::<Thread>(receiver).context;
         context.set_words(core::array::from_fn(|index| if index < count { words[index] } else { 0 }));
-    }
-
-    /// Leaves the kernel where it is plain who runs next: the thread that was woken, if the one that ran waits or is less urgent;
-    /// otherwise the one that ran. Nobody as good waits anywhere, and a processor's timer covers the next deadline. Who pays for the one
-    /// that goes on is not looked at: that would have changed with the end of somebody's call, who was woken then, or with the timer.
-    /// `None`: the general code must choose.
-    #[inline(always)]
-    pub fn fast_leave(&mut self) -> Option<Link> {
-        let processor = &self.processors[self.here % PROCESSORS_MAX];
-        let (current, woken) = (processor.scheduler.current, processor.scheduler.handoff);
-        let has_queue = processor.scheduler.occupied != 0 && self.processor_count != 1;
-        let covered = self.processors[self.timekeeper % PROCESSORS_MAX].armed_until;
-        if current.is_none() || processor.yields || processor.called || has_queue || self.tracer.on != 0 {
-            return None;
-        }
-        if covered > self.timers.next_event() || processor.exhausted_at < processor.armed_until {
-            return None;
-        }
-        let thread = self.machine.object::<Thread>(current);
-        let (runs, priority) = (thread.state == ThreadState::Ready, thread.priority);
-        if runs && thread.unfinished {
-            return None;
-        }
-        if woken.is_some() {
-            return self.fast_leave_for(current, runs.then_some(priority), woken);
-        }
-        if !runs || self.waiting.wrapping_shr(priority.into()) != 0 {
-            return None;
-        }
-        let base = thread.context.fs_base;
-        self.machine.set_local_base(base);
-        Some(current)
-    }
-
-    /// Has the timer fire when the budget that pays now is used up.
-    #[inline(always)]
-    fn fast_arm(&mut self, priority: u8) {
-        let processor = &self.processors[self.here % PROCESSORS_MAX];
-        if processor.exhausted_at < processor.armed_until {
-            self.arm_timer(Some(priority));
-        }
-    }
-
-    #[inline(always)]
-    fn fast_leave_for(&mut self, current: Link, running: Option<u8>, woken: Link) -> Option<Link> {
-        let thread = self.machine.object::<Thread>(woken);
-        let (priority, unfinished) = (thread.priority, thread.unfinished);
-        if self.waiting.wrapping_shr(priority.into()) != 0
-            || running.is_some_and(|running| running >= priority)
-        {
-            return None;
-        }
-        // A server that was given the call of the thread that ran works at its cost: the bill stays.
-        let thread = self.machine.object::<Thread>(current);
-        let is_served = thread.state == ThreadState::AwaitingReply && thread.callee == woken;
-        if !is_served && !self.admit(woken) {
-            return None;
-        }
-        self.processors[self.here % PROCESSORS_MAX].scheduler.handoff = Link::NONE;
-        let next = self.fast_switch(woken);
-        if running.is_some() {
-            self.queue_up(current, true);
-        }
-        self.fast_arm(priority);
-        // Where its message cannot be delivered yet it waits again, and the general code finds out who runs.
-        if unfinished && !self.finish_waiting(woken) { None } else { next }
     }
 }

@@ -154,7 +154,7 @@ impl<M: Machine> Kernel<M> {
         let frames = self.machine.object::<Task>(task).table;
         for frame in frames.into_iter().filter(|&frame| frame != 0) {
             for slot in 1..CAPABILITIES_PER_FRAME {
-                let place = Link::new(frame, slot);
+                let place = Link::new::<Capability>(frame, slot);
                 if self.capability_at(place).kind == Kind::Reply {
                     self.drop_capability(task, place);
                 }

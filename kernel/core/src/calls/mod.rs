@@ -5,9 +5,12 @@ mod capabilities;
 mod devices;
 mod fast;
 mod fast_fault;
+mod fast_laden;
+mod fast_leave;
 mod frames;
 mod ipc;
 mod life;
+mod local;
 mod notifications;
 mod objects;
 mod pmap;
@@ -15,6 +18,8 @@ mod reclaim;
 mod schedules;
 mod tasks;
 mod transfer;
+
+pub use fast::Fast;
 
 use crate::kernel::{Done, Kernel, Outcome};
 use crate::machine::Machine;

@@ -29,7 +29,7 @@ impl<M: Machine> Kernel<M> {
         if slot >= u64::from(T::PER_FRAME) {
             return Err(KernelError::InvalidArgument);
         }
-        let link = Link::new(frame, slot as u32);
+        let link = Link::new::<T>(frame, slot as u32);
         let state = *self.machine.frame(frame).ok_or(KernelError::InvalidArgument)?;
         let fresh = state.kind() != T::KIND;
         if fresh {
@@ -145,7 +145,8 @@ impl<M: Machine> Kernel<M> {
         entry.take_for(FrameKind::CapabilityTable);
         self.machine.format::<Capability>(frame);
         // The first entry belongs to the kernel: it names the task, for the day the frame is reclaimed.
-        *self.capability_at(Link::new(frame, 0)) = Capability { name: capability.name, ..Capability::NULL };
+        *self.capability_at(Link::new::<Capability>(frame, 0)) =
+            Capability { name: capability.name, ..Capability::NULL };
         self.machine.object::<Task>(task).table[index] = frame;
         Ok(Done::Value(index as u64 * u64::from(CAPABILITIES_PER_FRAME) + 1))
     }

@@ -45,7 +45,7 @@ impl<M: Machine> Kernel<M> {
         cut: fn(&mut Self, Link) -> Result<(), Stop>,
     ) -> Result<(), Stop> {
         for slot in 0..T::PER_FRAME {
-            cut(self, Link::new(frame, slot))?;
+            cut(self, Link::new::<T>(frame, slot))?;
         }
         Ok(())
     }
@@ -67,7 +67,7 @@ impl<M: Machine> Kernel<M> {
     /// A task must have ended and given its tables back before its frame can go.
     fn check_tasks(&mut self, frame: u32) -> Result<(), Stop> {
         for slot in 0..Task::PER_FRAME {
-            let task = *self.machine.object::<Task>(Link::new(frame, slot));
+            let task = *self.machine.object::<Task>(Link::new::<Task>(frame, slot));
             let has_tables =
                 task.root != 0 || task.stock_frames != 0 || task.table.iter().any(|&table| table != 0);
             if task.live && (task.is_alive() || has_tables) {
@@ -124,13 +124,13 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn cut_table(&mut self, frame: u32) -> Result<(), Stop> {
-        let owner = self.capability_at(Link::new(frame, 0)).name;
+        let owner = self.capability_at(Link::new::<Capability>(frame, 0)).name;
         let task = self.live(owner, FrameKind::Task)?;
         if self.machine.object::<Task>(task).is_alive() {
             return Err(KernelError::Busy.into());
         }
         for slot in 1..Capability::PER_FRAME {
-            let place = Link::new(frame, slot);
+            let place = Link::new::<Capability>(frame, slot);
             if self.capability_at(place).kind != Kind::Null {
                 self.drop_capability(task, place);
             }

@@ -79,10 +79,11 @@ impl Kernel<HostMachine> {
     fn check_capabilities(&mut self, link: Link, task: &Task) {
         let mut replies = 0;
         for frame in task.table.into_iter().filter(|&frame| frame != 0) {
-            let owner = self.capability_at(Link::new(frame, 0)).name;
+            let owner = self.capability_at(Link::new::<Capability>(frame, 0)).name;
             assert_eq!(owner, self.name_of::<Task>(link), "owner of capability table {frame:#x}");
             for slot in 1..Capability::PER_FRAME {
-                replies += u32::from(self.capability_at(Link::new(frame, slot)).kind == Kind::Reply);
+                replies +=
+                    u32::from(self.capability_at(Link::new::<Capability>(frame, slot)).kind == Kind::Reply);
             }
         }
         assert_eq!(task.saved_replies, replies, "saved replies of task {link:?}");

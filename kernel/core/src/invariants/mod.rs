@@ -33,7 +33,7 @@ impl Kernel<HostMachine> {
         for frame in 0..self.machine.frames() {
             if self.machine.frame(frame).map(|entry| entry.kind()) == Some(T::KIND) {
                 for slot in 0..T::PER_FRAME {
-                    let link = Link::new(frame, slot);
+                    let link = Link::new::<T>(frame, slot);
                     found.push((link, *self.machine.object::<T>(link)));
                 }
             }

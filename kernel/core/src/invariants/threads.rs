@@ -220,6 +220,8 @@ impl Kernel<HostMachine> {
     fn check_timers(&mut self) {
         let mut listed = BTreeSet::new();
         for level in 0..LEVELS {
+            let is_occupied = self.timers.occupied[level] != 0;
+            assert_eq!(self.timers.levels >> level & 1 == 1, is_occupied, "note of level {level}");
             for slot in 0..SLOTS {
                 let (mut previous, mut at) = (Link::NONE, self.timers.heads[level][slot]);
                 assert_eq!(

@@ -8,7 +8,7 @@ use kernel_abi::message::MessageFlags;
 use kernel_abi::pmap::{Mapping, Protection};
 use kernel_abi::task::TaskStatus;
 use kernel_abi::{MessageInfo, SystemCall};
-use kernel_core::objects::ThreadState;
+use kernel_core::objects::{Task, ThreadState};
 use kernel_core::{Kernel, Link, Machine};
 
 /// The reason that the kernel gives when there is no pager to answer.
@@ -146,7 +146,7 @@ fn task_with_pager(system: &mut System) -> (Process, u32, Vec<Link>) {
     let (endpoint, endpoint_frame) = system.object(SystemCall::EndpointCreate, &[]);
     let root = system.frame();
     let (handle, frame) = system.object(SystemCall::TaskCreate, &[root, endpoint, 5]);
-    let process = Process { handle, link: Link::new(frame, 0), frame };
+    let process = Process { handle, link: Link::new::<Task>(frame, 0), frame };
     let threads = (0..2).map(|_| system.spawn(process, 5).1).collect();
     (process, endpoint_frame, threads)
 }
@@ -192,7 +192,7 @@ fn pagers_that_page_each_other_end_in_turn_not_in_one_another() {
         let root = system.frame();
         let (handle, frame) =
             system.as_boss(|system| system.object(SystemCall::TaskCreate, &[root, endpoint, 5]));
-        let process = Process { handle, link: Link::new(frame, 0), frame };
+        let process = Process { handle, link: Link::new::<Task>(frame, 0), frame };
         let table = system.frame();
         system.as_boss(|system| {
             system.ok(SystemCall::CapabilityTableAdd, &[boot_handle(FRAMES), handle, table])

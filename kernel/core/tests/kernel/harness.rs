@@ -12,7 +12,7 @@ use kernel_core::bootstrap::FirstFrames;
 use kernel_core::frame_table::FrameKind;
 use kernel_core::host::HostMachine;
 use kernel_core::objects::{Context, Task, Thread, ThreadState};
-use kernel_core::{Kernel, Link, Machine};
+use kernel_core::{Fast, Kernel, Link, Machine};
 
 /// The same tests are two binaries: one tries the fast paths of IPC first, as the real kernel does, the other never.
 const BY_FAST_PATHS: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"kernel_fast");
@@ -181,10 +181,12 @@ impl System {
 
     /// Enters the kernel for the current thread's call, by the way that this test binary is about. Who runs next.
     pub fn take_call(&mut self) -> Option<Link> {
-        if BY_FAST_PATHS && let Some(next) = self.kernel.fast_system_call() {
-            return Some(next);
+        let taken = if BY_FAST_PATHS { self.kernel.fast_system_call() } else { Fast::Untaken };
+        match taken {
+            Fast::Runs(next) => return Some(next),
+            Fast::Untaken => self.kernel.system_call(),
+            Fast::Taken => {}
         }
-        self.kernel.system_call();
         if BY_FAST_PATHS && let Some(next) = self.kernel.fast_leave() {
             return Some(next);
         }
@@ -305,7 +307,7 @@ impl System {
         let root = self.frame();
         let badge = self.next_handle + 1;
         let (handle, frame) = self.object(SystemCall::TaskCreate, &[root, endpoint, badge]);
-        let link = Link::new(frame, 0);
+        let link = Link::new::<Task>(frame, 0);
         let frames = u64::from(boot::FRAMES.0);
         let table = self.frame();
         let stock: Vec<u32> = (0..8).map(|_| self.frame() as u32).collect();
@@ -326,7 +328,7 @@ impl System {
         let (handle, frame) = self.object(SystemCall::ThreadCreate, &[process.handle]);
         let arguments = [handle, CODE, 0, 0, 0, u64::from(priority)];
         self.as_boss(|system| system.ok(SystemCall::ThreadStart, &arguments));
-        (handle, Link::new(frame, 0))
+        (handle, Link::new::<Thread>(frame, 0))
     }
 
     /// Gives a task a capability of the boss.

@@ -10,7 +10,7 @@ use kernel_abi::object::THREADS_PER_TASK;
 use kernel_abi::task::TaskStatus;
 use kernel_abi::{Rights, SystemCall, USER_END};
 use kernel_core::Link;
-use kernel_core::objects::ThreadState;
+use kernel_core::objects::{Thread, ThreadState};
 
 fn start(thread: u64, instruction: u64, stack: u64, priority: u64) -> [u64; 6] {
     [thread, instruction, stack, 3, 4, priority]
@@ -22,7 +22,7 @@ fn a_started_thread_has_its_arguments_and_interrupts_on() {
     let process = system.process();
     let (thread, frame) = system.object(SystemCall::ThreadCreate, &[process.handle]);
     system.ok(SystemCall::ThreadStart, &start(thread, CODE, USER_END, 3));
-    let context = system.registers(Link::new(frame, 0));
+    let context = system.registers(Link::new::<Thread>(frame, 0));
     assert_eq!((context.rip, context.rsp, context.rdi, context.rsi), (CODE, USER_END, 3, 4));
     assert_eq!(context.rflags, 0x202);
 }

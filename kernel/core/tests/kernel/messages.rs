@@ -5,7 +5,8 @@ use crate::pair::{BADGE, ENDPOINT, Pair, SAVED};
 use kernel_abi::KernelError::{self, InvalidHandle, MissingRight, NoTable, PeerDied};
 use kernel_abi::message::{BUFFER_BADGES_OFFSET, MessageFlags};
 use kernel_abi::{Kind, MessageInfo, Rights, SystemCall, boot};
-use kernel_core::objects::ThreadState;
+use kernel_core::objects::{Capability, Task, ThreadState};
+use kernel_core::{Link, Machine};
 
 /// First handle of everybody's receive window.
 const WINDOW: u64 = 40;
@@ -119,6 +120,19 @@ fn the_window_is_emptied_at_the_next_receive_but_for_what_was_moved_out() {
     pair.call_received();
     assert_eq!(kind(&mut pair.system, WINDOW + 1), Err(InvalidHandle));
     assert_eq!(kind(&mut pair.system, 60), Ok(Kind::Notification));
+}
+
+#[test]
+fn nothing_is_left_in_the_window_of_a_server_that_has_answered() {
+    let mut pair = pair_with_gift();
+    call_with(&mut pair, &[GIFT as u32]);
+    pair.run(pair.server);
+    pair.system.issue(SystemCall::ReplyReceive, &[ENDPOINT, info(0, 0)]);
+    assert_eq!(pair.system.state(pair.server), ThreadState::Receiving);
+    let machine = &mut pair.system.kernel.machine;
+    let table = machine.object::<Task>(pair.server_task.link).table[0];
+    let left = machine.object::<Capability>(Link::new::<Capability>(table, WINDOW as u32));
+    assert_eq!(left.kind, Kind::Null);
 }
 
 #[test]

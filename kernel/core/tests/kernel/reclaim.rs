@@ -7,7 +7,7 @@ use kernel_abi::boot::FRAMES;
 use kernel_abi::task::TaskStatus;
 use kernel_abi::{Rights, SystemCall};
 use kernel_core::frame_table::FrameKind;
-use kernel_core::objects::ThreadState;
+use kernel_core::objects::{Thread, ThreadState};
 
 /// Reason in the status of a task whose last thread's frame was taken.
 const RECLAIMED: u32 = u32::MAX;
@@ -131,7 +131,7 @@ fn the_frame_of_the_running_thread_is_refused_with_nothing_changed() {
     system.ok(SystemCall::ThreadStart, &[90, 0x1000, 0, 0, 0, 3]);
     system.refused(SystemCall::Reclaim, &[boot_handle(FRAMES), 2], Busy);
     assert_eq!(system.task(process.link).thread_count, 1);
-    assert_eq!(system.state(kernel_core::Link::new(2, 3)), ThreadState::Ready);
+    assert_eq!(system.state(kernel_core::Link::new::<Thread>(2, 3)), ThreadState::Ready);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::harness::{CODE, Process, System, boot_handle, info};
 use kernel_abi::schedule::{DEPTH_MAX, Figure, NO_SCHEDULE, PERIOD_MAX_NS, PERIOD_MIN_NS, WHOLE};
 use kernel_abi::{KernelError, Rights, SystemCall, boot};
 use kernel_core::Link;
-use kernel_core::objects::ThreadState;
+use kernel_core::objects::{Thread, ThreadState};
 
 const MS: u64 = 1_000_000;
 const PERIOD: u64 = 10 * MS;
@@ -34,7 +34,7 @@ fn spawn_on(system: &mut System, process: Process, schedule: u64, priority: u64)
     let (handle, frame) = system.object(SystemCall::ThreadCreate, &[process.handle]);
     let arguments = [handle, CODE, 0, 0, 0, priority, schedule];
     system.as_boss(|system| system.ok(SystemCall::ThreadStart, &arguments));
-    Link::new(frame, 0)
+    Link::new::<Thread>(frame, 0)
 }
 
 /// A client with a budget of 2 ms at priority 8, another one at 6, and a server at 20 with 1 ms of its own, which receives.

@@ -20,7 +20,7 @@ use core::time::Duration;
 use filesystems_api::directory::Entries;
 use filesystems_api::file::*;
 use kernel_abi::FRAME_BYTES;
-use kernel_protocol::ErrorCode;
+use kernel_protocol::{Bytes, ErrorCode};
 
 /// How long a file server may take for one answer, in nanoseconds.
 pub const ANSWER_NS: u64 = 30_000_000_000;
@@ -67,7 +67,7 @@ impl Node {
 
     /// The file system that it belongs to.
     pub fn file_system(&self) -> Result<FileSystemStatus, FileCallError> {
-        call(self.handle(), &FsysStat {}, &[], deadline())
+        call(self.handle(), &FileStatfs {}, &[], deadline())
     }
 
     /// A few bytes; of a symbolic link its target.
@@ -146,6 +146,19 @@ impl Node {
             }));
         }
     }
+}
+
+/// Writes bytes at the end of a file, whoever else does: all of them, or those before the first that is refused.
+pub fn append(node: Handle, bytes: &[u8]) -> Result<(), FileCallError> {
+    for chunk in bytes.chunks(SMALL_WRITE_BYTES) {
+        let mut rest = chunk;
+        while let Some(bytes) = Bytes::new(rest).filter(|_| !rest.is_empty()) {
+            let written = call(node, &IoWrite { offset: APPEND, bytes }, &[], deadline())?.bytes as usize;
+            // A server that takes nothing would be asked for ever.
+            rest = rest.get(written..).filter(|_| written > 0).ok_or(CallError::Violation)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a server refused a container because it is none of the physmem that the server itself runs under. A program under

@@ -2,7 +2,7 @@
 
 use core::fmt::Write;
 use kernel_abi::capability::CAPABILITIES_PER_TASK;
-use kernel_runtime::console::Output;
+use kernel_runtime::output::Output;
 use kernel_runtime::{Handle, Kind, syscall};
 
 /// Kinds that an entry can be of.

@@ -16,7 +16,8 @@ mod setup;
 mod window;
 
 use core::fmt::Write;
-use kernel_runtime::console::{Console, Output};
+use kernel_runtime::console::Console;
+use kernel_runtime::output::Output;
 use kernel_runtime::process::ExitStatus;
 use kernel_runtime::startup::Startup;
 use physmem_serve::{Ending, Server};

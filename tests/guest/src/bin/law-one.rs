@@ -10,10 +10,10 @@ extern crate alloc;
 
 use alloc::string::ToString;
 use core::time::Duration;
-use filesystems_api::file::{DirLookup, FsysStat, IoRead, IoStat};
+use filesystems_api::file::{DirLookup, FileStatfs, IoRead, IoStat};
 use kernel_protocol::Bytes;
 use kernel_runtime::containers::OwnContainer;
-use kernel_runtime::files::{LOCK_NS, Names, Node};
+use kernel_runtime::files::{LOCK_NS, Names, Node, path};
 use kernel_runtime::ipc::call;
 use kernel_runtime::startup::Startup;
 use kernel_runtime::{Deadline, Handle};
@@ -93,10 +93,12 @@ fn repeat_reads(node: &Node, count: u64) -> Result<(), Failed> {
 
 /// Looks a file up again and again, and never says that it is done with it.
 fn look_up(startup: &Startup<'_>, file: &[u8], count: u64) -> Result<(), Failed> {
-    let root = startup.mounts.iter().find(|(prefix, _)| *prefix == "/");
-    let root = root.map(|&(_, entry)| Handle(entry)).ok_or(Failed("nothing is mounted at /".to_string()))?;
-    let path =
-        Bytes::new(file.strip_prefix(b"/").unwrap_or(file)).ok_or(Failed("path too long".to_string()))?;
+    let mounts = startup.mounts.iter();
+    let mounts = mounts.filter_map(|&(prefix, entry)| Some((prefix, entry, path::below(file, prefix)?)));
+    let (_, root, rest) = mounts
+        .max_by_key(|(prefix, ..)| prefix.len())
+        .ok_or(Failed("the file is below no mount".to_string()))?;
+    let (root, path) = (Handle(root), Bytes::new(rest).ok_or(Failed("path too long".to_string()))?);
     for _ in 0..count {
         // What arrives stays in the receive window until the next answer drops it.
         call(root, &DirLookup { path, follow: true }, &[], Deadline::NEVER)
@@ -113,7 +115,7 @@ fn send_capabilities(startup: &Startup<'_>, node: &Node) -> Result<(), Failed> {
     call(node.handle(), &IoRead { offset: 0, bytes: 10 }, &extra[..3], Deadline::NEVER)
         .map_err(|error| ("small read", error))?;
     for &(_, root) in &startup.mounts {
-        call(Handle(root), &FsysStat {}, &extra[..2], Deadline::NEVER)
+        call(Handle(root), &FileStatfs {}, &extra[..2], Deadline::NEVER)
             .map_err(|error| ("file system status", error))?;
     }
     Ok(())

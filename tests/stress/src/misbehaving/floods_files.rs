@@ -7,7 +7,7 @@
 use super::Attacker;
 use crate::numbered::PATH;
 use alloc::vec::Vec;
-use filesystems_api::file::{FsysStat, IoStat};
+use filesystems_api::file::{FileStatfs, IoStat};
 use kernel_runtime::files::Names;
 use kernel_runtime::ipc::call;
 use kernel_runtime::{Deadline, Handle, threads};
@@ -26,7 +26,7 @@ pub fn attack(attacker: &mut Attacker) -> Result<(), Failed> {
         let root = roots[number % roots.len()];
         let flood = move || {
             loop {
-                let _ = call(root, &FsysStat {}, &[], Deadline::NEVER);
+                let _ = call(root, &FileStatfs {}, &[], Deadline::NEVER);
                 let _ = call(root, &IoStat {}, &[], Deadline::NEVER);
             }
         };

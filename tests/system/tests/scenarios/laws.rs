@@ -12,6 +12,7 @@ pub const SCENARIOS: &[Scenario] = &[
     ("filling_a_contract_costs_nobody_else", filling_a_contract_costs_nobody_else),
     ("malformed_messages_are_refused", malformed_messages_are_refused),
     ("random_system_calls", random_system_calls),
+    ("machs_vm_calls", machs_vm_calls),
     ("more_memory_than_the_contract_allows", more_memory_than_the_contract_allows),
 ];
 
@@ -48,6 +49,16 @@ fn servers_do_not_grow_by_serving() {
 
 fn filling_a_contract_costs_nobody_else() {
     Boot::new().exec("/.boot/test/records").mentions("records: ok\n").success();
+}
+
+/// Seeds of random `vm_*` calls.
+const VM_SEEDS: [u32; 2] = [1, 2026];
+
+fn machs_vm_calls() {
+    let commands: String =
+        VM_SEEDS.iter().map(|seed| format!("/.boot/test/vm-calls {seed} || exit 1\n")).collect();
+    let outcome = Boot::new().exec(&commands).success();
+    outcome.mentions("vm-calls: 9 kinds of calls, no frame left behind\n").mentions("vm-calls: ok\n");
 }
 
 fn malformed_messages_are_refused() {

@@ -7,6 +7,7 @@ mod archive;
 mod bench;
 mod concurrency;
 mod deaths;
+mod devices;
 mod disks;
 mod files;
 mod hogs;
@@ -37,6 +38,7 @@ const SCENARIOS: &[(&str, &[Scenario])] = &[
     ("bench", bench::SCENARIOS),
     ("concurrency", concurrency::SCENARIOS),
     ("deaths", deaths::SCENARIOS),
+    ("devices", devices::SCENARIOS),
     ("disks", disks::SCENARIOS),
     ("files", files::SCENARIOS),
     ("hogs", hogs::SCENARIOS),

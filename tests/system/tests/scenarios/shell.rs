@@ -12,6 +12,8 @@ use tests_system::{Boot, Conversation};
 pub const SCENARIOS: &[Scenario] = &[
     ("statuses_are_passed_on", statuses_are_passed_on),
     ("commands_of_the_shell", commands_of_the_shell),
+    ("scripts_run", scripts_run),
+    ("jobs_are_waited_for", jobs_are_waited_for),
     ("lines_are_edited", lines_are_edited),
     ("ctrl_c_ends_the_running_program_and_only_it", ctrl_c_ends_the_running_program_and_only_it),
     ("programs_in_the_background_are_killed", programs_in_the_background_are_killed),
@@ -98,6 +100,77 @@ fn commands_of_the_shell() {
     assert!(shell.command("./nowhere").contains("no such file or directory"));
     assert!(shell.command("/.boot/bin").contains("not a program"));
     assert_eq!(shell.command("false || echo a && echo b; echo c"), "a\nb\nc\n");
+    shell.close();
+}
+
+/// A script with everything that scripts have, run on the machine: what it says, and its status.
+fn scripts_run() {
+    let script = "\
+# Arguments, branches, rounds, and programs.
+if [ $# -ne 2 ]; then echo usage; exit 2; fi
+for name in \"$@\"
+do
+    if test -d \"$name\"; then echo \"$name: folder\"; continue; fi
+    [ -f \"$name\" ] || exit 3
+    cat \"$name\" && count=x$count
+done
+until [ \"$count\" = xxx ]; do count=x$count; done
+echo $count; nowhere=1
+cd /folder
+cat none; exit 7
+";
+    // As deep as scripts and commands can be in each other.
+    let deep = format!("{}sh /deep x$1{}", "if true; then ".repeat(16), "; fi".repeat(16));
+    let image = Maker::new("ext4", 4096)
+        .file("script", script.as_bytes())
+        .file("deep", deep.as_bytes())
+        .file("two words", b"contents\n")
+        .file("noise", &noise(3, 60_000))
+        .folder("folder")
+        .make();
+    let commands = "\
+sh /script; echo $?
+sh /script /folder '/two words'; echo $? $nowhere; pwd
+sh /script /none /none; echo $?
+sh /none; echo $?
+sh /folder; echo $?
+sh /noise && echo noise ran
+sh /deep
+echo $?; time sh /script a b c";
+    // Without the books: the shell's heap and stack keep the size that the deepest script gave them.
+    let outcome = Boot::new().disk(&image).exec_alone(commands).status(2);
+    let expected = [
+        "usage\n2\n/folder: folder\ncontents\nxxx\ncat: none: no such file or directory\n7\n/\n3\n",
+        "/none: no such file or directory\n126\n/folder: is a directory\n126\n/noise: syntax error: ",
+    ];
+    assert!(outcome.text().starts_with(&expected.concat()), "{}", outcome.text());
+    outcome.mentions("\n/deep: too many scripts in each other\n1\nusage\nreal ");
+}
+
+/// Programs in the background, their numbers and statuses; Ctrl-C where nothing but the shell runs.
+fn jobs_are_waited_for() {
+    let quits = program(&[0x0f, 0x0b]);
+    let mut shell = Boot::new()
+        .member(Member::program("bin/loop", program(&LOOP)))
+        .member(Member::program("bin/quits", quits))
+        .talk();
+    assert_eq!(shell.command("ls /nowhere & wait $!; echo $?").lines().last(), Some("1"));
+    let said = shell.command("quits & wait 1; echo $?");
+    assert!(said.ends_with("[1]: ended by processor exception 6 (invalid opcode)\n139\n"), "{said}");
+    assert_eq!(
+        shell.command("wait; echo $?; wait 4; echo $?").lines().collect::<Vec<_>>(),
+        ["0", "[4]: no such program in the background", "127"]
+    );
+    assert_eq!(shell.command("loop & jobs"), "[1] started\n[1] loop: running\n");
+    for line in ["wait", "while true; do true; done; echo not this", "fg"] {
+        shell.say(&format!("{line}\r"));
+        shell.hear(&format!("{line}\r\n"));
+        std::thread::sleep(Duration::from_millis(100));
+        shell.say(CTRL_C);
+        assert_eq!(shell.answer(), "^C\n", "{line}");
+        assert_eq!(shell.command("echo $?"), "130\n");
+    }
+    assert_eq!(shell.command("jobs; fg"), "fg: nothing runs in the background\n");
     shell.close();
 }
 

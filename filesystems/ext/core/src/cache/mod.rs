@@ -224,13 +224,12 @@ impl PageIndex {
         self.let_go(reservation.place, reservation.pages);
         for offset in 0..reservation.pages {
             let (place, page) = (reservation.place + offset, page + u64::from(offset));
-            let is_known = self.position(file, page).is_some();
+            let chain = self.chain(file, page);
+            let is_known = self.position_in(chain, file, page).is_some();
             if is_known || !self.places[place as usize].put(file, page) {
                 continue;
             }
-            let chain = self.chain(file, page);
-            self.places[place as usize].next = self.chains[chain];
-            self.chains[chain] = place;
+            self.places[place as usize].next = core::mem::replace(&mut self.chains[chain], place);
             self.cached += 1;
             // The place before is settled; the one behind is looked at when it is, or below.
             self.link(place, file, page);
@@ -289,10 +288,14 @@ impl PageIndex {
         } else {
             None
         };
-        let first = hole.unwrap_or(self.end);
-        let pages =
-            (first..capacity.min(first.saturating_add(most))).take_while(|&place| self.is_free(place));
-        let pages = pages.count() as u32;
+        let (first, pages) = match hole {
+            Some(first) => {
+                let places = first..capacity.min(first.saturating_add(most));
+                (first, places.take_while(|&place| self.is_free(place)).count() as u32)
+            }
+            // From here on all are free.
+            None => (self.end, most.min(capacity - self.end)),
+        };
         self.busy.set_all(first, pages, true);
         self.backed.set_all(first, pages, true);
         self.frames += pages;
@@ -356,7 +359,11 @@ impl PageIndex {
     }
 
     fn position(&self, file: FileKey, page: u64) -> Option<u32> {
-        let mut place = *self.chains.get(self.chain(file, page))?;
+        self.position_in(self.chain(file, page), file, page)
+    }
+
+    fn position_in(&self, chain: usize, file: FileKey, page: u64) -> Option<u32> {
+        let mut place = *self.chains.get(chain)?;
         while place != NONE {
             let entry = &self.places[place as usize];
             if entry.holds(file, page) {

@@ -13,7 +13,7 @@ use crate::frame_table::{FrameEntry, FrameKind};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::name::Link;
-use crate::objects::Task;
+use crate::objects::{Capability, Task};
 use crate::page_table::{self, DEVICE, LARGE, PRESENT, Place};
 use kernel_abi::capability::Kind;
 use kernel_abi::{FRAME_BYTES, KernelError, Rights, USER_END};
@@ -61,7 +61,32 @@ impl Work {
 
 impl<M: Machine> Kernel<M> {
     /// The task of a pmap call, by a caller with authority over frames.
+    #[inline(always)]
     fn pmap_task(&mut self, frames: u64, task: u64) -> Result<Link, KernelError> {
+        match self.pmap_task_at_once(frames, task) {
+            Some(task) if !self.is_general() => Ok(task),
+            _ => self.pmap_task_in_general(frames, task),
+        }
+    }
+
+    /// The same in the usual case; otherwise the general code says what is wrong.
+    #[inline(always)]
+    fn pmap_task_at_once(&mut self, frames: u64, task: u64) -> Option<Link> {
+        let current = self.current();
+        if self.fast_capability(current, frames)?.kind != Kind::Frames {
+            return None;
+        }
+        let Capability { kind, name, .. } = self.fast_capability(current, task)?;
+        // No name's frame lies beyond the frame table.
+        let entry = self.machine.entry(name.link.frame());
+        let is_current = entry.generation() == name.frame_generation && entry.kind() == FrameKind::Task;
+        let is_task = kind == Kind::Task && is_current;
+        (is_task && self.machine.object::<Task>(name.link).generation == name.slot_generation)
+            .then_some(name.link)
+    }
+
+    #[cold]
+    fn pmap_task_in_general(&mut self, frames: u64, task: u64) -> Result<Link, KernelError> {
         self.capability_for(frames, Kind::Frames, Rights::empty())?;
         let capability = self.capability_for(task, Kind::Task, Rights::empty())?;
         self.live(capability.name, FrameKind::Task)

@@ -1,12 +1,12 @@
 //! Removing, protecting and querying what is mapped in ranges of addresses. Holes are stepped over by whole tables.
 
-use super::{Work, page_table};
+use super::{LEAF_BYTES, PAGES_PER_LOOK, Work, page_table};
 use crate::calls::Arguments;
 use crate::kernel::{Done, Kernel, Outcome, Stop};
 use crate::machine::Machine;
 use crate::name::Link;
 use crate::objects::Task;
-use crate::page_table::{ACCESSED, DIRTY, LARGE, PRESENT, Place};
+use crate::page_table::{ACCESSED, DEVICE, DIRTY, LARGE, PRESENT, Place};
 use kernel_abi::pmap::{
     Protection, QUERY_CLEAR_ALL, QUERY_CLEAR_NOTHING, QUERY_CLEAR_REFERENCED, QUERY_DIRTY, QUERY_PAGES,
     QUERY_PRESENT, QUERY_REFERENCED,
@@ -43,11 +43,11 @@ impl<M: Machine> Kernel<M> {
         let Arguments([frames, task, array, count, ..]) = arguments;
         let task = self.pmap_live_task(frames, task)?;
         self.with_items(array, count, |kernel, items| {
+            let (mut work, mut pages, mut result) = (Work::NOTHING, 0, Ok(()));
             for &words in items {
                 let range = kernel.decode_range(words, protect)?;
-                kernel.check_whole_pages(task, range.start, range.end)?;
+                kernel.check_whole_pages(task, range.start, range.end, &mut work)?;
             }
-            let (mut work, mut pages, mut result) = (Work::NOTHING, 0, Ok(()));
             for (done, &words) in items.iter().enumerate() {
                 let range = kernel.decode_range(words, protect)?;
                 result = kernel.change_range(task, &range, &mut work, &mut pages);
@@ -74,16 +74,27 @@ impl<M: Machine> Kernel<M> {
         Ok(Range { start, end: start + pages * FRAME_BYTES, change })
     }
 
-    /// Checks that a range ends in the middle of no large page.
-    fn check_whole_pages(&mut self, task: Link, start: u64, end: u64) -> Result<(), KernelError> {
+    /// Checks that a range ends in the middle of no large page. Notes the last table of pages that it comes by.
+    fn check_whole_pages(
+        &mut self,
+        task: Link,
+        start: u64,
+        end: u64,
+        work: &mut Work,
+    ) -> Result<(), KernelError> {
         let root = self.machine.object::<Task>(task).root;
-        for edge in [start, end] {
-            let inside = start != end && !edge.is_multiple_of(page_table::span_pages(2) * FRAME_BYTES);
-            if inside
-                && page_table::walk(&mut self.machine, root, edge, 1).entry & (PRESENT | LARGE)
-                    == PRESENT | LARGE
-            {
+        // Where both ends lie in the range of one table, one of them tells.
+        let edges = if start / LEAF_BYTES == end / LEAF_BYTES { &[end][..] } else { &[start, end] };
+        for &edge in edges {
+            if start == end || edge.is_multiple_of(LEAF_BYTES) {
+                continue;
+            }
+            let place = page_table::walk(&mut self.machine, root, edge, 1);
+            if place.entry & (PRESENT | LARGE) == PRESENT | LARGE {
                 return Err(KernelError::LargePage);
+            }
+            if place.level == 1 {
+                (work.leaf_range, work.leaf_table) = (edge / LEAF_BYTES, place.table);
             }
         }
         Ok(())
@@ -103,7 +114,13 @@ impl<M: Machine> Kernel<M> {
             if self.should_stop(work) {
                 return Err(KernelError::Preempted.into());
             }
-            let place = page_table::walk(&mut self.machine, root, at, 1);
+            let place = if at / LEAF_BYTES == work.leaf_range {
+                let index = page_table::index(at, 1);
+                let entry = self.machine.table(work.leaf_table)[index];
+                Place { table: work.leaf_table, level: 1, index, entry }
+            } else {
+                page_table::walk(&mut self.machine, root, at, 1)
+            };
             let span = page_table::span_pages(place.level);
             // A table of pages is gone through in one go; of a higher one only the entry is a hole or a large page.
             let entries = if place.level == 1 {
@@ -113,12 +130,60 @@ impl<M: Machine> Kernel<M> {
             };
             let table_address = at & !(span * FRAME_BYTES - 1);
             let result = self.change_entries(&place, table_address, entries, range.change, work, pages);
-            self.collect_empty(task, root, at, place.table);
+            self.collect_empty(task, root, at, place.table, work);
             result?;
             work.since_look += TABLE_WORK;
             at = table_address + entries * span * FRAME_BYTES;
         }
         Ok(())
+    }
+
+    /// Removes the small pages that successive entries of one table map. What is counted for the table, and what becomes invalid,
+    /// is noted once for all of them.
+    fn remove_entries(
+        &mut self,
+        first: &Place,
+        address: u64,
+        entries: u64,
+        work: &mut Work,
+        pages: &mut u64,
+    ) -> Result<(), Stop> {
+        let (mut removed, mut start, mut end) = (0, 0, 0);
+        let mut before_look = PAGES_PER_LOOK.saturating_sub(work.since_look);
+        let mut result = Ok(());
+        for beyond in 0..entries {
+            // Below 512, as the range ends with the table; the remainder only says so.
+            let index = (first.index + beyond as usize) % 512;
+            let entry = self.machine.table(first.table)[index];
+            if entry & PRESENT == 0 {
+                continue;
+            }
+            if before_look == 0 {
+                (work.since_look, before_look) = (PAGES_PER_LOOK, PAGES_PER_LOOK);
+                work.changed |= removed != 0;
+                if self.should_stop(work) {
+                    result = Err(KernelError::Preempted.into());
+                    break;
+                }
+            }
+            before_look -= 1;
+            self.machine.table(first.table)[index] = 0;
+            if entry & DEVICE == 0 {
+                self.frame_entry(page_table::frame_of(entry)).remove_mapping();
+            }
+            if removed == 0 {
+                start = beyond;
+            }
+            (removed, end) = (removed + 1, beyond + 1);
+        }
+        work.since_look = PAGES_PER_LOOK - before_look;
+        if removed != 0 {
+            work.changed = true;
+            *pages += u64::from(removed);
+            self.frame_entry(first.table).remove_mappings(removed);
+            work.add_stale(address + start * FRAME_BYTES, end - start);
+        }
+        result
     }
 
     /// Changes successive entries of one table.
@@ -131,6 +196,9 @@ impl<M: Machine> Kernel<M> {
         work: &mut Work,
         pages: &mut u64,
     ) -> Result<(), Stop> {
+        if first.level == 1 && matches!(change, Change::Remove) && !self.is_general() {
+            return self.remove_entries(first, address, entries, work, pages);
+        }
         let span = page_table::span_pages(first.level);
         for beyond in 0..entries {
             let index = first.index + beyond as usize;
@@ -164,15 +232,27 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Returns tables that have become empty to the stock, from the leaf upwards.
-    fn collect_empty(&mut self, task: Link, root: u32, address: u64, mut table: u32) {
-        while table != root && self.frame_entry(table).map_count() == 0 {
-            let mut parent = page_table::walk(&mut self.machine, root, address, 4);
-            while page_table::frame_of(parent.entry) != table {
-                parent = page_table::walk(&mut self.machine, root, address, parent.level - 1);
-            }
-            self.replace(parent, 0);
-            self.push_empty_table(task, table);
-            table = parent.table;
+    fn collect_empty(&mut self, task: Link, root: u32, address: u64, table: u32, work: &mut Work) {
+        if table == root || self.frame_entry(table).map_count() != 0 {
+            return;
+        }
+        work.leaf_range = u64::MAX;
+        // The tables above, from the top down.
+        let mut above = [Place { table: root, level: 4, index: 0, entry: 0 }; 3];
+        let (mut at, mut depth) = (root, 0);
+        while at != table {
+            let level = 4 - depth as u32;
+            let index = page_table::index(address, level);
+            let entry = self.machine.table(at)[index];
+            above[depth] = Place { table: at, level, index, entry };
+            at = page_table::frame_of(entry);
+            depth += 1;
+        }
+        while depth != 0 && self.frame_entry(at).map_count() == 0 {
+            depth -= 1;
+            self.replace(above[depth], 0);
+            self.push_empty_table(task, at);
+            at = above[depth].table;
         }
     }
 
@@ -186,7 +266,8 @@ impl<M: Machine> Kernel<M> {
         self.check_user(output, pages)?;
         let end = address + pages * FRAME_BYTES;
         if forgotten != 0 {
-            self.check_whole_pages(task, address, end)?;
+            let mut work = Work::NOTHING;
+            self.check_whole_pages(task, address, end, &mut work)?;
         }
         let root = self.machine.object::<Task>(task).root;
         let mut found = [0; QUERY_PAGES as usize];

@@ -136,7 +136,7 @@ pub fn held(system: &mut System, kind: Option<Kind>) -> Vec<u64> {
     }
     let mut found = Vec::new();
     for slot in 1..CAPABILITIES_PER_FRAME {
-        let held = *system.kernel.machine.object::<Capability>(Link::new(table, slot));
+        let held = *system.kernel.machine.object::<Capability>(Link::new::<Capability>(table, slot));
         let asked_for = kind.is_none_or(|kind| held.kind == kind && is_fresh(system, &held));
         if held.kind != Kind::Null && asked_for {
             found.push(u64::from(slot));

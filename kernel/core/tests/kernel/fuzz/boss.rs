@@ -143,7 +143,7 @@ pub fn answer(system: &mut System, random: &mut Random) {
 fn restore_task_capability(system: &mut System, task: Link, handle: u64) {
     let name = system.kernel.name_of::<Task>(task);
     let table = system.task(system.boss_task.link).table[0];
-    *system.kernel.machine.object::<Capability>(Link::new(table, handle as u32)) =
+    *system.kernel.machine.object::<Capability>(Link::new::<Capability>(table, handle as u32)) =
         Capability::full(Kind::Task, name);
 }
 
@@ -189,6 +189,6 @@ fn names_boss(system: &mut System, handle: u64) -> bool {
     let (table, slot) = ((handle / 128) as usize, handle as u32 % 128);
     let tables = system.task(task).table;
     let Some(&frame) = tables.get(table).filter(|&&frame| frame != 0) else { return false };
-    let capability = *system.kernel.machine.object::<Capability>(Link::new(frame, slot));
+    let capability = *system.kernel.machine.object::<Capability>(Link::new::<Capability>(frame, slot));
     capability.kind == Kind::Task && capability.name.link == system.boss_task.link
 }

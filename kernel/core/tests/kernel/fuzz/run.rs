@@ -229,7 +229,7 @@ impl Run {
         let mut found = Vec::new();
         for frame in self.frames_of(FrameKind::Task) {
             for slot in 0..kernel_abi::object::TASKS_PER_FRAME {
-                let link = Link::new(frame, slot);
+                let link = Link::new::<Task>(frame, slot);
                 let task = *self.system.kernel.machine.object::<Task>(link);
                 if task.live && link != self.system.boss_task.link {
                     found.push((link, task.is_alive()));

@@ -6,6 +6,7 @@ use containers_api::space::MapProtection;
 use containers_api::{ContainerRights, LockMode};
 use core::sync::atomic::Ordering;
 use core::time::Duration;
+use hurd_glue_vm::{bytes, c};
 use kernel_abi::FRAME_BYTES;
 use kernel_runtime::containers::OwnContainer;
 use kernel_runtime::ipc::call;
@@ -46,6 +47,7 @@ pub fn measure(control: Handle, bench: &mut Bench<'_>) -> Result<(), Failed> {
     containers(bench)?;
     mappings(bench)?;
     copies(bench)?;
+    mach(bench)?;
     locks_and_grants(bench)?;
     bench.row("memory/seize", Plan { warm: 0, count: 15, each: SEIZED, marked: false }, || {
         lent::seizure(control, SEIZED)
@@ -236,6 +238,22 @@ fn copies(bench: &mut Bench<'_>) -> Result<(), Failed> {
         })?;
     }
     Ok(())
+}
+
+/// A page by Mach's calls: `vm_allocate`, a store, `vm_deallocate`.
+fn mach(bench: &mut Bench<'_>) -> Result<(), Failed> {
+    bench.row("memory/vm-page", USUAL, || {
+        let (mut address, task) = (0, c::mach_task_self());
+        let (ticks, codes) = timed(|| {
+            let allocated = c::vm_allocate(task, Some(&mut address), FRAME_BYTES, 1);
+            let stored = bytes::store(address, 1).is_ok();
+            (allocated, stored, c::vm_deallocate(task, address, FRAME_BYTES))
+        });
+        match codes {
+            (0, true, 0) => Ok(ticks),
+            _ => Err(Failed(alloc::format!("vm_* calls: {codes:?}"))),
+        }
+    })
 }
 
 fn locks_and_grants(bench: &mut Bench<'_>) -> Result<(), Failed> {
