@@ -124,7 +124,7 @@ pub fn tell_frames(
         let made = make_hold(frames, this, driver, span.pages)?;
         frames.set(this, lock::HOLD, Some(made));
     }
-    let (mut cursor, mut room) = (Cursor::new(container), [Entry::ABSENT; GROUP_PAGES]);
+    let mut room = [Entry::ABSENT; GROUP_PAGES];
     let mut page = span.first + first;
     while page < span.end() {
         let entries = &mut room[..to_end_of_group(page).min(span.end() - page) as usize];

@@ -176,11 +176,11 @@ impl Launcher {
         if let Some(control) = &self.control {
             capabilities.push(Given { name: "control", handle: control.handle(), rights });
         }
-        if let Some(handle) = output {
-            capabilities.push(Given { name: "output", handle, rights });
-        }
         if let Some(handle) = self.pager {
             capabilities.push(Given { name: "pager", handle, rights });
+        }
+        if let Some(handle) = output {
+            capabilities.push(Given { name: "output", handle, rights });
         }
         let program = Program {
             name: found.path.strip_prefix(ARCHIVE).unwrap_or(&found.path),
