@@ -355,6 +355,9 @@ fn prepare_leaf(records: &mut impl Records, array: Name<Container>, page: u64) -
             let above = path.branch(records, array, path.lowest);
             write(records, array, path.places[path.lowest], above.more().0);
         }
+        if path.lowest == 1 {
+            return Ok(());
+        }
     }
 }
 

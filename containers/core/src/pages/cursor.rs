@@ -84,6 +84,18 @@ impl Cursor {
         Cursor { array, group: u64::MAX, here: None, tally: Tally::default(), is_changed: false }
     }
 
+    /// Another one at the same leaf, to look around with. This one has changed nothing yet.
+    pub fn fork(&self) -> Cursor {
+        debug_assert!(!self.is_changed);
+        Cursor {
+            array: self.array,
+            group: self.group,
+            here: self.here,
+            tally: Tally::default(),
+            is_changed: false,
+        }
+    }
+
     /// The entry of a page; absent in a hole.
     #[inline]
     pub fn get(&mut self, records: &mut impl Records, page: u64) -> Entry {
