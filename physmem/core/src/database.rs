@@ -225,7 +225,6 @@ impl<'a> FrameDatabase<'a> {
     }
 
     /// Moves a frame from one state to another.
-    #[inline(always)]
     pub fn change(&mut self, frame: u32, from: State, to: State) {
         let entry = self.entry(frame);
         assert!(entry.is(from), "frame {frame} is {:?}, not {from:?}", entry.state());
@@ -233,7 +232,6 @@ impl<'a> FrameDatabase<'a> {
         self.recount(from, to);
     }
 
-    #[inline(always)]
     fn recount(&mut self, from: State, to: State) {
         self.counts[from as usize] -= 1;
         self.counts[to as usize] += 1;

@@ -49,21 +49,14 @@ impl Tally {
 
     /// Notes that words of the array become other entries.
     fn note_all(&mut self, words: &[u64], new: &[Entry]) {
-        let (mut seen, mut differing) = (0, 0);
+        // Where all are absent or have frames, one bit says which it is.
+        let (mut seen, mut present, mut shared) = (0, 0_u64, 0_u64);
         for (&word, new) in words.iter().zip(new) {
             seen |= word | new.0;
-            differing |= word ^ new.0;
+            present = present.wrapping_add(new.0 & Entry::RESIDENT).wrapping_sub(word & Entry::RESIDENT);
+            shared = shared.wrapping_add(new.0 & Entry::SHARED).wrapping_sub(word & Entry::SHARED);
         }
-        if differing & (Entry::STATE | Entry::SHARED) == 0 {
-            return;
-        }
-        // Where all are absent or have frames, one bit says which it is.
         if seen & Entry::STATE & !Entry::RESIDENT == 0 {
-            let (mut present, mut shared) = (0_u64, 0_u64);
-            for (&word, new) in words.iter().zip(new) {
-                present = present.wrapping_add(new.0 & Entry::RESIDENT).wrapping_sub(word & Entry::RESIDENT);
-                shared = shared.wrapping_add(new.0 & Entry::SHARED).wrapping_sub(word & Entry::SHARED);
-            }
             self.used += present as i64;
             self.present += present as i64;
             self.shared += shared as i64 >> Entry::SHARED_SHIFT;

@@ -132,6 +132,9 @@ mod tests {
         assert_eq!(restarts.take_due(FIRST_PAUSE_NS), None);
         assert_eq!(restarts.next_due(), Some(FIRST_PAUSE_NS + 1));
         let rest: Vec<_> = core::iter::from_fn(|| restarts.take_due(u64::MAX)).collect();
-        assert_eq!(rest, [Server::Block, Server::Ext, Server::Bootfs, Server::Trace, Server::Devices]);
+        assert_eq!(
+            rest,
+            [Server::Block, Server::Ext, Server::Bootfs, Server::Trace, Server::Devices, Server::Tmpfs]
+        );
     }
 }

@@ -20,8 +20,10 @@ pub enum Server {
     Trace = 4,
     /// The devices that need no hardware.
     Devices = 5,
+    /// Files in memory.
+    Tmpfs = 6,
     /// The shell.
-    Shell = 6,
+    Shell = 7,
 }
 
 /// A kind of capability, and what of it.
@@ -177,6 +179,13 @@ pub const SERVERS: &[Specification] = &[
         mounts: &[],
     },
     Specification {
+        server: Server::Tmpfs,
+        name: "tmpfs",
+        urgency: Urgency::FileServer,
+        grants: &[("endpoint", Grant::OwnEndpoint)],
+        mounts: &[],
+    },
+    Specification {
         server: Server::Shell,
         name: "shell",
         urgency: Urgency::Shell,
@@ -185,7 +194,12 @@ pub const SERVERS: &[Specification] = &[
             ("console-program", Grant::Client(Server::Console, CONSOLE_PROGRAM)),
             ("control", Grant::Control(SHELL_CONTROL)),
         ],
-        mounts: &[("/", Server::Ext), ("/.boot", Server::Bootfs), ("/dev", Server::Devices)],
+        mounts: &[
+            ("/", Server::Ext),
+            ("/.boot", Server::Bootfs),
+            ("/dev", Server::Devices),
+            ("/tmp", Server::Tmpfs),
+        ],
     },
 ];
 

@@ -20,6 +20,7 @@ mod restart;
 mod shell;
 mod stacking;
 mod stress;
+mod tmpfs;
 mod top;
 mod trace;
 
@@ -50,6 +51,7 @@ const SCENARIOS: &[(&str, &[Scenario])] = &[
     ("shell", shell::SCENARIOS),
     ("stacking", stacking::SCENARIOS),
     ("stress", stress::SCENARIOS),
+    ("tmpfs", tmpfs::SCENARIOS),
     ("top", top::SCENARIOS),
     ("trace", trace::SCENARIOS),
 ];
