@@ -211,7 +211,7 @@ pub fn touch(
     }
     if entry.frame().is_none() {
         let payer = frames.get(this, container::CONTRACT);
-        let mut ahead = absent_ahead(frames, &mut cursor, page, ahead);
+        let mut ahead = absent_ahead(frames, cursor.fork(), page, ahead);
         while ahead != 0 && !frames.is_covered(payer, 1 + ahead * AHEAD_SPARE) {
             ahead /= 2;
         }
@@ -240,7 +240,7 @@ pub fn touch(
 }
 
 /// Pages behind one that are absent, as many at most as there are present ones before it.
-fn absent_ahead(frames: &mut impl Frames, cursor: &mut Cursor, page: u64, most: u64) -> u64 {
+fn absent_ahead(frames: &mut impl Frames, mut cursor: Cursor, page: u64, most: u64) -> u64 {
     let mut count = 0;
     while count < most
         && count < page

@@ -88,6 +88,11 @@ impl Entry {
         (self.0 ^ other.0) & (Entry::STATE | Entry::FRAME) == 0 && self.0 & Entry::STATE <= Entry::RESIDENT
     }
 
+    /// A page that holds the same frame and takes part in the same copies, of which nothing else is known.
+    pub const fn unmarked(self) -> Entry {
+        Entry(self.0 & (Entry::STATE | Entry::SHARED | Entry::FRAME))
+    }
+
     /// How a policy that looks at pages now and then has found this one, the last look in the highest bit; 0 says nothing.
     pub const fn age(self) -> u8 {
         (self.0 >> Entry::AGE_SHIFT) as u8
@@ -109,6 +114,35 @@ impl Entry {
     }
 }
 
+/// What the entries of pages have in common: where they are all alike, nothing needs to be asked of each.
+#[derive(Clone, Copy)]
+pub(crate) struct Common {
+    all: u64,
+    any: u64,
+}
+
+impl Common {
+    pub(crate) fn of(entries: &[Entry]) -> Common {
+        let none = Common { all: u64::MAX, any: 0 };
+        entries.iter().fold(none, |seen, entry| Common { all: seen.all & entry.0, any: seen.any | entry.0 })
+    }
+
+    /// All have frames.
+    pub(crate) fn are_resident(self) -> bool {
+        self.any & Entry::STATE == Entry::RESIDENT && self.all & Entry::RESIDENT != 0
+    }
+
+    /// All are absent.
+    pub(crate) fn are_absent(self) -> bool {
+        self.any == Entry::ABSENT.0
+    }
+
+    /// All take part in a logical copy.
+    pub(crate) fn are_shared(self) -> bool {
+        self.all & Entry::SHARED != 0
+    }
+}
+
 /// Frames of at most `N` pages of one group, gathered to be let go of or held together.
 pub(crate) struct FrameList<const N: usize> {
     list: [u32; N],
@@ -126,6 +160,16 @@ impl<const N: usize> FrameList<N> {
         // Written in any case, so that there is no branch; there are no more pages than places.
         self.list[self.used % N] = (entry.0 >> Entry::FRAME_SHIFT) as u32;
         self.used += usize::from(entry.frame().is_some());
+    }
+
+    /// Those of pages that all have frames, as many as there is room for.
+    #[inline(always)]
+    pub(crate) fn of(entries: &[Entry]) -> FrameList<N> {
+        let mut list = FrameList { list: [0; N], used: entries.len().min(N) };
+        for (frame, entry) in list.list.iter_mut().zip(entries) {
+            *frame = (entry.0 >> Entry::FRAME_SHIFT) as u32;
+        }
+        list
     }
 
     pub(crate) fn as_slice(&self) -> &[u32] {
@@ -321,6 +365,9 @@ fn prepare_leaf(records: &mut impl Records, array: Name<Container>, page: u64) -
         if path.lowest < path.height {
             let above = path.branch(records, array, path.lowest);
             write(records, array, path.places[path.lowest], above.more().0);
+        }
+        if path.lowest == 1 {
+            return Ok(());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Requests to a node of a file system. A node is a capability to its server's endpoint; object, rights and
 //! generation are in the badge, so that an open file is no record in the server and the offset is the client's.
 
-use kernel_protocol::{Bytes, Text, error_codes, message, protocol, word_enum};
+use kernel_protocol::{Bytes, Empty, Text, error_codes, message, protocol, word_enum};
 
 use crate::directory::Entries;
 
@@ -77,6 +77,10 @@ error_codes! {
         DriverEnded = 24, System, "the disk's driver has ended";
         /// There is no room for what is written.
         NoSpace = 25, Caller, "no space left";
+        /// There is such a name already.
+        Exists = 26, Caller, "file exists";
+        /// Whoever paid for the file's memory is gone, or the memory was seized.
+        DataLost = 27, Peer, "the file's memory is gone";
     }
 }
 
@@ -247,4 +251,16 @@ protocol! {
         /// The bytes.
         bytes: Bytes<SMALL_WRITE_BYTES>,
     } => Written;
+
+    /// Makes a file in this directory, in the container sent along, which becomes the file system's to fill and to destroy and stays
+    /// its contract's to pay for: the file lives as long as that contract, and grows as far as the container reaches. Out: the node.
+    /// Needs the right to write. Errors: `Exists`, `NoSpace` (the file system has no room for more names, or for more of this
+    /// contract's), `Container` (it is not a whole container with all rights).
+    8 DirCreate { /** Its name. */ name: Bytes<NAME_BYTES> } => Looked;
+
+    /// Takes a file's name away, and with it the file. Needs the right to write.
+    9 DirUnlink { /** Its name. */ name: Bytes<NAME_BYTES> } => Empty;
+
+    /// Cuts a file off, or has zeros follow. Needs the right to write. Errors: `NoSpace` (beyond the file's container).
+    10 FileSetSize { /** Bytes. */ size: u64 } => Empty;
 }

@@ -3,8 +3,8 @@
 use crate::badge::{NodeBadge, NodeRights};
 use filesystems_api::directory::Entries;
 use filesystems_api::file::{
-    FileError, FileSystemStatus, IoReadContainer, Looked, NodeKind, NodeStatus, PATH_BYTES, ReadDone,
-    Request, SMALL_READ_BYTES, SmallContents, Written,
+    DirCreate, FileError, FileSystemStatus, IoReadContainer, Looked, NodeKind, NodeStatus, PATH_BYTES,
+    ReadDone, Request, SMALL_READ_BYTES, SmallContents, Written,
 };
 use kernel_protocol::{Bytes, Refusal};
 
@@ -49,6 +49,18 @@ pub trait FileSystem {
     fn write_small(&self, _node: NodeBadge, _offset: u64, _bytes: &[u8]) -> Result<Written> {
         Err(FileError::ReadOnly.into())
     }
+    /// See [`DirCreate`]. Answered so by whatever cannot be written.
+    fn create(&self, _directory: NodeBadge, _name: &[u8], _sent: Self::Sent) -> Result<Found> {
+        Err(FileError::ReadOnly.into())
+    }
+    /// See [`filesystems_api::file::DirUnlink`]. The same.
+    fn unlink(&self, _directory: NodeBadge, _name: &[u8]) -> Result<()> {
+        Err(FileError::ReadOnly.into())
+    }
+    /// See [`filesystems_api::file::FileSetSize`]. The same.
+    fn set_size(&self, _node: NodeBadge, _size: u64) -> Result<()> {
+        Err(FileError::ReadOnly.into())
+    }
     /// See [`filesystems_api::file::FileStatfs`].
     fn file_system(&self) -> Result<FileSystemStatus>;
 }
@@ -66,6 +78,8 @@ pub enum Answer {
     Small(SmallContents),
     /// What a write did.
     Written(Written),
+    /// It is done.
+    Done,
     /// What the file system is.
     FileSystem(FileSystemStatus),
 }
@@ -88,12 +102,28 @@ pub fn dispatch_read<F: FileSystem>(
     file_system.read_container(node, read, sent()?)
 }
 
+/// Carries the making of a file out. `sent` takes the container that came along.
+pub fn dispatch_create<F: FileSystem>(
+    file_system: &F,
+    badge: u64,
+    create: &DirCreate,
+    sent: impl FnOnce() -> Result<F::Sent>,
+) -> Result<Answer> {
+    let node = NodeBadge::decode(badge).ok_or(FileError::Stale)?;
+    if !node.rights().contains(NodeRights::WRITE) {
+        return Err(FileError::MissingRight.into());
+    }
+    Ok(looked(node, file_system.create(node, create.name.as_slice(), sent()?)?))
+}
+
 /// Carries any other request out.
 pub fn dispatch<F: FileSystem>(file_system: &F, badge: u64, request: &Request) -> Result<Answer> {
     let node = NodeBadge::decode(badge).ok_or(FileError::Stale)?;
     let needed = match request {
         Request::IoStat(_) | Request::FileStatfs(_) => NodeRights::empty(),
-        Request::IoWrite(_) => NodeRights::WRITE,
+        Request::IoWrite(_) | Request::DirCreate(_) | Request::DirUnlink(_) | Request::FileSetSize(_) => {
+            NodeRights::WRITE
+        }
         _ => NodeRights::READ,
     };
     if !node.rights().contains(needed) {
@@ -105,13 +135,22 @@ pub fn dispatch<F: FileSystem>(file_system: &F, badge: u64, request: &Request) -
         }
         Request::DirReaddir(readdir) => Answer::Entries(file_system.read_directory(node, readdir.cookie)?),
         Request::IoStat(_) => Answer::Status(file_system.status(node)?),
-        Request::IoReadContainer(_) => return Err(FileError::Malformed.into()),
+        // These come with a container and by other ways.
+        Request::IoReadContainer(_) | Request::DirCreate(_) => return Err(FileError::Malformed.into()),
         Request::IoRead(read) => {
             let bytes = usize::try_from(read.bytes).unwrap_or(usize::MAX).min(SMALL_READ_BYTES);
             Answer::Small(file_system.read_small(node, read.offset, bytes)?)
         }
         Request::IoWrite(write) => {
             Answer::Written(file_system.write_small(node, write.offset, write.bytes.as_slice())?)
+        }
+        Request::DirUnlink(unlink) => {
+            file_system.unlink(node, unlink.name.as_slice())?;
+            Answer::Done
+        }
+        Request::FileSetSize(asked) => {
+            file_system.set_size(node, asked.size)?;
+            Answer::Done
         }
         Request::FileStatfs(_) => Answer::FileSystem(file_system.file_system()?),
     })
@@ -198,6 +237,13 @@ mod tests {
         let bytes = Bytes::new(b"x").unwrap();
         let write = Request::IoWrite(filesystems_api::file::IoWrite { offset: 0, bytes });
         assert_eq!(ask(0, &write), Err(FileError::ReadOnly.into()));
+        let create = DirCreate { name: Bytes::new(b"x").unwrap() };
+        let made = |badge: u64| dispatch_create(&Sample, badge, &create, || Ok(())).err();
+        assert_eq!(made(0), Some(FileError::ReadOnly.into()));
+        assert_eq!(
+            made(NodeBadge::node(7, 3, NodeRights::READ).encode()),
+            Some(FileError::MissingRight.into())
+        );
         let reader = NodeBadge::node(7, 3, NodeRights::READ).encode();
         assert_eq!(ask(reader, &write), Err(FileError::MissingRight.into()));
         let writer = NodeBadge::node(7, 3, NodeRights::WRITE).encode();
@@ -234,10 +280,11 @@ mod tests {
             words[0] = if next() % 2 == 0 { next() % 500 } else { words[0] };
             let count = if next() % 2 == 0 { 1 + (words[0] as usize).div_ceil(8) + 1 } else { count }.min(64);
             let badge = next() >> (next() % 64);
-            if let Ok(request) = Request::decode((next() % 8) as u32, &words[..count]) {
+            if let Ok(request) = Request::decode((next() % 12) as u32, &words[..count]) {
                 decoded += 1;
                 let _ = match &request {
                     Request::IoReadContainer(asked) => read(badge, asked).map(drop),
+                    Request::DirCreate(asked) => dispatch_create(&Sample, badge, asked, || Ok(())).map(drop),
                     other => ask(badge, other).map(drop),
                 };
             }

@@ -2,9 +2,9 @@
 
 use crate::badge::NodeBadge;
 use crate::client::SentContainer;
-use crate::dispatch::{Answer, FileSystem, Result, dispatch, dispatch_read};
-use filesystems_api::file::{FileError, IoReadContainer, Request};
-use kernel_protocol::{Malformed, Message, Refusal, Request as _};
+use crate::dispatch::{Answer, FileSystem, Result, dispatch, dispatch_create, dispatch_read};
+use filesystems_api::file::{DirCreate, FileError, IoReadContainer, Request};
+use kernel_protocol::{Empty, Malformed, Message, Refusal, Request as _};
 use kernel_runtime::server::{Incoming, Outgoing, receive, reply_receive};
 use kernel_runtime::{Capability, Deadline, Handle, KernelError, Rights};
 
@@ -40,6 +40,12 @@ where
         decoded
             .and_then(|read| dispatch_read(file_system, message.badge, &read, sent))
             .map(|done| Outgoing::reply(&done))
+    } else if message.label() == DirCreate::LABEL {
+        let decoded = message.decode(|_, words| DirCreate::decode(words)).map_err(malformed);
+        let sent = || SentContainer::receive(message.received);
+        decoded
+            .and_then(|create| dispatch_create(file_system, message.badge, &create, sent))
+            .and_then(|answer| outgoing(endpoint, &answer))
     } else {
         let decoded = message.decode(Request::decode).map_err(malformed);
         decoded
@@ -61,6 +67,7 @@ fn outgoing(endpoint: Handle, answer: &Answer) -> Result<Outgoing> {
         Answer::Status(status) => Outgoing::reply(status),
         Answer::Small(contents) => Outgoing::reply(contents),
         Answer::Written(written) => Outgoing::reply(written),
+        Answer::Done => Outgoing::reply(&Empty),
         Answer::FileSystem(status) => Outgoing::reply(status),
     })
 }

@@ -43,6 +43,8 @@ const CLUSTER_BYTES: u64 = FAULT_CLUSTER_PAGES * FRAME_BYTES;
 pub struct Cluster {
     items: [KernelMapping; FAULT_AHEAD_PAGES as usize],
     used: usize,
+    /// Address and frame of a page that would continue the last item.
+    next: (u64, u32),
     /// Something in it is writable.
     pub writable: bool,
     /// The address behind it.
@@ -54,6 +56,7 @@ impl Cluster {
         Cluster {
             items: [KernelMapping { address: 0, frame: 0, frames: 0 }; FAULT_AHEAD_PAGES as usize],
             used: 0,
+            next: (0, 0),
             writable: false,
             end,
         }
@@ -71,10 +74,9 @@ impl Cluster {
 
     #[inline]
     fn add(&mut self, address: u64, frame: u32) {
-        if let Some(last) = self.items[..self.used].last_mut()
-            && last.address + u64::from(last.frames) * FRAME_BYTES == address
-            && last.frame + last.frames == frame
-        {
+        let continues = (address, frame) == self.next;
+        self.next = (address + FRAME_BYTES, frame + 1);
+        if continues && let Some(last) = self.items[..self.used].last_mut() {
             last.frames += 1;
             return;
         }

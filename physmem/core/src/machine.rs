@@ -29,6 +29,7 @@ use crate::zeroing::ZeroQueue;
 use containers_core::frames::Roots;
 use containers_core::record::{Container, Contract, Name, Record, Records, Size, Space};
 use kernel_abi::Handle;
+use kernel_abi::message::MESSAGE_WORDS;
 use kernel_abi::pmap::PageRange;
 
 /// What was done since boot.
@@ -159,6 +160,8 @@ pub struct Physmem<'a, P, M> {
     pub(crate) zero_queue: ZeroQueue,
     /// What is to be entered for the last fault.
     pub(crate) resolved: Cluster,
+    /// Words of the last answer that had more than fit registers.
+    pub(crate) long_answer: [u64; MESSAGE_WORDS],
     /// Ranges to be unmapped or protected in one go, for the time of that.
     pub(crate) ranges: [PageRange; BATCH],
     pub(crate) counters: Counters,
@@ -219,6 +222,7 @@ impl<'a, P: Pmap, M: RecordMemory> Physmem<'a, P, M> {
             handles: Handles::new(handles.0, handles.1),
             zero_queue: ZeroQueue::default(),
             resolved: Cluster::new(0),
+            long_answer: [0; MESSAGE_WORDS],
             ranges: [PageRange::default(); BATCH],
             counters: Counters::default(),
             clock_frame: None,

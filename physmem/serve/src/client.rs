@@ -53,7 +53,7 @@ impl<P: Pmap, M: RecordMemory> Client<'_, P, M> {
             return Err(MemoryError::from_code(answer.label));
         }
         let mut handed = answer.handed();
-        let reply = R::Reply::decode(answer.words()).map_err(|_| MemoryError::Protocol)?;
+        let reply = R::Reply::decode(self.physmem.words_of(&answer)).map_err(|_| MemoryError::Protocol)?;
         Ok((reply, [handed.next(), handed.next()]))
     }
 

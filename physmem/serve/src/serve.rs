@@ -126,7 +126,7 @@ pub struct Server<P: Platform, M> {
     /// Handles that were used for the last answer.
     used_objects: bool,
     used_minted: u32,
-    /// When the timer fires.
+    /// When the timer fires: not after the next deadline, but perhaps before it.
     armed: Option<u64>,
     /// It has asked to be told when a processor idles, and has not been told.
     wants_idle: bool,
@@ -226,6 +226,9 @@ impl<P: Platform, M: RecordMemory> Server<P, M> {
                     self.platform.want_idle();
                 }
             }
+            if bits & TIMER != 0 {
+                self.armed = None;
+            }
             self.platform.notified(bits);
             if bits & CALLED != 0 {
                 self.platform.hear_call(&mut self.physmem);
@@ -288,7 +291,7 @@ impl<P: Platform, M: RecordMemory> Server<P, M> {
             };
             count += 1;
         }
-        let mut outgoing = Outgoing::new(answer.label, answer.words());
+        let mut outgoing = Outgoing::new(answer.label, self.physmem.words_of(answer));
         for &handle in &handles[..count] {
             outgoing = outgoing.with_handle(handle);
         }
@@ -361,13 +364,14 @@ impl<P: Platform, M: RecordMemory> Server<P, M> {
         }
     }
 
-    /// Has the timer fire when something expires or is to be done next.
+    /// Has the timer fire when something expires or is to be done next. One that fires earlier is left alone: most deadlines, those of
+    /// locks for one, are taken back long before they come, and a look for nothing now and then is cheaper than a call each time.
     fn arm(&mut self) {
-        let next = self.physmem.next_deadline();
-        if next != self.armed {
-            self.armed = next;
+        let Some(next) = self.physmem.next_deadline() else { return };
+        if self.armed.is_none_or(|armed| next < armed) {
+            self.armed = Some(next);
             // It is physmem's own notification: the kernel cannot refuse.
-            let _ = syscall::timer_set(self.platform.notification(), next.unwrap_or(0), TIMER);
+            let _ = syscall::timer_set(self.platform.notification(), next, TIMER);
         }
     }
 }

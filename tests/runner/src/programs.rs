@@ -31,6 +31,7 @@ pub const GUEST_CRATES: &[GuestCrate] = &[
     GuestCrate { folder: "filesystems/ext/server", place: Place::Member("ext") },
     GuestCrate { folder: "filesystems/boot/server", place: Place::Member("bootfs") },
     GuestCrate { folder: "hurd-glue/devices/server", place: Place::Member("devices") },
+    GuestCrate { folder: "filesystems/tmpfs/server", place: Place::Member("tmpfs") },
     GuestCrate { folder: "hurd-glue/shell/server", place: Place::Member("shell") },
     GuestCrate { folder: "hurd-glue/programs", place: Place::Folder("bin") },
     GuestCrate { folder: "physmem/stacked/server", place: Place::Folder("bin") },

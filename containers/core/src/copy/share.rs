@@ -6,7 +6,7 @@
 use crate::container::whole_frame;
 use crate::frames::{Contents, Frames, Span};
 use crate::layout::container;
-use crate::pages::{Cursor, Entry, FEW_PAGES, FrameList, GROUP_PAGES, to_end_of_group};
+use crate::pages::{Common, Cursor, Entry, FEW_PAGES, FrameList, GROUP_PAGES, to_end_of_group};
 use crate::record::{Container, Contract, Name};
 
 /// Pages of a container.
@@ -59,12 +59,18 @@ fn survey_in<const N: usize>(frames: &mut impl Frames, source: Part, destination
         let (theirs, ours) = (&mut theirs[..group.pages], &mut ours[..group.pages]);
         from.load(frames, group.from, theirs);
         to.load(frames, group.to, ours);
-        if theirs.iter().zip(&*ours).fold(true, |all, (new, old)| all & new.agrees(*old)) {
+        if theirs.iter().zip(&*ours).all(|(new, old)| new.agrees(*old)) {
             continue;
         }
-        for (new, old) in theirs.iter().zip(&*ours) {
-            survey.needed += u64::from(new.frame().is_some() & old.frame().is_none());
-            survey.is_shared &= new.frame().is_none() | new.is_shared();
+        let (source, held) = (Common::of(theirs), Common::of(ours));
+        if source.are_resident() && (held.are_resident() || held.are_absent()) {
+            survey.needed += if held.are_absent() { group.pages as u64 } else { 0 };
+            survey.is_shared &= source.are_shared();
+        } else {
+            for (new, old) in theirs.iter().zip(&*ours) {
+                survey.needed += u64::from(new.frame().is_some() & old.frame().is_none());
+                survey.is_shared &= new.frame().is_none() | new.is_shared();
+            }
         }
         let first = survey.changing.map_or(group.to, |changing| changing.first);
         survey.changing = Some(Span { first, pages: group.to + group.pages as u64 - first });
@@ -91,7 +97,10 @@ fn share_in<const N: usize>(frames: &mut impl Frames, source: Part, destination:
         let [theirs, ours] = room.each_mut().map(|entries| &mut entries[..group.pages]);
         from.load(frames, group.from, theirs);
         to.load(frames, group.to, ours);
-        let Exchanged { copies, absent, has_marked } = exchange::<N>(frames, payer, theirs, ours);
+        let Exchanged { copies, absent, has_marked } = match exchange_all::<N>(frames, payer, theirs, ours) {
+            Some(exchanged) => exchanged,
+            None => exchange::<N>(frames, payer, theirs, ours),
+        };
         if has_marked {
             from.store(frames, group.from, theirs);
         }
@@ -113,6 +122,35 @@ struct Exchanged {
     absent: u64,
     /// Pages of the source are marked as shared that were not.
     has_marked: bool,
+}
+
+/// The same as [`exchange`] where all pages of the source have frames, all of the destination have others or are absent, and all can
+/// be joined. `None`: nothing was changed.
+fn exchange_all<const N: usize>(
+    frames: &mut impl Frames,
+    payer: Name<Contract>,
+    source: &mut [Entry],
+    destination: &mut [Entry],
+) -> Option<Exchanged> {
+    let (theirs, ours) = (Common::of(source), Common::of(destination));
+    let is_plain = theirs.are_resident() && (ours.are_absent() || ours.are_resident());
+    if !is_plain || source.iter().zip(&*destination).any(|(theirs, ours)| theirs.agrees(*ours)) {
+        return None;
+    }
+    let joining = FrameList::<N>::of(source);
+    let joined = frames.join_each(joining.as_slice(), payer);
+    if joined != source.len() {
+        frames.leave_each(&joining.as_slice()[..joined]);
+        return None;
+    }
+    if !ours.are_absent() {
+        frames.leave_each(FrameList::<N>::of(destination).as_slice());
+    }
+    for (theirs, ours) in source.iter_mut().zip(destination) {
+        *theirs = theirs.shared(true);
+        *ours = theirs.unmarked();
+    }
+    Some(Exchanged { copies: 0, absent: 0, has_marked: !theirs.are_shared() })
 }
 
 /// Changes entries of source and destination so that they hold the same frames.
@@ -159,7 +197,7 @@ fn exchange<const N: usize>(
         joined = joined.saturating_sub(1);
         exchanged.has_marked |= !theirs.is_shared();
         *theirs = theirs.shared(true);
-        *ours = Entry::resident(frame).shared(true);
+        *ours = theirs.unmarked();
     }
     exchanged
 }

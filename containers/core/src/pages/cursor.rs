@@ -51,21 +51,14 @@ impl Tally {
 
     /// Notes that words of the array become other entries.
     fn note_all(&mut self, words: &[u64], new: &[Entry]) {
-        let (mut seen, mut differing) = (0, 0);
+        // Where all are absent or have frames, one bit says which it is.
+        let (mut seen, mut present, mut shared) = (0, 0_u64, 0_u64);
         for (&word, new) in words.iter().zip(new) {
             seen |= word | new.0;
-            differing |= word ^ new.0;
+            present = present.wrapping_add(new.0 & Entry::RESIDENT).wrapping_sub(word & Entry::RESIDENT);
+            shared = shared.wrapping_add(new.0 & Entry::SHARED).wrapping_sub(word & Entry::SHARED);
         }
-        if differing & (Entry::STATE | Entry::SHARED) == 0 {
-            return;
-        }
-        // Where all are absent or have frames, one bit says which it is.
         if seen & Entry::STATE & !Entry::RESIDENT == 0 {
-            let (mut present, mut shared) = (0_u64, 0_u64);
-            for (&word, new) in words.iter().zip(new) {
-                present = present.wrapping_add(new.0 & Entry::RESIDENT).wrapping_sub(word & Entry::RESIDENT);
-                shared = shared.wrapping_add(new.0 & Entry::SHARED).wrapping_sub(word & Entry::SHARED);
-            }
             self.used += present as i64;
             self.present += present as i64;
             self.shared += shared as i64 >> Entry::SHARED_SHIFT;
@@ -91,6 +84,18 @@ impl Cursor {
     /// Over this array. Nobody else may change its entries, make or prune its nodes until it is finished.
     pub fn new(array: Name<Container>) -> Cursor {
         Cursor { array, group: u64::MAX, here: None, tally: Tally::default(), is_changed: false }
+    }
+
+    /// Another one at the same leaf, to look around with. This one has changed nothing yet.
+    pub fn fork(&self) -> Cursor {
+        debug_assert!(!self.is_changed);
+        Cursor {
+            array: self.array,
+            group: self.group,
+            here: self.here,
+            tally: Tally::default(),
+            is_changed: false,
+        }
     }
 
     /// The entry of a page; absent in a hole.

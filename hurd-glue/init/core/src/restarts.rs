@@ -132,8 +132,15 @@ mod tests {
         assert_eq!(restarts.take_due(FIRST_PAUSE_NS), None);
         assert_eq!(restarts.next_due(), Some(FIRST_PAUSE_NS + 1));
         let rest: Vec<_> = core::iter::from_fn(|| restarts.take_due(u64::MAX)).collect();
-        let others =
-            [Server::Block, Server::Pager, Server::Ext, Server::Bootfs, Server::Trace, Server::Devices];
+        let others = [
+            Server::Block,
+            Server::Pager,
+            Server::Ext,
+            Server::Bootfs,
+            Server::Trace,
+            Server::Devices,
+            Server::Tmpfs,
+        ];
         assert_eq!(rest, others);
     }
 }

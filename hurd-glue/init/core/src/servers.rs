@@ -22,8 +22,10 @@ pub enum Server {
     Trace = 5,
     /// The devices that need no hardware.
     Devices = 6,
+    /// Files in memory.
+    Tmpfs = 7,
     /// The shell.
-    Shell = 7,
+    Shell = 8,
 }
 
 /// A kind of capability, and what of it.
@@ -209,6 +211,13 @@ pub const SERVERS: &[Specification] = &[
         mounts: &[],
     },
     Specification {
+        server: Server::Tmpfs,
+        name: "tmpfs",
+        urgency: Urgency::FileServer,
+        grants: &[("endpoint", Grant::OwnEndpoint)],
+        mounts: &[],
+    },
+    Specification {
         server: Server::Shell,
         name: "shell",
         urgency: Urgency::Shell,
@@ -218,7 +227,12 @@ pub const SERVERS: &[Specification] = &[
             ("control", Grant::Control(SHELL_CONTROL)),
             ("pager", Grant::Client(Server::Pager, 0)),
         ],
-        mounts: &[("/", Server::Ext), ("/.boot", Server::Bootfs), ("/dev", Server::Devices)],
+        mounts: &[
+            ("/", Server::Ext),
+            ("/.boot", Server::Bootfs),
+            ("/dev", Server::Devices),
+            ("/tmp", Server::Tmpfs),
+        ],
     },
 ];
 

@@ -110,6 +110,7 @@ fn fixed(server: Server, all: &Share) -> (u64, u64) {
         Server::Ext => (640 + all.guaranteed / CACHE_BOOKKEEPING_PART, 256),
         Server::Bootfs => (128, 0),
         Server::Devices => (64, 0),
+        Server::Tmpfs => (112, 0),
         Server::Trace => (TRACE_FRAMES, 0),
         Server::Shell => (0, 0),
     }
@@ -175,7 +176,7 @@ mod tests {
 
     #[test]
     fn the_shares_and_what_is_kept_are_the_whole() {
-        for frames in [2200, ROOMY_FRAMES - 1, ROOMY_FRAMES, 12_000, 16_384, LARGE_FRAMES, 1 << 20] {
+        for frames in [2400, ROOMY_FRAMES - 1, ROOMY_FRAMES, 12_000, 16_384, LARGE_FRAMES, 1 << 20] {
             let (shares, disk) = (shares(frames).unwrap(), disk_frames(&all(frames)));
             let given: u64 = shares.iter().map(|one| one.guaranteed).sum();
             assert_eq!(given + KEPT_FRAMES + disk, frames);
@@ -224,7 +225,7 @@ mod tests {
 
     #[test]
     fn what_an_ended_driver_keeps_is_there_for_the_next_one() {
-        for frames in [2200, ROOMY_FRAMES, LARGE_FRAMES] {
+        for frames in [2400, ROOMY_FRAMES, LARGE_FRAMES] {
             let driver = share(Server::Block, &all(frames)).unwrap();
             assert_eq!(driver.pin_limit, disk_frames(&all(frames)));
             assert!(driver.guaranteed > driver.pin_limit);

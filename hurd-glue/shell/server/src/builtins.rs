@@ -77,6 +77,7 @@ const BUILTINS: &[Builtin] = &[
 const PROGRAMS: &[(&str, &str)] = &[
     ("ls [-l] [-a] [NAME]...", "lists directories"),
     ("cat NAME...", "writes files"),
+    ("rm NAME...", "takes files away"),
     ("stat NAME...", "says what is known of files"),
     ("sha256sum NAME...", "checksums of files"),
     ("hexdump NAME [OFFSET [COUNT]]", "a file in hexadecimal"),

@@ -1,13 +1,14 @@
 //! Where output goes: the console, or files for the time of a command, one inside the other.
 //!
-//! All writers append, so that programs and the shell's own commands may take turns at one file. Where a file cannot be
-//! emptied, `>` is as good as `>>`: a device has nothing to empty.
+//! All writers append, so that programs and the shell's own commands may take turns at one file. A device has nothing to
+//! empty: for it `>` is `>>`.
 
 use alloc::vec::Vec;
 use filesystems_api::file::{FileError, NodeKind};
 use kernel_runtime::Handle;
 use kernel_runtime::console::Console;
-use kernel_runtime::files::{FileCallError, Names, Node};
+use kernel_runtime::files::{FileCallError, Names, Node, ReadError};
+use kernel_runtime::layout::CONTRACT;
 use kernel_runtime::output::{Output, Sink};
 
 /// The console and the files that are open for output.
@@ -32,13 +33,21 @@ impl Outputs {
         Output::to(Some(self.file().map_or(Sink::Console(self.console), Sink::File)))
     }
 
-    /// Has output go to a device from now on. Files are read-only on all file systems that there are.
-    pub fn open(&mut self, names: &Names, name: &[u8], _append: bool) -> Result<(), FileCallError> {
-        match names.lookup_described(name, true)? {
-            (node, NodeKind::CharacterDevice, _) => self.files.push(node),
-            (_, NodeKind::Directory, _) => return Err(FileError::IsDirectory.into()),
-            _ => return Err(FileError::ReadOnly.into()),
-        }
+    /// Has output go to a file or a device from now on. A file that is not there is made, and the shell's contract pays for it.
+    pub fn open(&mut self, names: &Names, name: &[u8], append: bool) -> Result<(), ReadError> {
+        let node = match names.lookup_described(name, true) {
+            Ok((_, NodeKind::Directory, _)) => return Err(FileCallError::from(FileError::IsDirectory).into()),
+            Ok((node, NodeKind::File, _)) => {
+                if !append {
+                    node.set_size(0)?;
+                }
+                node
+            }
+            Ok((node, ..)) => node,
+            Err(error) if error.refusal() == Some(FileError::NotFound) => names.create(name, CONTRACT)?,
+            Err(error) => return Err(error.into()),
+        };
+        self.files.push(node);
         Ok(())
     }
 

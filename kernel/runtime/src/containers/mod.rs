@@ -232,6 +232,11 @@ impl OwnContainer {
         Ok(OwnContainer(Some(Container(capability))))
     }
 
+    /// A container that this task is to destroy, whoever pays for it.
+    pub fn adopt(container: Container) -> OwnContainer {
+        OwnContainer(Some(container))
+    }
+
     /// Keeps the container beyond this value: it goes with its contract.
     pub fn keep(mut self) -> Container {
         self.0.take().expect("it is there until it is dropped")

@@ -3,10 +3,12 @@
 //! Calls to file servers carry a deadline, [`ANSWER_NS`], so that a server that is gone or hangs makes an error
 //! and not a program that never ends.
 
+mod changes;
 mod names;
 pub mod path;
 mod walk;
 
+pub use changes::FILE_PAGES;
 pub use names::{LookupError, Names};
 
 use crate::containers::{Container, MemoryCallError, OwnContainer};

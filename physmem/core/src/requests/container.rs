@@ -34,7 +34,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             Request::ContainerStat(_) => {
                 let payer = self.get(access.container, fields::CONTRACT);
                 let principal = self.get(payer, contract::PRINCIPAL);
-                return answered(&container::status(self, access, principal));
+                let reply = container::status(self, access, principal);
+                return self.answered_at_length(&reply);
             }
             Request::Resize(resize) => container::resize(self, access, resize.pages)?,
             Request::Allocate(allocate) => {
@@ -60,7 +61,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 eviction::set(self, access, wanted)?;
             }
             Request::PageQuery(asked) => {
-                return answered(&self.page_states(access, asked.first_page, asked.pages, asked.clear)?);
+                let reply = self.page_states(access, asked.first_page, asked.pages, asked.clear)?;
+                return self.answered_at_length(&reply);
             }
             Request::ContainerDestroy(_) => {
                 access.require(ContainerRights::GRANT)?;
@@ -204,7 +206,8 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                     }
                 };
                 let driver = Driver { answers, device: authority.rights(), is_reader: asked.is_read };
-                answered(&self.runs(badge.name(), asked.first_page, driver)?)
+                let reply = self.runs(badge.name(), asked.first_page, driver)?;
+                self.answered_at_length(&reply)
             }
             lock_api::Request::LockRelease(asked) => {
                 let overdue = self.overdue_contract(badge.name());

@@ -31,7 +31,10 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 handing(&Empty, Handed::Badge(Self::contract_badge(child)))
             }
             Request::ContractDestroy(_) => self.destroy_request(this),
-            Request::ContractStat(_) => answered(&self.contract_status(this)),
+            Request::ContractStat(_) => {
+                let reply = self.contract_status(this);
+                self.answered_at_length(&reply)
+            }
             Request::ContainerCreate(create) => {
                 let made = self.create_container(this, create.pages)?;
                 handing(&Empty, Handed::Badge(Self::container_badge(made, ContainerRights::all())))
@@ -86,8 +89,14 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 self.watch(this, sent_handle(&incoming, 0)?)?;
                 answered(&Empty)
             }
-            Request::CallStat(_) => answered(&self.call_status(this)),
-            Request::Examine(_) => answered(&self.examine(sent_badge(&incoming, 0)?)?),
+            Request::CallStat(_) => {
+                let reply = self.call_status(this);
+                self.answered_at_length(&reply)
+            }
+            Request::Examine(_) => {
+                let reply = self.examine(sent_badge(&incoming, 0)?)?;
+                self.answered_at_length(&reply)
+            }
         }
     }
 

@@ -37,10 +37,22 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             if has_it { Ok(()) } else { Err(MemoryError::MissingRight) }
         };
         match request {
-            Request::SystemStat(_) => answered(&self.system_status()),
-            Request::ContractList(list) => answered(&self.list_contract(list.cursor)?),
-            Request::ContainerList(list) => answered(&self.list_container(list.cursor)?),
-            Request::SpaceList(list) => answered(&self.list_space(list.cursor)?),
+            Request::SystemStat(_) => {
+                let reply = self.system_status();
+                self.answered_at_length(&reply)
+            }
+            Request::ContractList(list) => {
+                let reply = self.list_contract(list.cursor)?;
+                self.answered_at_length(&reply)
+            }
+            Request::ContainerList(list) => {
+                let reply = self.list_container(list.cursor)?;
+                self.answered_at_length(&reply)
+            }
+            Request::SpaceList(list) => {
+                let reply = self.list_space(list.cursor)?;
+                self.answered_at_length(&reply)
+            }
             Request::ContractKill(kill) => {
                 require(ControlRights::END)?;
                 let target = self.find_principal(kill.principal).ok_or(MemoryError::OutOfRange)?;
@@ -49,12 +61,18 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 }
                 self.destroy_request(target)
             }
-            Request::RevocationStat(_) => answered(&self.revocation_status()),
-            Request::LatencyStat(asked) => answered(&match asked.which {
-                Latency::Wait => self.latencies.wait.told(),
-                Latency::Call => self.latencies.call.told(),
-                Latency::Seizure => self.latencies.seizure.told(),
-            }),
+            Request::RevocationStat(_) => {
+                let reply = self.revocation_status();
+                self.answered_at_length(&reply)
+            }
+            Request::LatencyStat(asked) => {
+                let reply = match asked.which {
+                    Latency::Wait => self.latencies.wait.told(),
+                    Latency::Call => self.latencies.call.told(),
+                    Latency::Seizure => self.latencies.seizure.told(),
+                };
+                self.answered_at_length(&reply)
+            }
             Request::PolicySet(asked) => {
                 require(ControlRights::POLICY)?;
                 self.set_policy(asked.policy);

@@ -22,7 +22,7 @@ use containers_core::layout::container as fields;
 use containers_core::mutations::{self, Mutation};
 use containers_core::record::{Container, Contract, Grant, Name, Records, Space};
 use kernel_abi::Handle;
-use kernel_abi::message::{MESSAGE_CAPABILITIES, MESSAGE_WORDS};
+use kernel_abi::message::{MESSAGE_CAPABILITIES, REGISTER_WORDS};
 use kernel_protocol::{ErrorCode, Message, Refusal};
 
 /// A capability that came with a request.
@@ -56,35 +56,32 @@ pub enum Handed {
     Handle(Handle),
 }
 
-/// An answer.
+/// An answer. Its words are read by [`Physmem::words_of`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Answer {
     /// 0, or the error's number.
     pub label: u32,
-    words: [u64; MESSAGE_WORDS],
+    /// The words, if they are no more; otherwise they lie in [`Physmem::long_answer`], so that a short answer, the usual one, is small.
+    words: [u64; REGISTER_WORDS],
     used: usize,
     handed: [Option<Handed>; MESSAGE_CAPABILITIES],
 }
 
 impl Answer {
-    /// The words.
-    pub fn words(&self) -> &[u64] {
-        &self.words[..self.used]
-    }
-
     /// The capabilities, in order.
     pub fn handed(&self) -> impl Iterator<Item = Handed> + '_ {
         self.handed.iter().flatten().copied()
     }
 
-    fn new(reply: &impl Message) -> Answer {
-        let mut words = [0; MESSAGE_WORDS];
+    fn new<M: Message>(reply: &M) -> Answer {
+        const { assert!(M::MAX_WORDS <= REGISTER_WORDS, "this is a long answer") };
+        let mut words = [0; REGISTER_WORDS];
         let used = reply.encode(&mut words);
         Answer { label: 0, words, used, handed: [None; MESSAGE_CAPABILITIES] }
     }
 
     fn refused(refusal: Refusal<MemoryError>) -> Answer {
-        let mut words = [0; MESSAGE_WORDS];
+        let mut words = [0; REGISTER_WORDS];
         words[0] = refusal.detail;
         Answer { label: refusal.error.code(), words, used: 1, handed: [None; MESSAGE_CAPABILITIES] }
     }
@@ -96,8 +93,6 @@ impl Answer {
 }
 
 /// What has come of a request.
-// There is no heap to put the large variant on, and it is the usual one.
-#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// Answer it.
@@ -109,11 +104,11 @@ pub enum Outcome {
 /// An answer, or why there is none.
 type Answered = Result<Outcome, Refusal<MemoryError>>;
 
-fn answered(reply: &impl Message) -> Answered {
+fn answered<M: Message>(reply: &M) -> Answered {
     Ok(Outcome::Answered(Answer::new(reply)))
 }
 
-fn handing(reply: &impl Message, handed: Handed) -> Answered {
+fn handing<M: Message>(reply: &M, handed: Handed) -> Answered {
     Ok(Outcome::Answered(Answer::new(reply).with(0, handed)))
 }
 
@@ -135,6 +130,21 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         };
         self.relieve();
         outcome
+    }
+
+    /// The words of the last request's answer.
+    pub fn words_of<'a>(&'a self, answer: &'a Answer) -> &'a [u64] {
+        let long: &[u64] = &self.long_answer;
+        let words = if answer.used > REGISTER_WORDS { long } else { &answer.words };
+        &words[..answer.used]
+    }
+
+    /// An answer that may have more words than fit registers.
+    fn answered_at_length(&mut self, reply: &impl Message) -> Answered {
+        let used = reply.encode(&mut self.long_answer);
+        let mut words = [0; REGISTER_WORDS];
+        words.copy_from_slice(&self.long_answer[..REGISTER_WORDS]);
+        Ok(Outcome::Answered(Answer { label: 0, words, used, handed: [None; MESSAGE_CAPABILITIES] }))
     }
 
     /// What becomes of a request that is refused. Nothing of it was done.

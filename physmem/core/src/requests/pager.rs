@@ -40,9 +40,13 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
                 if self.pager_place().is_none() {
                     return Err(MemoryError::NoPager.into());
                 }
-                answered(&self.exchange(&exchange.answers))
+                let requests = self.exchange(&exchange.answers);
+                self.answered_at_length(&requests)
             }
-            Request::SwapStat(_) => answered(&self.swap_status()),
+            Request::SwapStat(_) => {
+                let status = self.swap_status();
+                self.answered_at_length(&status)
+            }
         }
     }
 }

@@ -59,8 +59,14 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
             Request::Unstock(_) => {
                 return answered(&api::TablesReturned { tables: self.return_tables(this) });
             }
-            Request::UseQuery(asked) => return answered(&self.page_use(this, &asked)?),
-            Request::RunQuery(_) => return answered(&self.runs_of(this)),
+            Request::UseQuery(asked) => {
+                let reply = self.page_use(this, &asked)?;
+                return self.answered_at_length(&reply);
+            }
+            Request::RunQuery(_) => {
+                let reply = self.runs_of(this);
+                return self.answered_at_length(&reply);
+            }
             Request::TableGrow(_) => return answered(&self.grow_table(this)?),
             Request::MapClock(asked) => {
                 let clock = self.clock_frame.ok_or(MemoryError::Internal)?;

@@ -129,6 +129,8 @@ pub const ROWS: &[Row] = &[
     row("memory/copy-64k", "logical copy of 64 KiB"),
     row("memory/copy-1m", "logical copy of 1 MiB"),
     row("memory/copy-64m", "logical copy of 64 MiB"),
+    row("memory/vm-allocate", "`vm_allocate` of a page"),
+    row("memory/vm-deallocate", "`vm_deallocate` of a page that was touched"),
     row("memory/vm-page", "`vm_allocate`, touch and `vm_deallocate` of a page").at_most(6_000),
     row("memory/lock", "lock a page that is there"),
     row("memory/unlock", "unlock it"),

@@ -161,7 +161,8 @@ impl Hostile {
     /// Remembers what was handed out.
     fn keep(&mut self, env: &mut Env<'_>, label: u32, answer: &Answer) {
         if label == 42 {
-            put(&mut self.locks, LOCKS, answer.words()[0], env);
+            let lock = env.world.machine.words_of(answer)[0];
+            put(&mut self.locks, LOCKS, lock, env);
             env.record.count(Counter::Locks);
         }
         let mut task = None;

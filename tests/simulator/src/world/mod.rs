@@ -223,16 +223,18 @@ impl<'a> World<'a> {
         along.iter_mut().zip(sent).for_each(|(place, &badge)| *place = Sent::Badge(badge));
         match self.raw(badge, Q::LABEL, &words[..used], &along[..sent.len()]) {
             Err(wait) => Reply::Waits(wait),
-            Ok(answer) if answer.label == 0 => match Q::Reply::decode(answer.words()) {
+            Ok(answer) if answer.label == 0 => match Q::Reply::decode(self.machine.words_of(&answer)) {
                 Ok(reply) => Reply::Done(reply, answer.handed().collect()),
-                Err(_) => crate::violation::broken("typed-answers", format!("{:?}", answer.words())),
+                Err(_) => {
+                    crate::violation::broken("typed-answers", format!("{:?}", self.machine.words_of(&answer)))
+                }
             },
             Ok(answer) => {
                 let error = MemoryError::from_code(answer.label);
                 law!("typed-answers", error.code() == answer.label, "error {} means nothing", answer.label);
                 let known = error != MemoryError::Internal || self.machine.pmap.injecting;
                 law!("typed-answers", known, "an internal error");
-                Reply::Refused(Refusal { error, detail: answer.words()[0] })
+                Reply::Refused(Refusal { error, detail: self.machine.words_of(&answer)[0] })
             }
         }
     }

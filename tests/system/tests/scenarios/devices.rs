@@ -44,7 +44,7 @@ output: no space left
 refused
 /file: read-only file system
 /dev: is a directory
-/dev/none: no such file or directory
+/dev/none: read-only file system
 1
 cat: /dev/null/x: not a directory
 out

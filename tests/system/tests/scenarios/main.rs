@@ -21,6 +21,7 @@ mod shell;
 mod stacking;
 mod stress;
 mod swap;
+mod tmpfs;
 mod top;
 mod trace;
 
@@ -52,6 +53,7 @@ const SCENARIOS: &[(&str, &[Scenario])] = &[
     ("stacking", stacking::SCENARIOS),
     ("stress", stress::SCENARIOS),
     ("swap", swap::SCENARIOS),
+    ("tmpfs", tmpfs::SCENARIOS),
     ("top", top::SCENARIOS),
     ("trace", trace::SCENARIOS),
 ];

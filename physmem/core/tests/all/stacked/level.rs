@@ -40,6 +40,7 @@ pub enum Thing {
 /// Whoever answers requests.
 pub trait Server {
     fn serve(&mut self, badge: u64, label: u32, words: &[u64], sent: &[Sent]) -> Outcome;
+    fn words_of(&self, answer: &Answer) -> Vec<u64>;
     fn late_answer(&mut self, handle: Handle) -> (u32, Vec<u64>);
     /// The entry of the simulated machine's table for a task.
     fn task(&self, handle: Handle) -> Handle;
@@ -50,6 +51,10 @@ pub trait Server {
 impl Server for World {
     fn serve(&mut self, badge: u64, label: u32, words: &[u64], sent: &[Sent]) -> Outcome {
         self.raw(badge, label, words, sent)
+    }
+
+    fn words_of(&self, answer: &Answer) -> Vec<u64> {
+        self.machine.words_of(answer).to_vec()
     }
 
     fn late_answer(&mut self, handle: Handle) -> (u32, Vec<u64>) {
@@ -122,7 +127,9 @@ impl<S: Server> Parent for HostParent<S> {
             self.requests += 1;
             let outcome = self.server.borrow_mut().serve(badge, R::LABEL, &words[..used], &sent);
             let (label, words, answer) = match outcome {
-                Outcome::Answered(answer) => (answer.label, answer.words().to_vec(), Some(answer)),
+                Outcome::Answered(answer) => {
+                    (answer.label, self.server.borrow().words_of(&answer), Some(answer))
+                }
                 Outcome::Later(handle) => {
                     let (label, words) = self.server.borrow_mut().late_answer(handle);
                     (label, words, None)
@@ -274,7 +281,7 @@ impl<S: Server + 'static> Level<S> {
         let used = request.encode(&mut words);
         let sent: Vec<Sent> = sent.iter().map(|&badge| Sent::Badge(badge)).collect();
         let (label, words, handed) = match self.serve(badge, Q::LABEL, &words[..used], &sent) {
-            Outcome::Answered(answer) => (answer.label, answer.words().to_vec(), answer.handed().collect()),
+            Outcome::Answered(answer) => (answer.label, self.words_of(&answer), answer.handed().collect()),
             Outcome::Later(handle) => {
                 let (label, words) = self.late_answer(handle);
                 (label, words, Vec::new())
@@ -293,6 +300,10 @@ impl<S: Server + 'static> Server for Level<S> {
             self.table.borrow_mut().remove(&scratch.0);
         }
         self.machine.request(self.now, Incoming { badge, label, words, sent }, SCRATCH)
+    }
+
+    fn words_of(&self, answer: &Answer) -> Vec<u64> {
+        self.machine.words_of(answer).to_vec()
     }
 
     fn late_answer(&mut self, handle: Handle) -> (u32, Vec<u64>) {

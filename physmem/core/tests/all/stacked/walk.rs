@@ -70,10 +70,12 @@ fn check_banks<S: Server + 'static>(level: &Level<S>) {
     while let Some(bank) = banks.pop() {
         let words: &[u64] = &[];
         let label = <containers_api::container::ContainerStat as kernel_protocol::Request>::LABEL;
-        match level.server.borrow_mut().serve(bank, label, words, &[]) {
+        let outcome = level.server.borrow_mut().serve(bank, label, words, &[]);
+        match outcome {
             physmem_core::Outcome::Answered(answer) => {
                 let status: containers_api::container::ContainerStatus =
-                    kernel_protocol::Message::decode(answer.words()).expect("a status");
+                    kernel_protocol::Message::decode(&level.server.borrow().words_of(&answer))
+                        .expect("a status");
                 present += status.present;
             }
             other => panic!("{other:?}"),

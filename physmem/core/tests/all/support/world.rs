@@ -116,12 +116,13 @@ impl World {
                 Call::Waits(handle)
             }
             Outcome::Answered(answer) if answer.label == 0 => {
-                let reply = Q::Reply::decode(answer.words()).expect("a reply that its protocol understands");
+                let reply = Q::Reply::decode(self.machine.words_of(&answer))
+                    .expect("a reply that its protocol understands");
                 Call::Reply(reply, answer.handed().collect())
             }
             Outcome::Answered(answer) => {
                 let error = MemoryError::from_code(answer.label);
-                Call::Refused(Refusal { error, detail: answer.words()[0] })
+                Call::Refused(Refusal { error, detail: self.machine.words_of(&answer)[0] })
             }
         }
     }

@@ -240,20 +240,38 @@ fn copies(bench: &mut Bench<'_>) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A page by Mach's calls: `vm_allocate`, a store, `vm_deallocate`.
+/// A page by Mach's calls, in a map that has other memory: `vm_allocate`, a store, `vm_deallocate`.
 fn mach(bench: &mut Bench<'_>) -> Result<(), Failed> {
+    let (mut other, mut address, task) = (0, 0, c::mach_task_self());
+    let worked = |what: &'static str, is_done: bool| match is_done {
+        true => Ok(()),
+        false => Err(Failed::from((what, "it failed"))),
+    };
+    worked("vm_allocate", c::vm_allocate(task, Some(&mut other), FRAME_BYTES, 1) == 0)?;
+    worked("store", bytes::store(other, 1).is_ok())?;
+    bench.row("memory/vm-allocate", USUAL, || {
+        let (ticks, code) = timed(|| c::vm_allocate(task, Some(&mut address), FRAME_BYTES, 1));
+        worked("vm_allocate", code == 0)?;
+        worked("vm_deallocate", c::vm_deallocate(task, address, FRAME_BYTES) == 0)?;
+        Ok(ticks)
+    })?;
+    bench.row("memory/vm-deallocate", USUAL, || {
+        worked("vm_allocate", c::vm_allocate(task, Some(&mut address), FRAME_BYTES, 1) == 0)?;
+        worked("store", bytes::store(address, 1).is_ok())?;
+        let (ticks, code) = timed(|| c::vm_deallocate(task, address, FRAME_BYTES));
+        worked("vm_deallocate", code == 0)?;
+        Ok(ticks)
+    })?;
     bench.row("memory/vm-page", USUAL, || {
-        let (mut address, task) = (0, c::mach_task_self());
         let (ticks, codes) = timed(|| {
             let allocated = c::vm_allocate(task, Some(&mut address), FRAME_BYTES, 1);
             let stored = bytes::store(address, 1).is_ok();
             (allocated, stored, c::vm_deallocate(task, address, FRAME_BYTES))
         });
-        match codes {
-            (0, true, 0) => Ok(ticks),
-            _ => Err(Failed(alloc::format!("vm_* calls: {codes:?}"))),
-        }
-    })
+        worked("a page", codes == (0, true, 0))?;
+        Ok(ticks)
+    })?;
+    worked("vm_deallocate", c::vm_deallocate(task, other, FRAME_BYTES) == 0)
 }
 
 fn locks_and_grants(bench: &mut Bench<'_>) -> Result<(), Failed> {
