@@ -1,11 +1,12 @@
 //! Corner cases of the ladder, and its limits: what happens where two things meet.
 
-use crate::support::{Call, World};
+use crate::support::{Call, Touch, World};
 use containers_api::container::*;
 use containers_api::contract::*;
 use containers_api::control::DmaAuthority;
 use containers_api::lock::{LockRelease, LockRuns};
-use containers_api::{ContainerRights, LockMode, MemoryError, Name};
+use containers_api::{ContainerRights, FaultReason, LockMode, MemoryError, Name};
+use physmem_core::database::State;
 use physmem_core::limits::*;
 
 const PAGE: u64 = 4096;
@@ -302,4 +303,29 @@ fn what_one_call_asked_for_is_seized_without_a_second_one() {
     assert_eq!(world.ask(child, &CallStat {}, &[]).sequence, 1);
     let status: ContainerStatus = world.ask(container, &ContainerStat {}, &[]);
     assert_eq!(status.lost, 500);
+}
+
+#[test]
+fn a_page_whose_tables_cannot_be_paid_is_clear_all_the_same() {
+    let mut world = World::new(300);
+    let contract = world.split(world.root(), 60);
+    let (space, other) = (world.space(contract), world.container(contract, 60));
+    let wanted = world.container(contract, 1);
+    // No page table leads there yet, and none is left to be paid when the page is.
+    world.map(space, wanted, 0x4000_0000, 1);
+    for first_page in 0..60 {
+        let status = world.stat(contract);
+        if status.pages + status.records + status.kernel + 1 == status.guaranteed {
+            break;
+        }
+        world.ask(other, &Allocate { first_page, pages: 1, any_contents: false }, &[]);
+    }
+    for frame in 0..300 {
+        if world.machine.database().state(frame) == State::FreeDirty {
+            world.ram.borrow_mut().bytes[frame as usize] = [0xaa; 4096];
+        }
+    }
+    assert_eq!(world.touch(space, 0x4000_0000, Some(1)), Touch::Ended(FaultReason::ContractExhausted));
+    assert_eq!(world.contents(wanted, 0), [0; 4096], "the page shows what was left over");
+    world.check();
 }

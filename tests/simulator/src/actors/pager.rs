@@ -7,7 +7,7 @@
 use crate::env::{Counter, Env};
 use crate::law;
 use crate::machine::NOTIFICATION;
-use crate::world::{Machine, Space, Touch};
+use crate::world::{Machine, Space, Touch, Wait};
 use containers_api::contract::ContractDestroy;
 use containers_api::control::ControlRights;
 use containers_api::pager::*;
@@ -59,6 +59,8 @@ pub struct Pager {
     told: Vec<(Header, Vec<u64>)>,
     /// Answers that it has given: sometimes it gives them again.
     given: Vec<(Header, Vec<u64>)>,
+    /// Its one thread waits for frames of its own guarantee.
+    waiting: Option<Wait>,
 }
 
 fn authority() -> Badge {
@@ -98,7 +100,7 @@ impl Pager {
         let answer =
             env.world.raw(authority().0, PagerAttach::LABEL, &[slots], &[Sent::Handle(NOTIFICATION)]);
         law!("typed-answers", answer.is_ok_and(|answer| answer.label == 0), "a pager is refused");
-        Some(Pager { contract, space, conduct, told: Vec::new(), given: Vec::new() })
+        Some(Pager { contract, space, conduct, told: Vec::new(), given: Vec::new(), waiting: None })
     }
 
     /// It dies.
@@ -109,6 +111,12 @@ impl Pager {
 
     /// Takes a step.
     pub fn step(&mut self, env: &mut Env<'_>, place: &mut Place) {
+        if let Some(wait) = self.waiting {
+            if env.world.is_over(wait).is_none() {
+                return;
+            }
+            self.waiting = None;
+        }
         let is_bad = self.conduct == Conduct::Bad;
         match env.random.below(12) {
             _ if self.conduct == Conduct::Slow && !env.random.once_in(40) => {}
@@ -154,6 +162,9 @@ impl Pager {
         }
         let index = env.random.below(self.told.len() as u64) as usize;
         let (header, words) = self.told.swap_remove(index);
+        if !self.can_reach(env, header) {
+            return self.told.push((header, words));
+        }
         let results = match header.operation.kind() {
             Some(Kind::PageOut) => self.take_pages(env, place, header),
             Some(Kind::PageIn) => self.bring_pages(env, header, &words),
@@ -228,12 +239,23 @@ impl Pager {
         }
     }
 
+    /// Touches all pages of a request, so that it is not stopped in the middle. False: it has to wait.
+    fn can_reach(&mut self, env: &mut Env<'_>, header: Header) -> bool {
+        let (first, _) = header.operation.window();
+        let is_in = header.operation.kind() == Some(Kind::PageIn);
+        let pages = if header.operation.kind() == Some(Kind::Free) { 0 } else { usize::from(header.count) };
+        (first..first + pages).all(|page| {
+            self.look(env, page, is_in);
+            self.waiting.is_none()
+        })
+    }
+
     /// Reaches for a window page: its frame. None: that was not possible just now.
-    fn look(&self, env: &mut Env<'_>, page: usize, write: bool) -> Option<u32> {
+    fn look(&mut self, env: &mut Env<'_>, page: usize, write: bool) -> Option<u32> {
         match env.world.touch(self.space, WINDOW + page as u64 * FRAME_BYTES, write) {
             Touch::Frame(frame) => Some(frame),
             Touch::Waits(wait) => {
-                env.world.forget(wait);
+                self.waiting = Some(wait);
                 None
             }
             Touch::Ended(_) => None,

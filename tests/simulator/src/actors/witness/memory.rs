@@ -41,6 +41,18 @@ impl Witness {
         }
     }
 
+    /// A thread that waited for the pager goes on: its access is made again.
+    pub(super) fn touch_again(&mut self, env: &mut Env<'_>, place: usize, page: u64) {
+        let is_there = self.holdings.get(place).is_some_and(|it| page < it.pages.len() as u64);
+        if !is_there || self.holdings[place].is_lent(page) {
+            return;
+        }
+        env.record.note(page, || format!("reads page {page} of container {place} at last"));
+        if let Some(frame) = self.touch(env, place, page, false) {
+            self.require_contents(env, frame, &self.holdings[place].pages[page as usize], page);
+        }
+    }
+
     /// Writes all of a page.
     pub(super) fn write_page(&mut self, env: &mut Env<'_>, place: usize, page: u64) {
         env.record.note(page, || format!("writes all of page {page} of container {place}"));

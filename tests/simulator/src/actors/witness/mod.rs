@@ -86,6 +86,8 @@ pub struct Witness {
     space: Space,
     holdings: Vec<Holding>,
     state: State,
+    /// The page of a container that its thread was about to touch when it had to wait for the pager.
+    interrupted: Option<(usize, u64)>,
     written: u64,
     /// Its task has ended, and physmem was not told.
     ended: bool,
@@ -110,6 +112,7 @@ impl Witness {
             space: Space::NONE,
             holdings: Vec::new(),
             state: State::Ready,
+            interrupted: None,
             written: env.next_call() << 20,
             ended: false,
             expires: if term == 0 { u64::MAX } else { env.now() + term },
@@ -245,6 +248,9 @@ impl Witness {
         }
         if self.space.badge == 0 {
             return self.restart_task(env);
+        }
+        if let Some((place, page)) = self.interrupted.take() {
+            return self.touch_again(env, place, page);
         }
         let place = env.random.below(CONTAINERS as u64) as usize;
         if place >= self.holdings.len() {

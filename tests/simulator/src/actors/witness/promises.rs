@@ -154,6 +154,7 @@ impl Witness {
             }
             Touch::Waits(wait) if env.world.swap_limit != 0 && !lent => {
                 env.record.count(Counter::PagerWaits);
+                self.interrupted = Some((place, page));
                 self.state = State::Faulting(wait, env.now() + PAGER_TERM_NS + PAGER_SLACK_NS);
                 None
             }
