@@ -184,8 +184,7 @@ fn four_times_a_contracts_memory() {
 
 /// What a person sees of it, when all has been given back.
 fn looks(shell: &mut Conversation) {
-    // Names that nobody needs go back with the next exchange, which a look at the pager brings about.
-    shell.command("swap");
+    // Names that nobody needs go back little by little, with other requests.
     let swap = shell.command("swap");
     let number = |name: &str, text: &str| -> u64 {
         let line =
@@ -194,9 +193,9 @@ fn looks(shell: &mut Conversation) {
         number.unwrap_or_else(|| panic!("{line}"))
     };
     let (books, pager) = swap.split_once("SLOTS").expect("two parts");
-    assert_eq!((number("names", books), number("in use", books)), (4095, 0), "{swap}");
+    assert!(number("names", books) == 4095 && number("in use", books) <= 512, "{swap}");
     assert!(number("went out", books) > 384 && number("came in", books) > 384, "{swap}");
-    assert_eq!((number("lost", books), number("free", pager)), (0, 4095), "{swap}");
+    assert!(number("lost", books) == 0 && number("free", pager) >= 4095 - 512, "{swap}");
     assert!(number("straight to the disk", pager) > 100, "{swap}");
     assert!(number("given from the disk", pager) > 100 && number("given from memory", pager) > 100, "{swap}");
     assert!(swap.contains("plain registers"), "{swap}");
