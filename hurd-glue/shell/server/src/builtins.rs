@@ -61,7 +61,7 @@ const BUILTINS: &[Builtin] = &[
     builtin("echo", "echo [WORD]...", "writes words", echo),
     builtin("true", "true", "status 0", |_, _| 0),
     builtin("false", "false", "status 1", |_, _| 1),
-    builtin("test", "test CONDITION", "compares words and numbers, looks for files (-e -f -d)", test),
+    builtin("test", "test CONDITION", "compares words and numbers, looks for files", test),
     builtin("[", "[ CONDITION ]", "the same", bracket),
     builtin("jobs", "jobs", "lists programs in the background", jobs),
     running("wait", "wait [NUMBER]...", "waits for programs in the background", wait),
