@@ -205,8 +205,19 @@ mod tests {
         assert_eq!(kernel, Path::new("/target/boot"));
         let names: Vec<_> = programs.iter().map(|(name, _)| name.as_str()).collect();
         let expected = [
-            "physmem", "init", "trace", "console", "block", "ext", "bootfs", "devices", "tmpfs", "shell",
-            "bin/cat", "bin/ls",
+            "physmem",
+            "init",
+            "trace",
+            "console",
+            "block",
+            "default-pager",
+            "ext",
+            "bootfs",
+            "devices",
+            "tmpfs",
+            "shell",
+            "bin/cat",
+            "bin/ls",
         ];
         assert_eq!(names, expected);
     }
