@@ -27,6 +27,8 @@ use containers_api::MemoryError;
 const NODE_SHIFT: u32 = 6;
 /// Words of a node.
 const NODE_WORDS: u64 = 1 << NODE_SHIFT;
+/// Pages that a leaf has places for.
+pub(crate) const LEAF_PAGES: usize = NODE_WORDS as usize;
 
 /// One page. The low three bits are the state, of which there are four so far: absent, resident, lost, out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -566,11 +568,12 @@ impl Leaf {
         words.iter().map(|&word| Entry(word))
     }
 
-    /// Changes an entry that is not absent to another one that is not; the container's counts are the caller's to change.
+    /// Changes entries that are not absent to others that are not; the container's counts are the caller's to change.
     #[inline(always)]
-    pub(crate) fn put(&self, records: &mut impl Records, page: u64, entry: Entry) {
-        if let Place::Word(frame, index) = self.branch.place(page, 0) {
-            records.words_mut(frame)[index] = entry.0;
+    pub(crate) fn change(&self, records: &mut impl Records, mut change: impl FnMut(Entry) -> Entry) {
+        if let Place::Word(frame, index) = self.branch.place(self.span.first, 0) {
+            let words = &mut records.words_mut(frame)[index..index + self.span.pages as usize];
+            words.iter_mut().for_each(|word| *word = change(Entry(*word)).0);
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::frames::{Frames, Span};
 use crate::layout::container;
-use crate::pages::{Entry, first_leaf};
+use crate::pages::{Entry, FrameList, LEAF_PAGES, first_leaf};
 use crate::record::{Container, Name, Records};
 
 /// The first pages of a span that have frames and lie one after the other, so many at most.
@@ -40,14 +40,14 @@ pub fn lose(frames: &mut impl Frames, array: Name<Container>, span: Span) -> u64
     let (mut lost, mut shared) = (0, 0);
     let mut left = Some(span);
     while let Some(leaf) = left.and_then(|left| first_leaf(frames, array, left)) {
-        for page in leaf.span.first..leaf.span.end() {
-            let entry = leaf.get(frames, page);
-            let Some(frame) = entry.frame() else { continue };
-            frames.leave(frame);
-            leaf.put(frames, page, Entry::LOST);
-            lost += 1;
-            shared += u64::from(entry.is_shared());
-        }
+        let mut going = FrameList::<LEAF_PAGES>::new();
+        leaf.change(frames, |entry| {
+            going.add(entry);
+            shared += u64::from(entry.frame().is_some() && entry.is_shared());
+            if entry.frame().is_some() { Entry::LOST } else { entry }
+        });
+        frames.leave_each(going.as_slice());
+        lost += going.as_slice().len() as u64;
         let rest = Span { first: leaf.span.end(), pages: span.end() - leaf.span.end() };
         left = (rest.pages != 0).then_some(rest);
     }

@@ -113,7 +113,8 @@ fn help(shell: &mut Shell, _: &[&[u8]]) -> u8 {
     }
     let _ = out.write_str(
         "Between commands: `;` `&&` `||` `&` (in the background).\n\
-         if, while, until, for and ! as in a Unix shell; NAME=value, $NAME, $? (last status), $! (last job).\n\
+         if, while, until, for and ! as in a Unix shell.\n\
+         NAME=value, $NAME, $? (last status), $! (last job).\n\
          Quotes, backslash and # as usual.\n\
          Keys: cursor keys, Ctrl-A E U K W L; Ctrl-C ends a program.\n\
          Leave with `poweroff`, or Ctrl-A X in QEMU.\n",

@@ -221,6 +221,10 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         }
         self.words_mut(names)[WINDOW_PAGES + used] = name;
         self.place_mut().free_names += 1;
+        // A few may wait until the pager comes for something else.
+        if used + 1 == FREE_NAMES {
+            self.signal_pager();
+        }
         true
     }
 

@@ -29,7 +29,7 @@ impl<P: Pmap, M: RecordMemory> Physmem<'_, P, M> {
         self.signal_pager();
     }
 
-    fn signal_pager(&mut self) {
+    pub(super) fn signal_pager(&mut self) {
         let place = self.place_mut();
         if let (Some(notification), false) = (place.notification, place.is_signalled) {
             place.is_signalled = true;

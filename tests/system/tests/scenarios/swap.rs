@@ -193,7 +193,7 @@ fn looks(shell: &mut Conversation) {
         number.unwrap_or_else(|| panic!("{line}"))
     };
     let (books, pager) = swap.split_once("SLOTS").expect("two parts");
-    assert!(number("names", books) == 4095 && number("in use", books) <= 512, "{swap}");
+    assert!(number("names", books) == 4095 && number("in use", books) <= 256, "{swap}");
     assert!(number("went out", books) > 384 && number("came in", books) > 384, "{swap}");
     assert!(number("lost", books) == 0 && number("free", pager) > 3000, "{swap}");
     assert!(number("straight to the disk", pager) > 100, "{swap}");

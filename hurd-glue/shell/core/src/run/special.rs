@@ -12,7 +12,7 @@ const STATUS_MAX: u8 = 99;
 /// Names, how they are used, and what they do, for `help`.
 pub const SPECIAL: &[(&str, &str, &str)] = &[
     ("sh", "sh FILE [WORD]...", "runs a script; it has $0, $1, $# and $@"),
-    ("exit", "exit [STATUS]", "ends the script, or the shell, and so the machine"),
+    ("exit", "exit [STATUS]", "ends the script, or the shell and the machine"),
     ("set", "set", "lists variables; NAME=value sets one"),
     ("unset", "unset NAME...", "forgets variables"),
     ("shift", "shift", "drops the script's first argument"),
