@@ -161,7 +161,7 @@ pub const ROWS: &[Row] = &[
     row("files/cold-read-64k", "cold read of 64 KiB").a_page().waits(),
     row("files/cold-read-1m", "cold sequential read in 1 MiB calls").a_page().waits().at_most(540),
     row("files/cold-read-64m", "cold read of 64 MiB in one call").a_page().waits(),
-    row("process/spawn", "spawn a static program and wait for its end").at_most(150_000),
+    row("process/spawn", "spawn a static program and wait for its end").at_most(150_000).timed(),
     row("process/exit", "of that, from its exit call to who waits"),
     row("boot/prompt", "QEMU's start to the prompt").waits().at_most(60_000_000),
 ];
