@@ -7,6 +7,7 @@
 use crate::machine::Disk;
 use crate::places::Places;
 use crate::{Failure, Result};
+use std::fmt::Display;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -55,8 +56,13 @@ fn made(places: &Places) -> Result<Swap> {
 /// The file that the user named. One that cannot be written is a disk that cannot be written: the guest says what it thinks of it.
 fn named(image: &Path) -> Result<Swap> {
     let failed = |error| Failure::file("open the swap image", image, &error);
-    let how_to_make = format!("make one: truncate -s {}M {}", SWAP_BYTES >> 20, image.display());
-    let metadata = image.metadata().map_err(|error| failed(error).hint(&how_to_make))?;
+    let make = |name: &dyn Display| format!("make one: truncate -s {}M {name}", SWAP_BYTES >> 20);
+    // The command would spoil a file that is something else, so it names none that exists.
+    let how_to_make = make(&"NEW_FILE");
+    let metadata = image.metadata().map_err(|error| {
+        let hint = if image.exists() { how_to_make.clone() } else { make(&image.display()) };
+        failed(error).hint(hint)
+    })?;
     if metadata.is_dir() {
         return Err(Failure::new(format!("the swap image {} is a folder", image.display())).hint(how_to_make));
     }
@@ -105,6 +111,7 @@ mod tests {
         assert!(refusal(folder.path()).contains("is a folder"));
         let small = file(&folder, "small", &vec![0; SWAP_BYTES_MIN as usize - 1]);
         assert!(refusal(&small).contains("is too small: 266239 bytes, at least 266240"));
+        assert!(refusal(&small).contains("truncate -s 512M NEW_FILE"), "not the file that is there");
         let precious = file(&folder, "precious", &vec![7; SWAP_BYTES_MIN as usize]);
         assert!(refusal(&precious).contains("holds something else"));
         assert!(refusal(&folder.path().join("missing")).contains("truncate -s 512M"));
